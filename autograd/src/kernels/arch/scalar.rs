@@ -1,0 +1,124 @@
+//! The path of every machine: plain Rust, one lane after the other. Also the only path of f64.
+
+use crate::kernels::simd::{LANES, Lanes, Simd};
+use crate::real::Real;
+
+/// One number at a time: for the odd value outside a kernel, such as one normal variate.
+#[derive(Clone, Copy, Debug)]
+pub struct Single;
+
+impl<R: Real> Lanes<R> for Single {
+    type V = R;
+
+    #[inline(always)]
+    fn splat(self, x: R) -> R {
+        x
+    }
+    #[inline(always)]
+    fn add(self, a: R, b: R) -> R {
+        a + b
+    }
+    #[inline(always)]
+    fn sub(self, a: R, b: R) -> R {
+        a - b
+    }
+    #[inline(always)]
+    fn mul(self, a: R, b: R) -> R {
+        a * b
+    }
+    #[inline(always)]
+    fn div(self, a: R, b: R) -> R {
+        a / b
+    }
+    #[inline(always)]
+    fn sqrt(self, a: R) -> R {
+        a.sqrt()
+    }
+    #[inline(always)]
+    fn mul_add(self, a: R, b: R, c: R) -> R {
+        a.mul_add(b, c)
+    }
+    #[inline(always)]
+    fn if_gt(self, a: R, b: R, yes: R, no: R) -> R {
+        if a > b { yes } else { no }
+    }
+    #[inline(always)]
+    fn round(self, a: R) -> R {
+        a.round_ties_even()
+    }
+    #[inline(always)]
+    fn exp2_whole(self, n: R) -> R {
+        n.exp2_whole()
+    }
+    #[inline(always)]
+    fn mantissa_exponent(self, a: R) -> (R, R) {
+        a.mantissa_exponent()
+    }
+}
+
+/// Sixteen lanes in an array.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalar;
+
+impl<R: Real> Lanes<R> for Scalar {
+    type V = [R; LANES];
+
+    #[inline(always)]
+    fn splat(self, x: R) -> Self::V {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        a.map(R::sqrt)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
+    }
+    #[inline(always)]
+    fn if_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V {
+        std::array::from_fn(|i| if a[i] > b[i] { yes[i] } else { no[i] })
+    }
+    #[inline(always)]
+    fn round(self, a: Self::V) -> Self::V {
+        a.map(R::round_ties_even)
+    }
+    #[inline(always)]
+    fn exp2_whole(self, n: Self::V) -> Self::V {
+        n.map(R::exp2_whole)
+    }
+    #[inline(always)]
+    fn mantissa_exponent(self, a: Self::V) -> (Self::V, Self::V) {
+        (a.map(|a| a.mantissa_exponent().0), a.map(|a| a.mantissa_exponent().1))
+    }
+}
+
+impl<R: Real> Simd<R> for Scalar {
+    const TILE_ROWS: usize = 4;
+    const TILE_VECTORS: usize = 1;
+
+    #[inline(always)]
+    fn load(self, x: &[R; LANES]) -> Self::V {
+        *x
+    }
+    #[inline(always)]
+    fn store(self, v: Self::V, y: &mut [R; LANES]) {
+        *y = v;
+    }
+}

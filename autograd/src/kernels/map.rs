@@ -1,0 +1,59 @@
+//! Elementwise kernels: any function of a few vectors, over slices of any length.
+
+use super::simd::{Kernel, LANES, Lanes, Simd};
+use crate::real::Real;
+
+/// A function of one element of the output and one of each of N inputs.
+pub trait Elementwise<R: Real, const N: usize>: Copy {
+    /// The new output, from the old one `y` and the inputs `x`. A function that ignores `y` costs no load.
+    fn apply<L: Lanes<R>>(self, l: L, y: L::V, x: [L::V; N]) -> L::V;
+}
+
+/// yᵢ = f(yᵢ, x₀ᵢ, x₁ᵢ, …)
+///
+/// # Panics
+/// Where the lengths differ.
+pub fn map<R: Real, const N: usize>(f: impl Elementwise<R, N>, x: [&[R]; N], y: &mut [R]) {
+    for x in x {
+        assert_eq!(x.len(), y.len(), "elementwise slices of one length");
+    }
+    R::dispatch(Map { f, x, y });
+}
+
+/// [`map`] as a kernel, for those that run it on a path of their choice.
+pub struct Map<'a, R, F, const N: usize> {
+    /// The function.
+    pub f: F,
+    /// The inputs, as long as `y`.
+    pub x: [&'a [R]; N],
+    /// The output.
+    pub y: &'a mut [R],
+}
+
+impl<R: Real, F: Elementwise<R, N>, const N: usize> Kernel<R> for Map<'_, R, F, N> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<R>>(self, s: S) {
+        let (chunks, tail) = self.y.as_chunks_mut::<LANES>();
+        let x = self.x.map(|x| x.as_chunks::<LANES>());
+        for (i, y) in chunks.iter_mut().enumerate() {
+            let inputs = x.map(|(chunks, _)| s.load(&chunks[i]));
+            s.store(self.f.apply(s, s.load(y), inputs), y);
+        }
+        if !tail.is_empty() {
+            let inputs = x.map(|(_, tail)| s.load(&padded(tail, R::ZERO)));
+            let mut y = padded(tail, R::ZERO);
+            s.store(self.f.apply(s, s.load(&y), inputs), &mut y);
+            tail.copy_from_slice(&y[..tail.len()]);
+        }
+    }
+}
+
+/// Up to sixteen elements, filled up.
+#[inline(always)]
+pub(crate) fn padded<R: Real>(x: &[R], fill: R) -> [R; LANES] {
+    let mut all = [fill; LANES];
+    all[..x.len()].copy_from_slice(x);
+    all
+}

@@ -1,0 +1,183 @@
+//! Sum, difference and product, elementwise, and the one broadcast: a row added to every row.
+
+use crate::kernels::map::{Elementwise, map};
+use crate::kernels::reduce;
+use crate::kernels::simd::Lanes;
+use crate::op::{Backward, Forward, Op, Setup};
+use crate::real::Real;
+use crate::shape::Shape;
+use crate::tape::Var;
+
+fn same_shape<R>(setup: Setup<R>) -> Result<Shape, String> {
+    match setup.shapes {
+        [a, b] if a == b => Ok(*a),
+        [a, b] => Err(format!(
+            "the shapes {a} and {b} differ; nothing is broadcast unasked (a row is added by add_row, a scalar multiplied by scale)"
+        )),
+        _ => unreachable!("two operands"),
+    }
+}
+
+/// y + factor·x
+#[derive(Clone, Copy)]
+struct AddScaled<R>(R);
+impl<R: Real> Elementwise<R, 1> for AddScaled<R> {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, y: L::V, [x]: [L::V; 1]) -> L::V {
+        l.mul_add(x, l.splat(self.0), y)
+    }
+}
+
+/// y = a + sign·b
+struct Sum<R> {
+    sign: R,
+}
+
+#[derive(Clone, Copy)]
+struct SumOf<R>(R);
+impl<R: Real> Elementwise<R, 2> for SumOf<R> {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, _: L::V, [a, b]: [L::V; 2]) -> L::V {
+        l.mul_add(b, l.splat(self.0), a)
+    }
+}
+
+impl<R: Real> Op<R> for Sum<R> {
+    fn name(&self) -> &'static str {
+        if self.sign > R::ZERO { "add" } else { "sub" }
+    }
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        same_shape(setup)
+    }
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        map(SumOf(self.sign), [cx.x(0), cx.x(1)], y);
+    }
+    // d_a += d_y;   d_b += sign·d_y
+    fn backward(&self, cx: &mut Backward<R>) {
+        let d_y = cx.d_y();
+        if let Some(d_a) = cx.d_x(0) {
+            map(AddScaled(R::ONE), [d_y], d_a);
+        }
+        if let Some(d_b) = cx.d_x(1) {
+            map(AddScaled(self.sign), [d_y], d_b);
+        }
+    }
+}
+
+/// y = a·b
+struct Product;
+
+#[derive(Clone, Copy)]
+struct ProductOf;
+impl<R: Real> Elementwise<R, 2> for ProductOf {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, _: L::V, [a, b]: [L::V; 2]) -> L::V {
+        l.mul(a, b)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct AddProduct;
+impl<R: Real> Elementwise<R, 2> for AddProduct {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, y: L::V, [a, b]: [L::V; 2]) -> L::V {
+        l.mul_add(a, b, y)
+    }
+}
+
+impl<R: Real> Op<R> for Product {
+    fn name(&self) -> &'static str {
+        "mul"
+    }
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        same_shape(setup)
+    }
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        map(ProductOf, [cx.x(0), cx.x(1)], y);
+    }
+    // d_a += d_y·b;   d_b += d_y·a
+    fn backward(&self, cx: &mut Backward<R>) {
+        let (a, b, d_y) = (cx.x(0), cx.x(1), cx.d_y());
+        if let Some(d_a) = cx.d_x(0) {
+            map(AddProduct, [d_y, b], d_a);
+        }
+        if let Some(d_b) = cx.d_x(1) {
+            map(AddProduct, [d_y, a], d_b);
+        }
+    }
+}
+
+/// y[r, c] = x[r, c] + b[c]
+struct AddRow;
+
+impl<R: Real> Op<R> for AddRow {
+    fn name(&self) -> &'static str {
+        "add_row"
+    }
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        let [x, row] = setup.shapes else { unreachable!("two operands") };
+        if row.axes() != [x.columns()] {
+            return Err(format!("to {x} a row of shape [{}] can be added, not {row}", x.columns()));
+        }
+        Ok(*x)
+    }
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        let row = cx.x(1);
+        for (x, y) in cx.x(0).chunks_exact(row.len().max(1)).zip(y.chunks_exact_mut(row.len().max(1))) {
+            map(SumOf(R::ONE), [x, row], y);
+        }
+    }
+    // d_x += d_y;   d_b[c] += Σᵣ d_y[r, c]
+    fn backward(&self, cx: &mut Backward<R>) {
+        let d_y = cx.d_y();
+        if let Some(d_x) = cx.d_x(0) {
+            map(AddScaled(R::ONE), [d_y], d_x);
+        }
+        if let Some(d_b) = cx.d_x(1) {
+            reduce::add_rows(d_y, d_b);
+        }
+    }
+}
+
+impl<'t, R: Real> Var<'t, R> {
+    /// x + row, where x is [.., columns] and the row [columns].
+    ///
+    /// # Panics
+    /// Where the row is not as long as the last axis.
+    #[track_caller]
+    pub fn add_row(self, row: Var<'t, R>) -> Var<'t, R> {
+        self.recording().apply(AddRow, &[self, row])
+    }
+}
+
+impl<'t, R: Real> std::ops::Add for Var<'t, R> {
+    type Output = Var<'t, R>;
+    #[track_caller]
+    fn add(self, other: Var<'t, R>) -> Var<'t, R> {
+        self.recording().apply(Sum { sign: R::ONE }, &[self, other])
+    }
+}
+
+impl<'t, R: Real> std::ops::Sub for Var<'t, R> {
+    type Output = Var<'t, R>;
+    #[track_caller]
+    fn sub(self, other: Var<'t, R>) -> Var<'t, R> {
+        self.recording().apply(Sum { sign: -R::ONE }, &[self, other])
+    }
+}
+
+impl<'t, R: Real> std::ops::Mul for Var<'t, R> {
+    type Output = Var<'t, R>;
+    #[track_caller]
+    fn mul(self, other: Var<'t, R>) -> Var<'t, R> {
+        self.recording().apply(Product, &[self, other])
+    }
+}
+
+impl<'t, R: Real> std::ops::Neg for Var<'t, R> {
+    type Output = Var<'t, R>;
+    #[track_caller]
+    fn neg(self) -> Var<'t, R> {
+        self.scale(-R::ONE)
+    }
+}

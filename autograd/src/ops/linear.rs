@@ -1,0 +1,226 @@
+//! The paper's layer: Rect(Linear(u) + Linear(v)), as one operation with its parameters, sums and activation.
+
+use crate::kernels::gemm::{Left, Right, gemm};
+use crate::kernels::map::{Elementwise, map};
+use crate::kernels::math;
+use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
+use crate::nn::Linear;
+use crate::op::{Backward, Forward, Op, Setup};
+use crate::real::Real;
+use crate::shape::Shape;
+use crate::tape::Var;
+
+/// What follows a linear layer, elementwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// z
+    None,
+    /// max(z, 0)
+    Relu,
+    /// tanh z
+    Tanh,
+    /// 1/(1 + e⁻ᶻ)
+    Sigmoid,
+}
+
+/// The most terms in one sum.
+const MAX_TERMS: usize = 4;
+
+/// y = φ(z), z = Σᵢ xᵢ·Wᵢ + Σᵢ bᵢ
+struct LinearSum {
+    terms: [Linear; MAX_TERMS],
+    len: usize,
+    activation: Activation,
+}
+
+impl LinearSum {
+    fn terms(&self) -> &[Linear] {
+        &self.terms[..self.len]
+    }
+}
+
+impl<R: Real> Op<R> for LinearSum {
+    fn name(&self) -> &'static str {
+        match self.activation {
+            Activation::None => "linear",
+            Activation::Relu => "linear+relu",
+            Activation::Tanh => "linear+tanh",
+            Activation::Sigmoid => "linear+sigmoid",
+        }
+    }
+
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        let out = setup.params.shape(self.terms[0].weight).columns();
+        let rows = setup.shapes[0].rows();
+        for (x, term) in setup.shapes.iter().zip(self.terms()) {
+            let (w, name) = (setup.params.shape(term.weight), setup.params.name(term.weight));
+            if x.columns() != w.rows() {
+                return Err(format!("x {x} has {} columns, but {name:?} {w} takes {}", x.columns(), w.rows()));
+            }
+            if w.columns() != out || x.rows() != rows {
+                return Err(format!(
+                    "the terms of one sum have one shape, but {name:?} gives [{}, {}], not [{rows}, {out}]",
+                    x.rows(),
+                    w.columns()
+                ));
+            }
+        }
+        Ok(setup.shapes[0].with_columns(out))
+    }
+
+    /// Room for d_z, where it is not d_y itself.
+    fn saved_len(&self, setup: Setup<R>) -> usize {
+        match self.activation {
+            Activation::None => 0,
+            _ => setup.shapes[0].rows() * setup.params.shape(self.terms[0].weight).columns(),
+        }
+    }
+
+    fn has_parameters(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        let (rows, out) = (cx.shape(0).rows(), cx.params.shape(self.terms[0].weight).columns());
+        // z = x₀·W₀ + x₁·W₁ + …: one chain, since each product goes on from what the last one left.
+        for (i, term) in self.terms().iter().enumerate() {
+            let inner = cx.shape(i).columns();
+            let x = Left::Rows { data: cx.x(i), stride: inner };
+            gemm(x, Right::Packed(cx.params.packed(term.weight)), y, [rows, out, inner], i > 0);
+        }
+        // y = φ(z + b₀ + b₁ + …)
+        for (i, term) in self.terms().iter().enumerate() {
+            let activation = if i + 1 == self.len { self.activation } else { Activation::None };
+            R::dispatch(AddBias { bias: cx.params.get(term.bias), activation, y });
+        }
+    }
+
+    fn backward(&self, cx: &mut Backward<R>) {
+        let shape = cx.y_shape();
+        let [rows, out] = [shape.rows(), shape.columns()];
+        let (y, d_y) = (cx.y(), cx.d_y());
+        // d_z = d_y·φ′(z)
+        let saved = std::mem::take(&mut cx.saved);
+        match self.activation {
+            Activation::None => {}
+            Activation::Relu => map(ReluSlope, [y, d_y], saved),
+            Activation::Tanh => map(TanhSlope, [y, d_y], saved),
+            Activation::Sigmoid => map(SigmoidSlope, [y, d_y], saved),
+        }
+        let from_saved = self.activation != Activation::None;
+        let d_z = if from_saved { &*saved } else { d_y };
+        for (i, term) in self.terms().iter().enumerate() {
+            // forward: z = xᵢ·Wᵢ + …;   d_xᵢ += d_z·Wᵢᵀ;   d_Wᵢ += xᵢᵀ·d_z;   d_bᵢ += Σ_rows d_z
+            let (inner, w_t) = (cx.shape(i).columns(), cx.params.packed_transposed(term.weight));
+            if let Some(d_x) = cx.d_x(i) {
+                gemm(Left::Rows { data: d_z, stride: out }, Right::Packed(w_t), d_x, [rows, inner, out], true);
+            }
+            cx.weight_gradient(term.weight, i, from_saved);
+            cx.bias_gradient(term.bias, from_saved);
+        }
+    }
+}
+
+/// y ← φ(y + bias) for each row.
+struct AddBias<'a, R> {
+    bias: &'a [R],
+    activation: Activation,
+    y: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for AddBias<'_, R> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<R>>(self, s: S) {
+        match self.activation {
+            Activation::None => rows(s, self.y, self.bias, |_, z| z),
+            Activation::Relu => rows(s, self.y, self.bias, |s, z| math::relu(s, z)),
+            Activation::Tanh => rows(s, self.y, self.bias, |s, z| math::tanh(s, z)),
+            Activation::Sigmoid => rows(s, self.y, self.bias, |s, z| math::sigmoid(s, z)),
+        }
+    }
+}
+
+#[inline(always)]
+fn rows<R: Real, S: Simd<R>>(s: S, y: &mut [R], bias: &[R], phi: impl Fn(S, S::V) -> S::V) {
+    let (bias_vectors, bias_tail) = bias.as_chunks::<LANES>();
+    let bias_tail = crate::kernels::map::padded(bias_tail, R::ZERO);
+    for row in y.chunks_exact_mut(bias.len().max(1)) {
+        let (vectors, tail) = row.as_chunks_mut::<LANES>();
+        for (y, b) in vectors.iter_mut().zip(bias_vectors) {
+            s.store(phi(s, s.add(s.load(y), s.load(b))), y);
+        }
+        if !tail.is_empty() {
+            let mut y = crate::kernels::map::padded(tail, R::ZERO);
+            s.store(phi(s, s.add(s.load(&y), s.load(&bias_tail))), &mut y);
+            tail.copy_from_slice(&y[..tail.len()]);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ReluSlope;
+impl<R: Real> Elementwise<R, 2> for ReluSlope {
+    // d_y where y > 0, else 0
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, _: L::V, [y, d_y]: [L::V; 2]) -> L::V {
+        l.if_gt(y, l.splat(R::ZERO), d_y, l.splat(R::ZERO))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct TanhSlope;
+impl<R: Real> Elementwise<R, 2> for TanhSlope {
+    // d_y·(1 − y²)
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, _: L::V, [y, d_y]: [L::V; 2]) -> L::V {
+        l.mul(d_y, l.sub(l.splat(R::ONE), l.mul(y, y)))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct SigmoidSlope;
+impl<R: Real> Elementwise<R, 2> for SigmoidSlope {
+    // d_y·y(1 − y)
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, _: L::V, [y, d_y]: [L::V; 2]) -> L::V {
+        l.mul(d_y, l.mul(y, l.sub(l.splat(R::ONE), y)))
+    }
+}
+
+/// φ(Σᵢ xᵢ·Wᵢ + bᵢ): the form of the paper's glimpse network, Rect(Linear(h_g) + Linear(h_l)), and of its core,
+/// Rect(Linear(hₜ₋₁) + Linear(gₜ)). xᵢ is [rows, inᵢ], the result [rows, out].
+///
+/// # Panics
+/// Where the shapes do not fit, or for no term or more than four.
+#[track_caller]
+pub fn linear_sum<'t, R: Real>(terms: &[(Var<'t, R>, Linear)], activation: Activation) -> Var<'t, R> {
+    assert!((1..=MAX_TERMS).contains(&terms.len()), "linear_sum: from 1 to {MAX_TERMS} terms, not {}", terms.len());
+    let (mut inputs, mut layers) = ([terms[0].0; MAX_TERMS], [terms[0].1; MAX_TERMS]);
+    for (i, &(x, layer)) in terms.iter().enumerate() {
+        (inputs[i], layers[i]) = (x, layer);
+    }
+    let op = LinearSum { terms: layers, len: terms.len(), activation };
+    terms[0].0.recording().apply(op, &inputs[..terms.len()])
+}
+
+impl<'t, R: Real> Var<'t, R> {
+    /// Linear(x) = x·W + b: [.., in] → [.., out]. Sec. 4, "Glimpse network".
+    ///
+    /// # Panics
+    /// Where the last axis is not the layer's `in`.
+    #[track_caller]
+    pub fn linear(self, layer: Linear) -> Var<'t, R> {
+        linear_sum(&[(self, layer)], Activation::None)
+    }
+
+    /// φ(x·W + b)
+    ///
+    /// # Panics
+    /// Where the last axis is not the layer's `in`.
+    #[track_caller]
+    pub fn linear_then(self, layer: Linear, activation: Activation) -> Var<'t, R> {
+        linear_sum(&[(self, layer)], activation)
+    }
+}

@@ -1,0 +1,171 @@
+//! Log-softmax and the losses of classification.
+
+use crate::kernels::map::{Elementwise, map};
+use crate::kernels::math;
+use crate::kernels::reduce;
+use crate::kernels::simd::Lanes;
+use crate::op::{Backward, Forward, Op, Setup};
+use crate::real::Real;
+use crate::shape::Shape;
+use crate::tape::{Indices, Var};
+
+fn matrix(x: Shape) -> Result<[usize; 2], String> {
+    match *x.axes() {
+        [rows, columns] if columns > 0 => Ok([rows, columns]),
+        _ => Err(format!("a matrix [rows, classes] is needed, not {x}")),
+    }
+}
+
+/// d_x + factor·eʸ
+#[derive(Clone, Copy)]
+struct AddScaledExp<R>(R);
+impl<R: Real> Elementwise<R, 1> for AddScaledExp<R> {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, d_x: L::V, [y]: [L::V; 1]) -> L::V {
+        l.mul_add(math::exp(l, y), l.splat(self.0), d_x)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Add;
+impl<R: Real> Elementwise<R, 1> for Add {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, y: L::V, [x]: [L::V; 1]) -> L::V {
+        l.add(y, x)
+    }
+}
+
+/// y[r, c] = x[r, c] − ln Σ_c e^x[r, c]
+struct LogSoftmax;
+
+impl<R: Real> Op<R> for LogSoftmax {
+    fn name(&self) -> &'static str {
+        "log_softmax"
+    }
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        matrix(setup.shapes[0]).map(|_| setup.shapes[0])
+    }
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        reduce::log_softmax(cx.x(0), cx.shape(0).columns(), y);
+    }
+    // d_x[r, c] += d_y[r, c] − e^y[r, c]·Σ_c d_y[r, c]
+    fn backward(&self, cx: &mut Backward<R>) {
+        let (columns, y, d_y) = (cx.shape(0).columns(), cx.y(), cx.d_y());
+        if let Some(d_x) = cx.d_x(0) {
+            let rows = y.chunks_exact(columns).zip(d_y.chunks_exact(columns));
+            for (d_x, (y, d_y)) in d_x.chunks_exact_mut(columns).zip(rows) {
+                map(Add, [d_y], d_x);
+                map(AddScaledExp(-reduce::sum(d_y)), [y], d_x);
+            }
+        }
+    }
+}
+
+/// y[r] = −x[r, label(r)]
+struct Pick {
+    labels: Indices,
+}
+
+impl<R: Real> Op<R> for Pick {
+    fn name(&self) -> &'static str {
+        "nll"
+    }
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        matrix(setup.shapes[0]).map(|[rows, _]| Shape::new(&[rows]))
+    }
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        let rows = cx.x(0).chunks_exact(cx.shape(0).columns());
+        for ((y, x), &label) in y.iter_mut().zip(rows).zip(cx.indices(self.labels)) {
+            *y = -x[label as usize];
+        }
+    }
+    // d_x[r, label(r)] −= d_y[r]
+    fn backward(&self, cx: &mut Backward<R>) {
+        let (columns, d_y, labels) = (cx.shape(0).columns(), cx.d_y(), cx.indices(self.labels));
+        if let Some(d_x) = cx.d_x(0) {
+            for ((d_x, &d_y), &label) in d_x.chunks_exact_mut(columns).zip(d_y).zip(labels) {
+                d_x[label as usize] -= d_y;
+            }
+        }
+    }
+}
+
+/// y[r] = −log_softmax(x)[r, label(r)], in one operation; keeps the log-probabilities.
+struct CrossEntropy {
+    labels: Indices,
+}
+
+impl<R: Real> Op<R> for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross_entropy"
+    }
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        matrix(setup.shapes[0]).map(|[rows, _]| Shape::new(&[rows]))
+    }
+    fn saved_len(&self, setup: Setup<R>) -> usize {
+        setup.shapes[0].len()
+    }
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        let columns = cx.shape(0).columns();
+        reduce::log_softmax(cx.x(0), columns, cx.saved);
+        let rows = cx.saved.chunks_exact(columns);
+        for ((y, log_p), &label) in y.iter_mut().zip(rows).zip(&cx.indices[self.labels.0..self.labels.1]) {
+            *y = -log_p[label as usize];
+        }
+    }
+    // d_x[r, c] += d_y[r]·(p[r, c] − 1 where c is the label)
+    fn backward(&self, cx: &mut Backward<R>) {
+        let (columns, d_y, labels) = (cx.shape(0).columns(), cx.d_y(), cx.indices(self.labels));
+        let saved = std::mem::take(&mut cx.saved);
+        if let Some(d_x) = cx.d_x(0) {
+            let rows = saved.chunks_exact(columns).zip(d_y).zip(labels);
+            for (d_x, ((log_p, &d_y), &label)) in d_x.chunks_exact_mut(columns).zip(rows) {
+                map(AddScaledExp(d_y), [log_p], d_x);
+                d_x[label as usize] -= d_y;
+            }
+        }
+    }
+}
+
+impl<'t, R: Real> Var<'t, R> {
+    /// ln softmax of each row: [rows, classes] → the same. The largest element is subtracted first: nothing overflows.
+    ///
+    /// # Panics
+    /// Where it is no matrix.
+    #[track_caller]
+    pub fn log_softmax(self) -> Var<'t, R> {
+        self.then(LogSoftmax)
+    }
+
+    /// The negative log-likelihood −x[r, label] of each row of log-probabilities: [rows, classes] → [rows].
+    ///
+    /// # Panics
+    /// Where it is no matrix, the labels are not as many as the rows, or one is no class.
+    #[track_caller]
+    pub fn nll(self, labels: &[u32]) -> Var<'t, R> {
+        self.check_labels("nll", labels);
+        let labels = self.recording().indices(labels);
+        self.then(Pick { labels })
+    }
+
+    /// The cross entropy −ln softmax(x)[r, label] of each row of logits: [rows, classes] → [rows]. Sec. 3.2, "Using a
+    /// Hybrid Supervised Loss".
+    ///
+    /// # Panics
+    /// Where it is no matrix, the labels are not as many as the rows, or one is no class.
+    #[track_caller]
+    pub fn cross_entropy(self, labels: &[u32]) -> Var<'t, R> {
+        self.check_labels("cross_entropy", labels);
+        let labels = self.recording().indices(labels);
+        self.then(CrossEntropy { labels })
+    }
+
+    #[track_caller]
+    fn check_labels(self, op: &str, labels: &[u32]) {
+        let shape = self.shape();
+        assert!(shape.rows() == labels.len(), "{op}: {} labels for the rows of {shape}", labels.len());
+        if let Some(wrong) = labels.iter().find(|&&label| label as usize >= shape.columns()) {
+            panic!("{op}: the label {wrong} is none of the {} classes of {shape}, which count from 0", shape.columns());
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Optimisers, learning-rate schedules and gradient clipping: loops over the parallel slices of parameters, gradients
+//! and moments.
+
+use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
+use crate::math;
+use crate::params::{Grads, Params};
+use crate::real::Real;
+
+/// A rule that changes parameters by their gradients.
+pub trait Optimiser<R: Real> {
+    /// One step with this learning rate.
+    fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R);
+
+    /// What it carries from step to step, with names for a checkpoint: slices parallel to the parameters.
+    fn moments(&mut self) -> Vec<(&'static str, &mut Grads<R>)>;
+
+    /// How many steps it has made.
+    fn steps(&self) -> u64;
+
+    /// Takes up after so many steps, the moments having been restored.
+    fn resume_at(&mut self, steps: u64);
+}
+
+/// Stochastic gradient descent with momentum, the paper's (Sec. 4.1: momentum 0.9).
+///
+/// ```text
+/// m ← μ·m + g
+/// θ ← θ − η·m           or, with Nesterov's: θ ← θ − η·(g + μ·m)
+/// ```
+pub struct Sgd<R> {
+    momentum: R,
+    nesterov: bool,
+    velocity: Grads<R>,
+    steps: u64,
+}
+
+impl<R: Real> Sgd<R> {
+    /// With momentum μ (0: none), Nesterov's or the plain one.
+    pub fn new(params: &Params<R>, momentum: R, nesterov: bool) -> Self {
+        Sgd { momentum, nesterov, velocity: params.zeros(), steps: 0 }
+    }
+}
+
+impl<R: Real> Optimiser<R> for Sgd<R> {
+    fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
+        self.steps += 1;
+        let rule = SgdRule { momentum: self.momentum, rate: learning_rate, nesterov: self.nesterov };
+        let velocity = self.velocity.all_mut();
+        params.change_all(|theta| R::dispatch(Update { rule, theta, g: grads.all(), moments: [velocity] }));
+    }
+    fn moments(&mut self) -> Vec<(&'static str, &mut Grads<R>)> {
+        vec![("velocity", &mut self.velocity)]
+    }
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+    fn resume_at(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+}
+
+/// Adam (Kingma and Ba, 2015).
+///
+/// ```text
+/// m ← β₁·m + (1 − β₁)·g        v ← β₂·v + (1 − β₂)·g²
+/// θ ← θ − η/(1 − β₁ᵗ) · m / (√(v/(1 − β₂ᵗ)) + ε)
+/// ```
+pub struct Adam<R> {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    first: Grads<R>,
+    second: Grads<R>,
+    steps: u64,
+}
+
+impl<R: Real> Adam<R> {
+    /// With the authors' β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+    pub fn new(params: &Params<R>) -> Self {
+        Self::with(params, 0.9, 0.999, 1e-8)
+    }
+
+    /// With other constants.
+    pub fn with(params: &Params<R>, beta1: f64, beta2: f64, epsilon: f64) -> Self {
+        Adam { beta1, beta2, epsilon, first: params.zeros(), second: params.zeros(), steps: 0 }
+    }
+}
+
+/// xⁿ by repeated squaring: the same bits everywhere.
+fn power(x: f64, n: u64) -> f64 {
+    match n {
+        0 => 1.0,
+        n if n % 2 == 0 => power(x * x, n / 2),
+        n => x * power(x * x, n / 2),
+    }
+}
+
+impl<R: Real> Optimiser<R> for Adam<R> {
+    fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
+        self.steps += 1;
+        let correction1 = 1.0 - power(self.beta1, self.steps);
+        let correction2 = 1.0 - power(self.beta2, self.steps);
+        let rule = AdamRule {
+            beta1: R::from_f64(self.beta1),
+            rest1: R::from_f64(1.0 - self.beta1),
+            beta2: R::from_f64(self.beta2),
+            rest2: R::from_f64(1.0 - self.beta2),
+            epsilon: R::from_f64(self.epsilon),
+            rate: R::from_f64(learning_rate.to_f64() / correction1),
+            root: R::from_f64(correction2.sqrt()),
+        };
+        let moments = [self.first.all_mut(), self.second.all_mut()];
+        params.change_all(|theta| R::dispatch(Update { rule, theta, g: grads.all(), moments }));
+    }
+    fn moments(&mut self) -> Vec<(&'static str, &mut Grads<R>)> {
+        vec![("first", &mut self.first), ("second", &mut self.second)]
+    }
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+    fn resume_at(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+}
+
+/// One number's update, over vectors: the new θ, the moments changed in place.
+trait Rule<R: Real, const N: usize>: Copy {
+    fn apply<L: Lanes<R>>(self, l: L, theta: L::V, g: L::V, moments: &mut [L::V; N]) -> L::V;
+}
+
+#[derive(Clone, Copy)]
+struct SgdRule<R> {
+    momentum: R,
+    rate: R,
+    nesterov: bool,
+}
+
+impl<R: Real> Rule<R, 1> for SgdRule<R> {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, theta: L::V, g: L::V, [m]: &mut [L::V; 1]) -> L::V {
+        // m ← μ·m + g
+        *m = l.mul_add(*m, l.splat(self.momentum), g);
+        let direction = if self.nesterov { l.mul_add(*m, l.splat(self.momentum), g) } else { *m };
+        // θ ← θ − η·m
+        l.mul_add(direction, l.splat(-self.rate), theta)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct AdamRule<R> {
+    beta1: R,
+    rest1: R,
+    beta2: R,
+    rest2: R,
+    epsilon: R,
+    rate: R,
+    root: R,
+}
+
+impl<R: Real> Rule<R, 2> for AdamRule<R> {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, theta: L::V, g: L::V, [m, v]: &mut [L::V; 2]) -> L::V {
+        // m ← β₁·m + (1 − β₁)·g;   v ← β₂·v + (1 − β₂)·g²
+        *m = l.mul_add(*m, l.splat(self.beta1), l.mul(g, l.splat(self.rest1)));
+        *v = l.mul_add(*v, l.splat(self.beta2), l.mul(l.mul(g, g), l.splat(self.rest2)));
+        // θ ← θ − η̂·m / (√v/√(1 − β₂ᵗ) + ε)
+        let denominator = l.add(l.div(l.sqrt(*v), l.splat(self.root)), l.splat(self.epsilon));
+        l.mul_add(l.div(*m, denominator), l.splat(-self.rate), theta)
+    }
+}
+
+/// A rule over all parameters. The slices are whole cache lines, gaps included: a gap's gradient is 0, and so is its
+/// update.
+struct Update<'a, R, U, const N: usize> {
+    rule: U,
+    theta: &'a mut [R],
+    g: &'a [R],
+    moments: [&'a mut [R]; N],
+}
+
+impl<R: Real, U: Rule<R, N>, const N: usize> Kernel<R> for Update<'_, R, U, N> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<R>>(self, s: S) {
+        let Update { rule, theta, g, mut moments } = self;
+        let lanes = |at: usize| at * LANES..(at + 1) * LANES;
+        for i in 0..theta.len() / LANES {
+            let theta: &mut [R; LANES] = (&mut theta[lanes(i)]).try_into().expect("sixteen");
+            let mut m = [s.splat(R::ZERO); N];
+            for (m, moment) in m.iter_mut().zip(&moments) {
+                *m = s.load(moment[lanes(i)].try_into().expect("sixteen"));
+            }
+            let g = s.load(g[lanes(i)].try_into().expect("sixteen"));
+            s.store(rule.apply(s, s.load(theta), g, &mut m), theta);
+            for (m, moment) in m.into_iter().zip(moments.iter_mut()) {
+                s.store(m, (&mut moment[lanes(i)]).try_into().expect("sixteen"));
+            }
+        }
+        // f64 spans are half as long as a vector of sixteen.
+        let rest = theta.len() / LANES * LANES..theta.len();
+        if !rest.is_empty() {
+            let pad = |x: &[R]| crate::kernels::map::padded(x, R::ZERO);
+            let mut all = [[R::ZERO; LANES]; N];
+            for (all, moment) in all.iter_mut().zip(&moments) {
+                *all = pad(&moment[rest.clone()]);
+            }
+            let mut m = [s.splat(R::ZERO); N];
+            for (m, all) in m.iter_mut().zip(&all) {
+                *m = s.load(all);
+            }
+            let mut wide = pad(&theta[rest.clone()]);
+            let updated = rule.apply(s, s.load(&wide), s.load(&pad(&g[rest.clone()])), &mut m);
+            s.store(updated, &mut wide);
+            theta[rest.clone()].copy_from_slice(&wide[..rest.len()]);
+            for ((m, all), moment) in m.into_iter().zip(&mut all).zip(moments) {
+                s.store(m, all);
+                moment[rest.clone()].copy_from_slice(&all[..rest.len()]);
+            }
+        }
+    }
+}
+
+/// Scales the gradients so that ‖g‖₂ ≤ `max` over all parameters; returns the norm before.
+pub fn clip<R: Real>(grads: &mut Grads<R>, max: R) -> R {
+    let norm = grads.norm();
+    if norm > max {
+        let factor = max / norm;
+        for g in grads.all_mut() {
+            *g *= factor;
+        }
+    }
+    norm
+}
+
+/// How the learning rate goes from step to step, as a factor on the highest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Schedule {
+    /// 1
+    Constant,
+    /// From 1 straight down to `last`.
+    Linear {
+        /// The factor at the end.
+        last: f64,
+    },
+    /// `factor`ⁿ after n times `every` steps.
+    Step {
+        /// What it is multiplied by.
+        factor: f64,
+        /// How many steps lie between.
+        every: u64,
+    },
+    /// `factor`^(step/`every`)
+    Exponential {
+        /// What it is multiplied by over `every` steps.
+        factor: f64,
+        /// How many steps.
+        every: u64,
+    },
+    /// From 1 along half a cosine down to `last`.
+    Cosine {
+        /// The factor at the end.
+        last: f64,
+    },
+}
+
+impl Schedule {
+    /// The factor at `step` of `total`, after a linear rise over the first `warmup` steps.
+    pub fn factor(self, step: u64, total: u64, warmup: u64) -> f64 {
+        if step < warmup {
+            return (step + 1) as f64 / warmup as f64;
+        }
+        let (step, total) = (step - warmup, total.saturating_sub(warmup).max(1));
+        let done = (step as f64 / total as f64).min(1.0);
+        match self {
+            Schedule::Constant => 1.0,
+            Schedule::Linear { last } => 1.0 + (last - 1.0) * done,
+            Schedule::Step { factor, every } => power(factor, step / every.max(1)),
+            Schedule::Exponential { factor, every } => math::pow(factor, step as f64 / every.max(1) as f64),
+            // last + (1 − last)·(1 + cos π·done)/2
+            Schedule::Cosine { last } => last + (1.0 - last) * 0.5 * (1.0 + math::sin_cos_turns(done / 2.0).1),
+        }
+    }
+}

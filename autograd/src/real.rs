@@ -1,0 +1,275 @@
+//! The number type: f32 to train, f64 to check gradients, both through the same code.
+
+use std::fmt::{Debug, Display, LowerExp};
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+use crate::kernels::simd::Kernel;
+use crate::kernels::{self, arch::scalar::Scalar};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// A real number: [`f32`] or [`f64`].
+///
+/// f32 kernels run on the fastest path of the machine and give the same bits on each; f64 takes the scalar path, with
+/// the same algorithms, and is there to check gradients.
+pub trait Real:
+    sealed::Sealed
+    + bytemuck::Pod
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + PartialOrd
+    + Default
+    + Debug
+    + Display
+    + LowerExp
+    + Send
+    + Sync
+    + 'static
+{
+    /// 0
+    const ZERO: Self;
+    /// 1
+    const ONE: Self;
+    /// −∞
+    const NEG_INFINITY: Self;
+    /// The smallest positive normal number.
+    const MIN_NORMAL: Self;
+    /// A power of two that makes a subnormal normal, and its exponent.
+    const SUBNORMAL_SCALE: (Self, Self);
+    /// 1 / ln 2
+    const LOG2_E: Self;
+    /// ln 2 in two parts: the first with so few digits that n · LN_2.0 is exact for every exponent n.
+    const LN_2: (Self, Self);
+    /// Bounds beyond which eˣ is 0 or ∞.
+    const EXP_RANGE: (Self, Self);
+    /// |x| from which tanh x rounds to ±1.
+    const TANH_ONE: Self;
+    /// 1/2!, 1/3!, … of the series of eˣ − 1 − x, as many as the precision needs on |x| ≤ ½ ln 2.
+    const EXP_SERIES: &'static [Self];
+    /// 2/3, 2/5, 2/7, … of the series of ln((1 + s)/(1 − s)) − 2s, as many as needed on |s| ≤ 3 − 2√2.
+    const LN_SERIES: &'static [Self];
+
+    /// The nearest number of this type.
+    fn from_f64(x: f64) -> Self;
+    /// The number as f64, exactly.
+    fn to_f64(self) -> f64;
+    /// self · b + c, rounded once, on every machine.
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    /// √self
+    fn sqrt(self) -> Self;
+    /// |self|
+    fn abs(self) -> Self;
+    /// Neither NaN nor infinite.
+    fn is_finite(self) -> bool;
+    /// The nearest whole number, ties to even.
+    fn round_ties_even(self) -> Self;
+    /// 2^self for whole self in the range of normal numbers.
+    fn exp2_whole(self) -> Self;
+    /// (m, e) with self = m · 2ᵉ, m in [1, 2), for normal positive self.
+    fn mantissa_exponent(self) -> (Self, Self);
+    /// Runs a kernel on this machine's path.
+    fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Out;
+}
+
+/// a · b + c in f32, rounded once, from f64 arithmetic alone.
+///
+/// The product of two f32 is exact in f64. The sum with c is not, and rounding it to f32 would round twice; so the f64
+/// sum is first rounded *to odd*: where it was inexact (its TwoSum error is not 0) and its last bit is even, it is
+/// moved one step towards the exact value. A number rounded to odd with two spare bits rounds on as the exact one
+/// would (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
+#[inline(always)]
+pub(crate) fn fused_mul_add(a: f32, b: f32, c: f32) -> f32 {
+    let (p, c) = (a as f64 * b as f64, c as f64);
+    let s = p + c;
+    // TwoSum: p + c = s + e exactly.
+    let c_part = s - p;
+    let e = (p - (s - c_part)) + (c - c_part);
+    let bits = s.to_bits();
+    // One step away from zero where e has the sign of s, towards zero otherwise.
+    let step = if (e > 0.0) == (s > 0.0) { 1u64 } else { u64::MAX };
+    // NaN and infinity leave e NaN, and neither comparison holds.
+    let inexact = (e > 0.0) | (e < 0.0);
+    let odd = bits.wrapping_add(if inexact & (bits & 1 == 0) { step } else { 0 });
+    f64::from_bits(odd) as f32
+}
+
+impl Real for f32 {
+    const ZERO: f32 = 0.0;
+    const ONE: f32 = 1.0;
+    const NEG_INFINITY: f32 = f32::NEG_INFINITY;
+    const MIN_NORMAL: f32 = f32::MIN_POSITIVE;
+    const SUBNORMAL_SCALE: (f32, f32) = (16_777_216.0, 24.0);
+    const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    const LN_2: (f32, f32) = (0.693_359_375, -2.121_944_4e-4);
+    const EXP_RANGE: (f32, f32) = (-104.0, 89.0);
+    const TANH_ONE: f32 = 9.02;
+    const EXP_SERIES: &'static [f32] =
+        &[1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 / 40320.0];
+    const LN_SERIES: &'static [f32] = &[2.0 / 3.0, 2.0 / 5.0, 2.0 / 7.0, 2.0 / 9.0, 2.0 / 11.0];
+
+    fn from_f64(x: f64) -> f32 {
+        x as f32
+    }
+    fn to_f64(self) -> f64 {
+        self as f64
+    }
+    #[inline(always)]
+    fn mul_add(self, b: f32, c: f32) -> f32 {
+        fused_mul_add(self, b, c)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> f32 {
+        f32::sqrt(self)
+    }
+    #[inline(always)]
+    fn abs(self) -> f32 {
+        f32::abs(self)
+    }
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
+    }
+    #[inline(always)]
+    fn round_ties_even(self) -> f32 {
+        f32::round_ties_even(self)
+    }
+    #[inline(always)]
+    fn exp2_whole(self) -> f32 {
+        f32::from_bits(((self as i32 + 127) as u32) << 23)
+    }
+    #[inline(always)]
+    fn mantissa_exponent(self) -> (f32, f32) {
+        let bits = self.to_bits();
+        (f32::from_bits(bits & 0x007f_ffff | 0x3f80_0000), ((bits >> 23) as i32 - 127) as f32)
+    }
+    #[inline(always)]
+    fn dispatch<K: Kernel<f32>>(kernel: K) -> K::Out {
+        kernels::path().run(kernel)
+    }
+}
+
+impl Real for f64 {
+    const ZERO: f64 = 0.0;
+    const ONE: f64 = 1.0;
+    const NEG_INFINITY: f64 = f64::NEG_INFINITY;
+    const MIN_NORMAL: f64 = f64::MIN_POSITIVE;
+    const SUBNORMAL_SCALE: (f64, f64) = (18_014_398_509_481_984.0, 54.0);
+    const LOG2_E: f64 = std::f64::consts::LOG2_E;
+    const LN_2: (f64, f64) = (6.931_471_803_691_238_2e-1, 1.908_214_929_270_587_7e-10);
+    const EXP_RANGE: (f64, f64) = (-746.0, 710.0);
+    const TANH_ONE: f64 = 19.1;
+    const EXP_SERIES: &'static [f64] = &[
+        1.0 / 2.0,
+        1.0 / 6.0,
+        1.0 / 24.0,
+        1.0 / 120.0,
+        1.0 / 720.0,
+        1.0 / 5040.0,
+        1.0 / 40320.0,
+        1.0 / 362880.0,
+        1.0 / 3628800.0,
+        1.0 / 39916800.0,
+        1.0 / 479001600.0,
+        1.0 / 6227020800.0,
+        1.0 / 87178291200.0,
+    ];
+    const LN_SERIES: &'static [f64] = &[
+        2.0 / 3.0,
+        2.0 / 5.0,
+        2.0 / 7.0,
+        2.0 / 9.0,
+        2.0 / 11.0,
+        2.0 / 13.0,
+        2.0 / 15.0,
+        2.0 / 17.0,
+        2.0 / 19.0,
+        2.0 / 21.0,
+        2.0 / 23.0,
+    ];
+
+    fn from_f64(x: f64) -> f64 {
+        x
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+    #[inline(always)]
+    fn mul_add(self, b: f64, c: f64) -> f64 {
+        f64::mul_add(self, b, c)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> f64 {
+        f64::sqrt(self)
+    }
+    #[inline(always)]
+    fn abs(self) -> f64 {
+        f64::abs(self)
+    }
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
+    #[inline(always)]
+    fn round_ties_even(self) -> f64 {
+        f64::round_ties_even(self)
+    }
+    #[inline(always)]
+    fn exp2_whole(self) -> f64 {
+        f64::from_bits(((self as i64 + 1023) as u64) << 52)
+    }
+    #[inline(always)]
+    fn mantissa_exponent(self) -> (f64, f64) {
+        let bits = self.to_bits();
+        let one = 1.0f64.to_bits();
+        (f64::from_bits(bits & 0x000f_ffff_ffff_ffff | one), ((bits >> 52) as i64 - 1023) as f64)
+    }
+    #[inline(always)]
+    fn dispatch<K: Kernel<f64>>(kernel: K) -> K::Out {
+        kernel.run(Scalar)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// On a machine whose `mul_add` is fused the emulation gives the same bits, special values included.
+        #[test]
+        fn emulated_fma_is_the_fused_one(a in any::<u32>(), b in any::<u32>(), c in any::<u32>(), near in -3i32..4) {
+            let (a, b) = (f32::from_bits(a), f32::from_bits(b));
+            // Addends near −a·b meet cancellation; other ones meet everything else.
+            for c in [f32::from_bits(c), f32::from_bits(((-a * b).to_bits() as i32).wrapping_add(near) as u32), 0.0, -0.0] {
+                let (ours, fused) = (fused_mul_add(a, b, c), f32::mul_add(a, b, c));
+                prop_assert!(ours.to_bits() == fused.to_bits() || ours.is_nan() && fused.is_nan(), "{a:e} {b:e} {c:e}: {ours:e} {fused:e}");
+            }
+        }
+    }
+
+    /// Sums that lie exactly, or almost, half-way between two f32.
+    #[test]
+    fn emulated_fma_on_ties() {
+        let ulp = f32::EPSILON;
+        for k in 0..64 {
+            let c = 1.0 + k as f32 * ulp;
+            for tiny in [0.0f32, 1e-30, -1e-30] {
+                for half in [ulp / 2.0, -ulp / 2.0, ulp * 0.25] {
+                    // (half + tiny·half) is exact only in f64: a product that sits beside the tie.
+                    let (a, b) = (half, 1.0 + tiny);
+                    assert_eq!(fused_mul_add(a, b, c).to_bits(), f32::mul_add(a, b, c).to_bits());
+                    let (a, b) = (half * (1.0 + ulp), 1.0 - ulp / 2.0);
+                    assert_eq!(fused_mul_add(a, b, c).to_bits(), f32::mul_add(a, b, c).to_bits());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Every operation's gradient against finite differences in f64, over shapes that proptest draws; and negative
+//! controls, which show that the check finds a wrong one.
+
+use autograd::gradcheck::{Found, check_at, gradcheck, gradcheck_from};
+use autograd::math::{exp, normal_pair};
+use autograd::nn::{Init, Linear};
+use autograd::op::{Backward, Forward, Op, Setup};
+use autograd::ops::{Activation, linear_sum};
+use autograd::{Params, Real, Shape};
+use proptest::prelude::*;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+fn s(axes: &[usize]) -> Shape {
+    Shape::new(axes)
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    prop::collection::vec(1usize..5, 0..=4).prop_map(|axes| Shape::new(&axes))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn unary(shape in shape()) {
+        let none = Params::new();
+        gradcheck(|_, x| x[0].relu(), &none, &[shape], 3);
+        gradcheck(|_, x| x[0].tanh(), &none, &[shape], 3);
+        gradcheck(|_, x| x[0].sigmoid(), &none, &[shape], 3);
+        gradcheck(|_, x| x[0].exp(), &none, &[shape], 3);
+        gradcheck(|_, x| x[0].square(), &none, &[shape], 3);
+        gradcheck(|_, x| x[0].scale(-1.7), &none, &[shape], 3);
+        gradcheck(|_, x| x[0].clamp(-0.5, 0.8), &none, &[shape], 3);
+        gradcheck(|_, x| -x[0], &none, &[shape], 3);
+        gradcheck_from(|_, x| x[0].ln(), &none, &[shape], 3, |rng| exp(normal_pair(rng)[0]));
+    }
+
+    #[test]
+    fn binary(shape in shape()) {
+        let none = Params::new();
+        gradcheck(|_, x| x[0] + x[1], &none, &[shape; 2], 2);
+        gradcheck(|_, x| x[0] - x[1], &none, &[shape; 2], 2);
+        gradcheck(|_, x| x[0] * x[1], &none, &[shape; 2], 2);
+        // The same variable twice: both shares of its gradient are added.
+        gradcheck(|_, x| x[0] * x[0] + x[0], &none, &[shape], 2);
+        gradcheck(|_, x| x[0].add_row(x[1]), &none, &[s(&[3, shape.len()]), s(&[shape.len()])], 2);
+    }
+
+    #[test]
+    fn products(m in 1usize..6, n in 1usize..36, k in 1usize..6) {
+        let none = Params::new();
+        gradcheck(|_, x| x[0].matmul(x[1]), &none, &[s(&[m, k]), s(&[k, n])], 1);
+        gradcheck(|_, x| x[0].matmul_t(x[1]), &none, &[s(&[m, k]), s(&[n, k])], 1);
+        gradcheck(|_, x| x[0].t_matmul(x[1]), &none, &[s(&[k, m]), s(&[k, n])], 1);
+        gradcheck(|_, x| x[0].matmul(x[0]), &none, &[s(&[k, k])], 1);
+    }
+
+    #[test]
+    fn linear(rows in 1usize..4, inputs in 1usize..5, others in 1usize..4, out in 1usize..19) {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut params = Params::new();
+        let first = Linear::new(&mut params, "first", [inputs, out], Init::Normal(0.7), &mut rng);
+        let second = Linear::new(&mut params, "second", [others, out], Init::Normal(0.7), &mut rng);
+        params.change(first.bias, |b| Init::Normal(0.5).fill(b, [1, out], &mut rng));
+        for activation in [Activation::None, Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
+            gradcheck(|_, x| linear_sum(&[(x[0], first), (x[1], second)], activation), &params, &[s(&[rows, inputs]), s(&[rows, others])], 1);
+            // A layer used twice, once through a gradient-stopped input, which still feeds the weights.
+            gradcheck(|_, x| x[0].linear_then(first, activation) * x[0].square().linear(first), &params, &[s(&[rows, inputs])], 1);
+        }
+    }
+
+    #[test]
+    fn reductions(shape in shape()) {
+        let none = Params::new();
+        gradcheck(|_, x| x[0].square().sum(), &none, &[shape], 2);
+        gradcheck(|_, x| x[0].square().mean(), &none, &[shape], 2);
+        for axis in 0..shape.axes().len() {
+            gradcheck(|_, x| x[0].square().sum_axis(axis), &none, &[shape], 1);
+            gradcheck(|_, x| x[0].square().mean_axis(axis), &none, &[shape], 1);
+        }
+    }
+
+    #[test]
+    fn softmax(rows in 1usize..5, classes in 1usize..20) {
+        let none = Params::new();
+        let labels: Vec<u32> = (0..rows).map(|r| (r * 7 % classes) as u32).collect();
+        gradcheck(|_, x| x[0].log_softmax(), &none, &[s(&[rows, classes])], 2);
+        gradcheck(|_, x| x[0].log_softmax().nll(&labels), &none, &[s(&[rows, classes])], 2);
+        gradcheck(|_, x| x[0].cross_entropy(&labels), &none, &[s(&[rows, classes])], 2);
+    }
+
+    #[test]
+    fn parts(a in 1usize..4, b in 1usize..4, c in 1usize..4, other in 1usize..4) {
+        let none = Params::new();
+        for axis in 0..3 {
+            let first = [a, b, c];
+            let mut second = first;
+            second[axis] = other;
+            let total = first[axis] + other;
+            gradcheck(move |t, x| t.concat(axis, &[x[0], x[1]]).square(), &none, &[s(&first), s(&second)], 1);
+            gradcheck(move |t, x| t.concat(axis, &[x[0], x[1]]).narrow(axis, 1..total).square(), &none, &[s(&first), s(&second)], 1);
+        }
+        gradcheck(|_, x| x[0].slice(a / 2..a).square().reshape([(a - a / 2) * b, c]), &none, &[s(&[a, b, c])], 1);
+        // A view and its origin both used: the gradients meet in the one span.
+        gradcheck(|_, x| x[0].reshape([a * b * c]).square().sum() * x[0].tanh().sum(), &none, &[s(&[a, b, c])], 1);
+    }
+}
+
+/// A parameter through an ordinary operation.
+#[test]
+fn parameters_as_variables() {
+    let mut params = Params::new();
+    let p = params.add("p", [2, 3], |p| p.copy_from_slice(&[0.3, -1.0, 2.0, 0.7, 0.1, -0.4]));
+    gradcheck(|t, x| t.param(p).matmul(x[0]).tanh() * t.param(p).matmul(x[0]), &params, &[s(&[3, 2])], 5);
+}
+
+/// No gradient passes a stop, though the value does; backward twice adds twice; what is not reached stays zero.
+#[test]
+fn stops_and_repeats() {
+    let mut params = Params::<f64>::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let layer = Linear::new(&mut params, "layer", [2, 2], Init::He, &mut rng);
+    let mut tape = autograd::Tape::new();
+    let t = tape.begin(&params);
+    let x = t.input([1, 2], &[1.0, 2.0]);
+    let idle = x.ln().scale(0.0 / 1.0);
+    let stopped = x.square().stop_gradient();
+    let y = (x * stopped).sum() + stopped.linear(layer).sum();
+    assert_eq!(y.item(), 1.0 + 8.0 + stopped.linear(layer).sum().item());
+    let mut grads = params.zeros();
+    y.backward(&mut grads);
+    assert_eq!(x.grad().to_vec(), [1.0, 4.0], "x²'s own derivative is not in it");
+    assert_eq!(idle.grad().to_vec(), [0.0, 0.0]);
+    assert_eq!(grads.get(layer.weight), [1.0, 1.0, 4.0, 4.0], "the layer learns from a stopped input");
+    y.backward(&mut grads);
+    assert_eq!(grads.get(layer.weight), [2.0, 2.0, 8.0, 8.0]);
+    assert_eq!(x.grad().to_vec(), [1.0, 4.0]);
+}
+
+/// y = x² with a wrong derivative: a factor, a sign, or one element forgotten.
+#[derive(Clone, Copy)]
+struct Wrong(f64, bool);
+
+impl<R: Real> Op<R> for Wrong {
+    fn name(&self) -> &'static str {
+        "wrong"
+    }
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        Ok(setup.shapes[0])
+    }
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        y.iter_mut().zip(cx.x(0)).for_each(|(y, &x)| *y = x * x);
+    }
+    fn backward(&self, cx: &mut Backward<R>) {
+        let (x, d_y) = (cx.x(0), cx.d_y());
+        let d_x = cx.d_x(0).unwrap();
+        for i in usize::from(self.1)..x.len() {
+            d_x[i] += R::from_f64(2.0 * self.0) * x[i] * d_y[i];
+        }
+    }
+}
+
+#[test]
+fn a_wrong_backward_is_found() {
+    let none = Params::new();
+    let point = [(s(&[3]), vec![0.4, -0.9, 1.3])];
+    let at = |wrong: Wrong| check_at(&move |t: &_, x: &[_]| -> _ { apply(t, wrong, x) }, &none, &point, 1e-6, 1);
+    assert_eq!(at(Wrong(1.0, false)), Found::Agree);
+    for wrong in [Wrong(-1.0, false), Wrong(1.001, false), Wrong(1.0, true)] {
+        let Found::Parts(list) = at(wrong) else { panic!("a wrong gradient passed") };
+        assert!(list.iter().any(|m| m.at == "input 0[0]") && list.iter().any(|m| m.at.starts_with("random direction")));
+        assert!(list[0].to_string().contains("analytic") && list[0].to_string().contains("numeric"));
+    }
+}
+
+fn apply<'t>(t: &'t autograd::Recording<'t, f64>, op: Wrong, x: &[autograd::Var<'t, f64>]) -> autograd::Var<'t, f64> {
+    t.apply(op, x)
+}
+
+#[test]
+fn a_kink_is_seen() {
+    let none = Params::new();
+    assert_eq!(check_at(&|_: &_, x: &[_]| relu(x), &none, &[(s(&[2]), vec![1e-7, 1.0])], 1e-6, 1), Found::Kink);
+    let always = std::panic::catch_unwind(|| gradcheck_from(|_, x| x[0].relu(), &none, &[s(&[1])], 10, |_| 0.0));
+    assert!(always.is_err(), "a check that meets nothing but kinks fails");
+}
+
+fn relu<'t>(x: &[autograd::Var<'t, f64>]) -> autograd::Var<'t, f64> {
+    x[0].relu()
+}
