@@ -123,6 +123,11 @@ impl<R: Real> Params<R> {
         self.entries[id.0].shape
     }
 
+    /// The lengths of the parameter's axes.
+    pub fn axes(&self, id: ParamId) -> &[usize] {
+        self.entries[id.0].shape.axes()
+    }
+
     /// The parameter's name.
     pub fn name(&self, id: ParamId) -> &str {
         &self.entries[id.0].name

@@ -19,6 +19,7 @@ mod sealed {
 pub trait Real:
     sealed::Sealed
     + bytemuck::Pod
+    + From<u8>
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>

@@ -231,6 +231,24 @@ impl<'t, R: Real> Recording<'t, R> {
         self.leaf(name, shape.into(), false, fill)
     }
 
+    /// Numbers without a gradient that `fill` writes, every one of them, from the value of another variable.
+    #[track_caller]
+    pub fn filled_from(
+        &'t self,
+        name: &'static str,
+        shape: impl Into<Shape>,
+        from: Var<'t, R>,
+        fill: impl FnOnce(&[R], &mut [R]),
+    ) -> Var<'t, R> {
+        let place = Location::caller();
+        let inner = &mut *self.inner.borrow_mut();
+        let id = inner.push(Kind::Leaf(name), &[], shape.into(), false, place);
+        let (span, from) = (inner.nodes[id as usize].span(), inner.nodes[from.id as usize].span());
+        let (before, y) = inner.value.all_mut().split_at_mut(span.start);
+        fill(&before[from], &mut y[..span.len()]);
+        Var { t: self, id }
+    }
+
     /// Whole numbers that an operation needs, such as labels.
     pub fn indices(&self, indices: &[u32]) -> Indices {
         let inner = &mut *self.inner.borrow_mut();

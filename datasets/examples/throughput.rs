@@ -1,0 +1,34 @@
+//! How many canvases a second one core draws: `cargo run --release --example throughput`.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+use datasets::digits::{Split, generate};
+use datasets::{Canvas, Loader, Placement};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let source = Arc::new(generate(1, Split::Train, 20_000));
+    for (side, placement, clutter) in [
+        (28, Placement::Centred, 0),
+        (60, Placement::Translated, 0),
+        (60, Placement::Translated, 4),
+        (100, Placement::Translated, 8),
+    ] {
+        let canvas = Canvas { height: side, width: side, placement, clutter };
+        for ahead in [0, 3] {
+            let mut loader = Loader::with_prefetch(Arc::clone(&source), canvas, 128, 1, ahead)?;
+            let start = Instant::now();
+            let mut count = 0;
+            for epoch in 0..5 {
+                let mut batches = loader.epoch(epoch, 0);
+                while let Some(batch) = batches.next_batch()? {
+                    count += batch.len();
+                }
+            }
+            let rate = count as f64 / start.elapsed().as_secs_f64();
+            println!("{side}×{side}, {clutter} pieces, {ahead} batches ahead: {rate:.0} canvases/s");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Batches: an epoch's samples in random order, each drawn on its canvas, prepared ahead of their use.
+//!
+//! What a batch holds is a function of the seed, the epoch and the step alone: the order is a shuffle under the key
+//! (seed, [`Purpose::Shuffle`], epoch, 0), and sample i of the set lies on the canvas drawn under (seed,
+//! [`Purpose::Canvas`], epoch, i). Training therefore resumes anywhere, and no thread can change what it sees.
+
+use std::sync::Arc;
+
+use crate::canvas::zeros;
+use crate::prefetch::Prefetch;
+use crate::rng::{Key, Purpose, shuffle};
+use crate::{Canvas, DataError, DigitBox, Labelled};
+
+/// Batches that are prepared ahead.
+const AHEAD: usize = 3;
+
+/// Some samples on their canvases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Pixels, `[len, channels, height, width]`.
+    pub pixels: Vec<u8>,
+    /// Classes, `[len]`.
+    pub labels: Vec<u32>,
+    /// The index of each sample in its split, `[len]`.
+    pub samples: Vec<u32>,
+    /// Where the digit lies on each canvas, `[len]`.
+    pub boxes: Vec<DigitBox>,
+    /// Channels of a canvas.
+    pub channels: usize,
+    /// Rows of a canvas, in pixels.
+    pub height: usize,
+    /// Columns of a canvas, in pixels.
+    pub width: usize,
+}
+
+impl Batch {
+    /// The number of samples.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+}
+
+/// Prepares the shuffled batches of an epoch in a thread of its own (on wasm, which has none, when they are asked for).
+///
+/// The thread lives as long as the loader and fills the same few buffers over and over: once running, neither it nor the
+/// caller allocates.
+#[derive(Debug)]
+pub struct Loader {
+    prefetch: Prefetch<Batch>,
+    steps: usize,
+}
+
+impl Loader {
+    /// Batches of `batch_size` samples from `source`, the last of an epoch with what is left.
+    ///
+    /// # Errors
+    /// [`DataError::Mismatch`] if `batch_size` is 0, if the set has 2³² samples or more, if there is no memory for a
+    /// batch, or as [`Canvas::validate`]; [`DataError::Worker`] if the system refuses a thread.
+    pub fn new(source: Arc<Labelled>, canvas: Canvas, batch_size: usize, seed: u64) -> Result<Self, DataError> {
+        Self::with_prefetch(source, canvas, batch_size, seed, AHEAD)
+    }
+
+    /// As [`Loader::new`], with `ahead` batches prepared ahead; none means no thread. The batches are the same.
+    ///
+    /// # Errors
+    /// As [`Loader::new`].
+    pub fn with_prefetch(
+        source: Arc<Labelled>,
+        canvas: Canvas,
+        batch_size: usize,
+        seed: u64,
+        ahead: usize,
+    ) -> Result<Self, DataError> {
+        canvas.validate(&source.images)?;
+        let samples = u32::try_from(source.len()).unwrap_or(0);
+        if batch_size == 0 || samples == 0 {
+            return Err(DataError::Mismatch {
+                what: "no batches can be made",
+                found: format!("batch size {batch_size}, {} samples", source.len()),
+                expected: "at least 1 and fewer than 2³² samples".to_owned(),
+            });
+        }
+        let batch_size = batch_size.min(source.len());
+        let channels = source.images.channels();
+        // One more than are ready may be in the caller's hands.
+        let buffers = (0..=ahead).map(|_| {
+            Ok(Batch {
+                pixels: zeros(batch_size, canvas.len(channels))?,
+                labels: vec![0; batch_size],
+                samples: vec![0; batch_size],
+                boxes: vec![DigitBox::default(); batch_size],
+                channels,
+                height: canvas.height,
+                width: canvas.width,
+            })
+        });
+        let buffers = buffers.collect::<Result<Vec<Batch>, DataError>>()?;
+        let steps = source.len().div_ceil(batch_size);
+        let mut order: Vec<u32> = (0..samples).collect();
+        let mut ordered = None;
+        let fill = move |epoch: u64, step: usize, batch: &mut Batch| {
+            if ordered != Some(epoch) {
+                order.iter_mut().zip(0..).for_each(|(sample, index)| *sample = index);
+                shuffle(&mut Key { seed, purpose: Purpose::Shuffle, epoch, sample: 0 }.stream(), &mut order);
+                ordered = Some(epoch);
+            }
+            let samples = &order[step * batch_size..];
+            fill(&source, &canvas, seed, epoch, &samples[..samples.len().min(batch_size)], batch);
+        };
+        Ok(Loader { prefetch: Prefetch::new(buffers, ahead > 0, fill)?, steps })
+    }
+
+    /// The number of batches in an epoch.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// The batches of an epoch from step `first_step` on; none if the epoch has no more.
+    ///
+    /// What was prepared for another epoch, or for the rest of one that was left early, is dropped.
+    pub fn epoch(&mut self, epoch: u64, first_step: usize) -> Epoch<'_> {
+        self.prefetch.start(epoch, first_step..self.steps);
+        Epoch { prefetch: &mut self.prefetch }
+    }
+}
+
+/// Puts the samples on their canvases.
+fn fill(source: &Labelled, canvas: &Canvas, seed: u64, epoch: u64, samples: &[u32], batch: &mut Batch) {
+    // Within the capacity that the buffers were made with.
+    batch.pixels.resize(samples.len() * canvas.len(batch.channels), 0);
+    batch.labels.clear();
+    batch.samples.clear();
+    batch.boxes.clear();
+    for (&sample, out) in samples.iter().zip(batch.pixels.chunks_exact_mut(canvas.len(batch.channels))) {
+        let key = Key { seed, purpose: Purpose::Canvas, epoch, sample: u64::from(sample) };
+        batch.boxes.push(canvas.draw(source, sample as usize, key, out));
+        batch.labels.push(u32::from(source.labels[sample as usize]));
+        batch.samples.push(sample);
+    }
+}
+
+/// The batches of an epoch, one after the other.
+///
+/// A batch is lent until the next one is asked for, and its buffer then used again; hence no [`Iterator`], but
+/// `while let Some(batch) = epoch.next_batch()? { … }`.
+#[derive(Debug)]
+pub struct Epoch<'a> {
+    prefetch: &'a mut Prefetch<Batch>,
+}
+
+impl Epoch<'_> {
+    /// The next batch, or `None` at the epoch's end.
+    ///
+    /// # Errors
+    /// [`DataError::Worker`] if the thread that prepares batches panicked; so does every later call.
+    pub fn next_batch(&mut self) -> Result<Option<&Batch>, DataError> {
+        self.prefetch.next()
+    }
+}

@@ -1,0 +1,354 @@
+//! Canvases: a digit somewhere on a larger black image, among pieces of other digits.
+//!
+//! The published procedure of "Translated" and "Cluttered Translated MNIST" (the paper's Sec. 4.1): on a canvas of zeros
+//! lie the digit, at an offset uniform over all places where it fits, and the pieces, 8×8 windows cut at uniform offsets
+//! from uniformly chosen images of the same split and laid at uniform offsets. Whatever overlaps is added and clamped to
+//! white. A window that happens to be empty, or to lie on the digit, stays.
+
+use crate::rng::{Key, Purpose, below};
+use crate::{DataError, Images, Labelled};
+
+/// The side of a piece of clutter, in pixels.
+pub const PIECE: usize = 8;
+
+/// Longest side of a canvas, in pixels: generous, yet no slip of the keyboard takes all memory.
+const MAX_SIDE: usize = 4096;
+
+/// The most pieces of clutter.
+const MAX_CLUTTER: usize = 4096;
+
+/// Where on the canvas the source image lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// In the middle; rounded to the upper left where the margin is odd.
+    Centred,
+    /// Anywhere, uniformly, the last row and column included.
+    Translated,
+}
+
+/// How to draw a canvas from a source image.
+///
+/// | the paper's task | `height`, `width` | `placement` | `clutter` |
+/// |---|---|---|---|
+/// | MNIST | 28 | `Centred` | 0 |
+/// | 60×60 Translated MNIST | 60 | `Translated` | 0 |
+/// | 60×60 Cluttered Translated MNIST | 60 | `Translated` | 4 |
+/// | 100×100 Cluttered Translated MNIST | 100 | `Translated` | 8 |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Canvas {
+    /// Rows, in pixels.
+    pub height: usize,
+    /// Columns, in pixels.
+    pub width: usize,
+    /// Where the source image lies.
+    pub placement: Placement,
+    /// The number of 8×8 pieces of other images.
+    pub clutter: usize,
+}
+
+/// Where a source image lies on its canvas, in pixels: columns `x .. x + width`, rows `y .. y + height`.
+///
+/// It is the whole source image (28×28 for MNIST, where the ink fills the inner 20×20), not the ink's own box.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DigitBox {
+    /// The leftmost column.
+    pub x: u32,
+    /// The topmost row.
+    pub y: u32,
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+/// A rectangle to copy: its upper left corner here and there, and its size.
+struct Window {
+    from: (usize, usize),
+    to: (usize, usize),
+    size: (usize, usize),
+}
+
+impl Canvas {
+    /// Whether canvases can be drawn from these images.
+    ///
+    /// # Errors
+    /// [`DataError::Mismatch`] if there is no image, if one does not fit on the canvas, if pieces are wanted that are
+    /// larger than the images, or if a size is beyond what is sensible (4096 pixels a side, 4096 pieces).
+    pub fn validate(&self, source: &Images) -> Result<(), DataError> {
+        let size = |height: usize, width: usize| format!("{height}×{width}");
+        let mismatch = |what, found, expected| Err(DataError::Mismatch { what, found, expected });
+        let (height, width) = (source.height(), source.width());
+        if source.is_empty() {
+            return mismatch("an empty data set", "0 images".into(), "at least 1".into());
+        }
+        if self.height.max(self.width) > MAX_SIDE {
+            return mismatch("canvas too large", size(self.height, self.width), format!("at most {MAX_SIDE} a side"));
+        }
+        if self.height < height || self.width < width {
+            let expected = format!("at least {}, the size of the images", size(height, width));
+            return mismatch("canvas too small", size(self.height, self.width), expected);
+        }
+        if self.clutter > MAX_CLUTTER {
+            return mismatch("too much clutter", self.clutter.to_string(), format!("at most {MAX_CLUTTER} pieces"));
+        }
+        if self.clutter > 0 && height.min(width) < PIECE {
+            let expected = format!("at least {}, or no clutter", size(PIECE, PIECE));
+            return mismatch("images too small to cut clutter from", size(height, width), expected);
+        }
+        Ok(())
+    }
+
+    /// Bytes of a canvas with so many channels.
+    pub fn len(&self, channels: usize) -> usize {
+        channels * self.height * self.width
+    }
+
+    /// Draws image `index` of `source` on a canvas, `[channels, height, width]`, and says where it lies.
+    ///
+    /// The canvas is a function of the source, the index and the key. The digit's place is drawn before the clutter, so
+    /// the same key puts it at the same place among any number of pieces. Nothing is allocated.
+    ///
+    /// # Panics
+    /// If there is no such image, if `out` has another length than the canvas, or if
+    /// [`validate`](Canvas::validate) would refuse the source.
+    pub fn draw(&self, source: &Labelled, index: usize, key: Key, out: &mut [u8]) -> DigitBox {
+        let images = &source.images;
+        let (height, width) = (images.height(), images.width());
+        assert_eq!(out.len(), self.len(images.channels()), "Canvas::draw: length of the canvas");
+        out.fill(0);
+
+        let rng = &mut key.stream();
+        let (room_y, room_x) = (self.height - height, self.width - width);
+        let mut offset = |room: usize| below(rng, room as u32 + 1) as usize; // {0 .. room}, both ends included
+        let (y, x) = match self.placement {
+            Placement::Centred => (room_y / 2, room_x / 2),
+            Placement::Translated => (offset(room_y), offset(room_x)),
+        };
+        self.add(images, index, &Window { from: (0, 0), to: (y, x), size: (height, width) }, out);
+
+        for _ in 0..self.clutter {
+            let other = offset(images.len() - 1);
+            let from = (offset(height - PIECE), offset(width - PIECE));
+            let to = (offset(self.height - PIECE), offset(self.width - PIECE));
+            self.add(images, other, &Window { from, to, size: (PIECE, PIECE) }, out);
+        }
+        DigitBox { x: x as u32, y: y as u32, width: width as u32, height: height as u32 }
+    }
+
+    /// Adds a window of an image to the canvas and clamps to white, which makes the order of windows irrelevant.
+    fn add(&self, images: &Images, index: usize, window: &Window, out: &mut [u8]) {
+        let planes = images.image(index).chunks_exact(images.height() * images.width());
+        for (source, canvas) in planes.zip(out.chunks_exact_mut(self.height * self.width)) {
+            for row in 0..window.size.0 {
+                let from = (window.from.0 + row) * images.width() + window.from.1;
+                let to = (window.to.0 + row) * self.width + window.to.1;
+                let line = &source[from..][..window.size.1];
+                for (pixel, add) in canvas[to..][..window.size.1].iter_mut().zip(line) {
+                    *pixel = pixel.saturating_add(*add);
+                }
+            }
+        }
+    }
+}
+
+/// A set of canvases that is drawn once, to validate or test on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    /// The canvases and their classes, in the order of the source.
+    pub set: Labelled,
+    /// Where the digit lies on each.
+    pub boxes: Vec<DigitBox>,
+}
+
+/// The seed of the validation and test canvases, the same for every run whatever its own seed.
+pub const EVALUATION_SEED: u64 = 2014;
+
+/// One canvas for each image of `source`, in order, canvas i under the key (`seed`, `purpose`, 0, i).
+///
+/// Pass [`EVALUATION_SEED`] and [`Purpose::ValidationCanvas`] or [`Purpose::TestCanvas`] for the sets on which figures
+/// are reported.
+///
+/// # Errors
+/// As [`Canvas::validate`], and [`DataError::Mismatch`] if there is no memory for so many.
+pub fn fixed(source: &Labelled, canvas: &Canvas, seed: u64, purpose: Purpose) -> Result<Fixed, DataError> {
+    canvas.validate(&source.images)?;
+    let channels = source.images.channels();
+    let mut pixels = zeros(source.len(), canvas.len(channels))?;
+    let boxes = pixels.chunks_exact_mut(canvas.len(channels)).enumerate().map(|(index, out)| {
+        let key = Key { seed, purpose, epoch: 0, sample: index as u64 };
+        canvas.draw(source, index, key, out)
+    });
+    let boxes = boxes.collect();
+    let images = Images::from_parts(pixels, source.len(), channels, canvas.height, canvas.width);
+    Ok(Fixed { set: Labelled { images, labels: source.labels.clone(), classes: source.classes }, boxes })
+}
+
+/// Room for `count` canvases of `size` bytes, or an error rather than an abort if there is none.
+pub(crate) fn zeros(count: usize, size: usize) -> Result<Vec<u8>, DataError> {
+    let mut bytes = Vec::new();
+    let reserved = count.checked_mul(size).is_some_and(|total| bytes.try_reserve_exact(total).is_ok());
+    if !reserved {
+        return Err(DataError::Mismatch {
+            what: "not enough memory for the canvases",
+            found: format!("{count} of {size} bytes"),
+            expected: "fewer or smaller ones".to_owned(),
+        });
+    }
+    bytes.resize(count * size, 0);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = Key { seed: 3, purpose: Purpose::Canvas, epoch: 0, sample: 0 };
+    const CLUTTERED: Canvas = Canvas { height: 15, width: 13, placement: Placement::Translated, clutter: 3 };
+
+    /// Images of one value each, without black, so that offsets can be read off the canvas.
+    fn plain(values: &[u8], channels: usize, height: usize, width: usize) -> Labelled {
+        let pixels = values.iter().flat_map(|&value| vec![value; channels * height * width]).collect();
+        let images = Images::new(pixels, channels, height, width).unwrap();
+        Labelled::new(images, vec![0; values.len()], 1).unwrap()
+    }
+
+    fn keys(n: u64) -> impl Iterator<Item = Key> {
+        (0..n).map(|sample| Key { sample, ..KEY })
+    }
+
+    #[test]
+    fn every_offset_is_reached_and_reported() {
+        let source = plain(&[200], 1, 9, 10);
+        let canvas = Canvas { clutter: 0, ..CLUTTERED };
+        let mut out = vec![1; canvas.len(1)];
+        let mut seen = [[0_u32; 4]; 7];
+        for key in keys(2800) {
+            let place = canvas.draw(&source, 0, key, &mut out);
+            assert_eq!((place.width, place.height), (10, 9));
+            let (x, y) = (place.x as usize, place.y as usize);
+            for (i, &pixel) in out.iter().enumerate() {
+                let inside = (y..y + 9).contains(&(i / 13)) && (x..x + 10).contains(&(i % 13));
+                assert_eq!(pixel, if inside { 200 } else { 0 });
+            }
+            seen[y][x] += 1;
+        }
+        // 28 places, 100 expected at each: five standard deviations.
+        assert!(seen.iter().flatten().all(|count| (50..=150).contains(count)), "{seen:?}");
+    }
+
+    #[test]
+    fn centred_is_the_middle() {
+        let source = plain(&[200], 1, 8, 8);
+        let canvas = Canvas { height: 12, width: 11, placement: Placement::Centred, clutter: 0 };
+        let place = canvas.draw(&source, 0, KEY, &mut vec![0; canvas.len(1)]);
+        assert_eq!(place, DigitBox { x: 1, y: 2, width: 8, height: 8 });
+        let same = Canvas { height: 8, width: 8, ..canvas };
+        let mut out = vec![0; 64];
+        same.draw(&source, 0, KEY, &mut out);
+        assert_eq!(out, source.images.pixels());
+    }
+
+    /// The specification in other words: unclamped sums over a list of windows read from the same stream.
+    #[test]
+    fn canvases_are_sums_clamped_to_white() {
+        let pixels = (0..5 * 3 * 100).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let source = Labelled::new(Images::new(pixels, 3, 10, 10).unwrap(), vec![0; 5], 1).unwrap();
+        let mut out = vec![0; CLUTTERED.len(3)];
+        let mut clamped = 0;
+        for key in keys(200) {
+            let place = CLUTTERED.draw(&source, 2, key, &mut out);
+            let mut rng = key.stream();
+            let mut windows = vec![];
+            let (y, x) = (below(&mut rng, 6), below(&mut rng, 4));
+            assert_eq!((place.y, place.x), (y, x));
+            windows.push((2, [0, 0, y, x], 10));
+            for _ in 0..3 {
+                let other = below(&mut rng, 5);
+                let offsets = [3, 3, 8, 6].map(|n| below(&mut rng, n));
+                windows.push((other, offsets, 8));
+            }
+            let mut sums = vec![0_u32; CLUTTERED.len(3)];
+            for (image, [from_y, from_x, to_y, to_x], side) in windows {
+                for (c, dy, dx) in (0..3).flat_map(|c| (0..side * side).map(move |i| (c, i / side, i % side))) {
+                    let from = c * 100 + (from_y + dy) * 10 + from_x + dx;
+                    let to = c * 195 + (to_y + dy) * 13 + to_x + dx;
+                    sums[to as usize] += u32::from(source.images.image(image as usize)[from as usize]);
+                }
+            }
+            clamped += sums.iter().filter(|&&sum| sum > 255).count();
+            assert!(out.iter().zip(sums).all(|(&pixel, sum)| u32::from(pixel) == sum.min(255)));
+        }
+        assert!(clamped > 1000, "{clamped}");
+    }
+
+    /// Images 1 to 3 are told apart by their values: every one of them, and nothing else, turns up as clutter.
+    #[test]
+    fn clutter_is_cut_everywhere_from_every_image_of_the_split() {
+        let mut source = plain(&[0, 1, 2, 3], 1, 10, 10);
+        let canvas = Canvas { clutter: 1, ..CLUTTERED };
+        let mut out = vec![0; canvas.len(1)];
+        let (mut values, mut corners) = ([0; 4], [[false; 6]; 8]);
+        for key in keys(2000) {
+            canvas.draw(&source, 0, key, &mut out);
+            let value = out.iter().copied().max().unwrap();
+            values[usize::from(value)] += 1;
+            if let Some(first) = out.iter().position(|&pixel| pixel > 0) {
+                corners[first / 13][first % 13] = true;
+                assert_eq!(out.iter().filter(|&&pixel| pixel == value).count(), 64);
+            }
+        }
+        assert!(values.iter().all(|n| (400..600).contains(n)), "{values:?}");
+        assert!(corners.iter().flatten().all(|&reached| reached), "{corners:?}");
+
+        // Pixels that number their own place show where a window was cut: at every offset, the last included.
+        source = Labelled::new(Images::new((0..100).collect(), 1, 10, 10).unwrap(), vec![0], 1).unwrap();
+        let mut cut = [[false; 3]; 3];
+        for key in keys(500) {
+            let mut rng = key.stream();
+            let digit = (below(&mut rng, 6), below(&mut rng, 4)); // subtracted below
+            canvas.draw(&source, 0, key, &mut out);
+            for i in 0..100_u32 {
+                let at = (digit.0 + i / 10) * 13 + digit.1 + i % 10;
+                out[at as usize] -= i as u8; // sums stay below 200: nothing was clamped
+            }
+            let last = out.iter().copied().max().unwrap();
+            cut[usize::from(last) / 10 - 7][usize::from(last) % 10 - 7] = true;
+        }
+        assert_eq!(cut, [[true; 3]; 3]);
+    }
+
+    #[test]
+    fn the_digit_stays_where_it_is_whatever_the_clutter() {
+        let source = plain(&[10, 20], 1, 10, 10);
+        for key in keys(20) {
+            let draw = |clutter| Canvas { clutter, ..CLUTTERED }.draw(&source, 0, key, &mut [0; 195]);
+            assert_eq!(draw(0), draw(7));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let source = plain(&[1], 1, 7, 10).images;
+        let refuse = |canvas: Canvas| canvas.validate(&source).unwrap_err().to_string();
+        assert!(refuse(CLUTTERED).contains("clutter"));
+        let translated = Canvas { clutter: 0, ..CLUTTERED };
+        assert!(translated.validate(&source).is_ok());
+        assert!(refuse(Canvas { width: 9, ..translated }).contains("canvas too small: found 15×9"));
+        assert!(refuse(Canvas { width: usize::MAX, ..translated }).contains("canvas too large"));
+        assert!(refuse(Canvas { clutter: usize::MAX, ..translated }).contains("too much clutter"));
+        let none = Images::new(vec![], 1, 28, 28).unwrap();
+        assert!(translated.validate(&none).is_err());
+    }
+
+    #[test]
+    fn fixed_sets_are_drawn_by_their_keys() {
+        let source = plain(&[10, 20, 30], 3, 10, 10);
+        let Fixed { set, boxes } = fixed(&source, &CLUTTERED, 5, Purpose::TestCanvas).unwrap();
+        assert_eq!((set.len(), set.images.channels(), set.images.height(), set.images.width()), (3, 3, 15, 13));
+        let key = Key { seed: 5, purpose: Purpose::TestCanvas, epoch: 0, sample: 2 };
+        let mut out = vec![0; CLUTTERED.len(3)];
+        assert_eq!(CLUTTERED.draw(&source, 2, key, &mut out), boxes[2]);
+        assert_eq!(out, set.images.image(2));
+        assert_ne!(fixed(&source, &CLUTTERED, 5, Purpose::ValidationCanvas).unwrap().set, set);
+    }
+}

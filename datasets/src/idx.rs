@@ -1,0 +1,156 @@
+//! IDX, the file format of MNIST: a magic number, the sizes of the axes, then the bytes.
+//!
+//! ```text
+//! 00 00 08 n     two zeros, the type (08: unsigned bytes), the number of axes
+//! n × u32        the size of each axis, big-endian
+//! …              one byte for each element, the last axis running fastest
+//! ```
+//!
+//! A file may be gzip-compressed; its first two bytes tell. Nothing a file says is believed: its sizes are checked against
+//! a limit before any memory is taken, and the memory then grows with the bytes that are there, not with those promised.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::Path;
+
+use byteorder::{BigEndian, ByteOrder, WriteBytesExt};
+use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use crate::DataError;
+
+/// No data set that is read whole has more axes than images of several channels.
+const MAX_AXES: u8 = 4;
+
+/// An array of bytes, as read from an IDX file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idx {
+    /// The sizes of the axes, the slowest first; one to four of them.
+    pub dims: Vec<u32>,
+    /// The elements, row-major; as many as the product of `dims`.
+    pub data: Vec<u8>,
+}
+
+impl Idx {
+    /// SHA-256 of the uncompressed file, in hexadecimal: the header follows from the sizes, so nothing is read again.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(header(&self.dims));
+        hash.update(&self.data);
+        hex(&hash.finalize())
+    }
+
+    /// Writes the file, uncompressed.
+    ///
+    /// # Errors
+    /// Whatever the writer reports.
+    pub fn write(&self, mut to: impl Write) -> io::Result<()> {
+        to.write_all(&header(&self.dims))?;
+        to.write_all(&self.data)
+    }
+}
+
+/// Reads an IDX file of unsigned bytes, gzip-compressed or not, with at most `limit` elements.
+///
+/// # Errors
+/// [`DataError::Read`] if the file cannot be opened or read; [`DataError::Format`] if it is cut short, damaged, larger
+/// than `limit`, of another type, or goes on after its last element.
+pub fn read(path: &Path, limit: u64) -> Result<Idx, DataError> {
+    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    // A device or a pipe has no end that could be checked, and a folder opens but cannot be read.
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("not a regular file")));
+    }
+    read_from(BufReader::new(file), path, limit)
+}
+
+/// Reads an IDX file, gzip-compressed or not, from anywhere; `path` only serves to name it in errors. See [`read`].
+///
+/// # Errors
+/// As [`read`].
+pub fn read_from(mut from: impl Read, path: &Path, limit: u64) -> Result<Idx, DataError> {
+    let mut start = [0; 2];
+    read_header(&mut from, &mut start, path)?;
+    let whole = start.chain(from);
+    if start == [0x1f, 0x8b] {
+        // Several members are one stream, and anything else after the first is an error rather than overlooked.
+        parse(MultiGzDecoder::new(whole), path, limit)
+    } else {
+        parse(whole, path, limit)
+    }
+}
+
+fn parse(mut from: impl Read, path: &Path, limit: u64) -> Result<Idx, DataError> {
+    let format = |found: String, expected: String| Err(DataError::Format { path: path.to_owned(), found, expected });
+
+    let mut magic = [0; 4];
+    read_header(&mut from, &mut magic, path)?;
+    let axes = magic[3];
+    if magic[..3] != [0, 0, 8] || axes == 0 || axes > MAX_AXES {
+        return format(
+            format!("the magic number {}", hex(&magic)),
+            format!("00000801 to 000008{MAX_AXES:02x}, unsigned bytes with 1 to {MAX_AXES} axes"),
+        );
+    }
+
+    let mut sizes = [0; 4 * MAX_AXES as usize];
+    let sizes = &mut sizes[..4 * usize::from(axes)];
+    read_header(&mut from, sizes, path)?;
+    let dims: Vec<u32> = sizes.chunks_exact(4).map(BigEndian::read_u32).collect();
+    let elements = dims.iter().try_fold(1_u64, |product, &dim| product.checked_mul(u64::from(dim)));
+    let Some(elements) = elements.filter(|&elements| elements <= limit) else {
+        return format(format!("a header that announces {dims:?} elements"), format!("at most {limit} in all"));
+    };
+
+    // One byte more than announced is asked for, so that a surplus shows; no gzip bomb gets further than that.
+    let mut data = Vec::new();
+    from.take(elements.saturating_add(1)).read_to_end(&mut data).map_err(|error| unreadable(error, path))?;
+    let read = data.len() as u64;
+    if read < elements {
+        return format(format!("the file's end after {read} elements"), format!("{elements}, as {dims:?} announces"));
+    }
+    if read > elements {
+        return format(
+            "more bytes after the last element".to_owned(),
+            format!("{elements} elements and the file's end"),
+        );
+    }
+    data.shrink_to_fit();
+    Ok(Idx { dims, data })
+}
+
+fn read_header(from: &mut impl Read, into: &mut [u8], path: &Path) -> Result<(), DataError> {
+    from.read_exact(into).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => DataError::Format {
+            path: path.to_owned(),
+            found: "the file's end within the header".to_owned(),
+            expected: "a whole IDX header".to_owned(),
+        },
+        _ => unreadable(error, path),
+    })
+}
+
+/// What the decompressor objects to is the file's fault; the rest is the operating system's.
+fn unreadable(error: io::Error, path: &Path) -> DataError {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => DataError::Format {
+            path: path.to_owned(),
+            found: format!("compressed data that do not decompress ({error})"),
+            expected: "a whole, undamaged gzip file".to_owned(),
+        },
+        _ => DataError::Read { path: path.to_owned(), source: error },
+    }
+}
+
+fn header(dims: &[u32]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, dims.len() as u8];
+    for &dim in dims {
+        bytes.write_u32::<BigEndian>(dim).unwrap_or_default(); // a Vec takes everything
+    }
+    bytes
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,122 @@
+//! `ram eval`
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use ram::train::run_folder::{RunFolder, Which};
+use ram::train::trainer::{Evaluation, SplitName, evaluate};
+use serde_json::json;
+
+use super::{Ended, Machine, percent, say};
+
+/// Options of `ram eval`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The run: its folder, or its name in --runs.
+    run: PathBuf,
+
+    /// Which images.
+    #[arg(long, value_enum, default_value_t = Split::Test)]
+    split: Split,
+
+    /// Which checkpoint: the one with the lowest validation error, or the newest.
+    #[arg(long, value_enum, default_value_t = Checkpoint::Best)]
+    which: Checkpoint,
+
+    /// The folder of all runs.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+
+    #[command(flatten)]
+    machine: Machine,
+
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Split {
+    Validation,
+    Test,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Checkpoint {
+    Best,
+    Last,
+}
+
+/// Evaluates a checkpoint and prints how it fared.
+pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    let path = find(&args.run, &args.runs);
+    let (which, which_name) = match args.which {
+        Checkpoint::Best => (Which::Best, "best"),
+        Checkpoint::Last => (Which::Last, "last"),
+    };
+    let (split, split_name) = match args.split {
+        Split::Validation => (SplitName::Validation, "validation"),
+        Split::Test => (SplitName::Test, "test"),
+    };
+    let checkpoint = RunFolder::read(&path, which)?;
+    let result = evaluate(&checkpoint, split, args.machine.data_dir.as_deref(), args.machine.threads.count())?;
+    let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
+    let Evaluation { error, loss, count, on_digit, ref fixation_spread, .. } = result;
+    if args.json {
+        say(&json!({
+            "run": path.display().to_string(), "which": which_name, "split": split_name, "epoch": epoch, "count": count,
+            "error": error, "standard_error": standard_error(error, count), "loss": loss, "on_digit": on_digit,
+            "fixation_spread": fixation_spread, "weights": weights,
+        })
+        .to_string())?;
+        return Ok(Ended::Done);
+    }
+    let spread: Vec<_> = fixation_spread.iter().map(|x| format!("{x:.3}")).collect();
+    say(&format!(
+        "{}, {which_name} checkpoint, after epoch {epoch}\n\
+         {split_name} error       {} ± {} (one standard error) of {count} images\n\
+         {split_name} loss        {loss:.4} nats\n\
+         fixation spread  {} (variance across images, each glimpse)",
+        path.display(),
+        percent(error),
+        percent(standard_error(error, count)),
+        spread.join(" "),
+    ))?;
+    if let Some(share) = on_digit {
+        say(&format!("on the digit     {} of the glimpses", percent(share)))?;
+    }
+    say(&format!("weights          {weights}"))?;
+    Ok(Ended::Done)
+}
+
+/// The standard error of a share of `count` images: √(p(1 − p)/n).
+pub fn standard_error(share: f64, count: usize) -> f64 {
+    (share * (1.0 - share) / count.max(1) as f64).sqrt()
+}
+
+/// A folder as given, or else a name in the folder of all runs.
+fn find(run: &Path, runs: &Path) -> PathBuf {
+    let named = runs.join(run);
+    if !run.join("run.json").exists() && named.exists() { named } else { run.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_found_by_folder_or_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("a");
+        std::fs::create_dir(&run).unwrap();
+        assert_eq!(find(Path::new("a"), folder.path()), run);
+        assert_eq!(find(&run, Path::new("runs")), run);
+        assert_eq!(find(Path::new("no-such"), folder.path()), Path::new("no-such"));
+    }
+
+    #[test]
+    fn the_standard_error_is_the_binomials() {
+        assert_eq!(standard_error(0.5, 100), 0.05);
+        assert_eq!(standard_error(0.0, 0), 0.0);
+    }
+}

@@ -1,0 +1,251 @@
+//! The command line: one file a subcommand, and what they share.
+
+mod data;
+mod demo;
+mod eval;
+mod interrupt;
+mod progress;
+mod train;
+
+use std::io::{self, Write};
+use std::panic;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use ram::config::{Base, Config};
+use ram::error::RamError;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failure: a file that cannot be read or written, training that diverged
+  2    the command line or the configuration is wrong
+  3    a data set is missing or damaged
+  4    a run folder or a checkpoint is missing, damaged, locked or of another version
+  130  interrupted; `ram train` has saved and says how to resume
+
+NO_COLOR=1 turns colours off; RAM_DATA_DIR names the folder of MNIST's files, as --data-dir does.";
+
+/// Recurrent Models of Visual Attention: trains a network that looks at a few small patches of an image.
+#[derive(Parser)]
+#[command(name = "ram", after_help = EXIT_CODES, arg_required_else_help = true, subcommand_required = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Print the version.
+    #[arg(short = 'V', long)]
+    version: bool,
+
+    /// With --version: the kernel path and the threads of this machine too.
+    #[arg(long, requires = "version")]
+    verbose: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train on built-in digits in about a minute, beside three controls.
+    Demo(demo::Args),
+    /// Train a model into a run folder.
+    Train(train::Args),
+    /// Evaluate a trained model.
+    Eval(eval::Args),
+    /// Look at the data.
+    #[command(subcommand)]
+    Data(data::Command),
+}
+
+/// Where a configuration comes from.
+#[derive(clap::Args)]
+struct Configuration {
+    /// A built-in configuration: demo, mnist, translated, cluttered, cluttered-100 [default: mnist]
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    preset: Option<String>,
+
+    /// A TOML file; absent keys are those of the mnist preset.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Change a key, such as train.epochs=3; may be given again.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Configuration {
+    fn load(&self) -> Result<Config, RamError> {
+        let base = match &self.config {
+            Some(path) => Base::File(path),
+            None => Base::Preset(self.preset()),
+        };
+        Config::load(base, &self.set)
+    }
+
+    fn preset(&self) -> &str {
+        self.preset.as_deref().unwrap_or("mnist")
+    }
+}
+
+/// The machine that it runs on.
+#[derive(clap::Args)]
+struct Machine {
+    /// The folder of MNIST's files [default: $RAM_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// How many threads.
+#[derive(clap::Args)]
+struct Threads {
+    /// Threads; any number computes the same bytes [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+impl Threads {
+    fn count(&self) -> Option<usize> {
+        self.threads.map(usize::from)
+    }
+
+    /// The number that is used.
+    fn resolved(&self) -> usize {
+        self.count().unwrap_or_else(cores)
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}
+
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Done,
+    Interrupted,
+}
+
+/// Parses the command line, runs it and returns the exit code.
+pub fn main() -> ExitCode {
+    // A fault of the program is one line and an exit code too, without a backtrace.
+    panic::set_hook(Box::new(|info| {
+        complain(&format!(
+            "internal error: {info}\nThis is a fault of ram, not yours. Please report it with the command line."
+        ));
+    }));
+    let code = match panic::catch_unwind(|| run(Cli::parse())) {
+        Ok(Ok(Ended::Done)) => 0,
+        Ok(Ok(Ended::Interrupted)) => 130,
+        Ok(Err(error)) => report(&error),
+        Err(_) => 1,
+    };
+    ExitCode::from(code)
+}
+
+fn run(cli: Cli) -> anyhow::Result<Ended> {
+    match cli.command {
+        Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Data(command)) => data::run(&command),
+        None if cli.version => {
+            say(&format!("ram {}", env!("CARGO_PKG_VERSION")))?;
+            if cli.verbose {
+                say(&format!("kernels: {}\nthreads: {}", ram::kernel_path(), cores()))?;
+            }
+            Ok(Ended::Done)
+        }
+        None => {
+            say(&Cli::command().render_help().to_string())?;
+            Ok(Ended::Done)
+        }
+    }
+}
+
+/// Tells an error and returns its exit code.
+fn report(error: &anyhow::Error) -> u8 {
+    let closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    // `ram … | head` has read what it wanted.
+    if error.chain().any(closed) {
+        return 0;
+    }
+    complain(&format!("error: {error:#}"));
+    error.downcast_ref::<RamError>().map_or(1, RamError::exit_code)
+}
+
+/// Prints a line. Unlike `println!`, a closed pipe is an error, not a panic.
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// Prints a line on the error stream, if anybody listens.
+fn complain(text: &str) {
+    _ = writeln!(io::stderr(), "{text}");
+}
+
+/// How this program was called, for commands that can be copied: `cargo run --release --` or its path.
+fn program() -> String {
+    match (std::env::var_os("CARGO"), std::env::args_os().next()) {
+        (None, Some(path)) => quoted(Path::new(&path)),
+        _ => "cargo run --release --".to_owned(),
+    }
+}
+
+/// The command line, for the record.
+fn command_line() -> Vec<String> {
+    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/\\._-+:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// A share as a percentage: `1.52 %`.
+fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_preset_and_exit_code() {
+        let mut command = Cli::command();
+        let top = command.render_long_help().to_string();
+        for code in ["0 ", "1 ", "2 ", "3 ", "4 ", "130 "] {
+            assert!(top.contains(&format!("\n  {code}")), "{code} in {top}");
+        }
+        let train = command.find_subcommand_mut("train").unwrap().render_long_help().to_string();
+        for preset in Config::presets() {
+            assert!(train.contains(preset), "{preset} in {train}");
+        }
+    }
+
+    #[test]
+    fn paths_are_quoted_for_a_shell() {
+        assert_eq!(quoted(Path::new("runs/a-1")), "runs/a-1");
+        assert_eq!(quoted(Path::new("my runs/it's")), r"'my runs/it'\''s'");
+    }
+
+    #[test]
+    fn errors_become_exit_codes() {
+        assert_eq!(report(&RamError::Config("a wrong key".into()).into()), 2);
+        assert_eq!(report(&anyhow::anyhow!("something else")), 1);
+        assert_eq!(report(&io::Error::from(io::ErrorKind::BrokenPipe).into()), 0);
+    }
+}

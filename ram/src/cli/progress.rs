@@ -1,0 +1,154 @@
+//! How far the training is: a bar on a terminal, a line an epoch everywhere, JSON with `--json`. No colours.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ram::train::metrics::{EpochMetrics, Losses};
+use ram::train::trainer::Progress;
+use serde_json::json;
+
+use super::{percent, say};
+
+/// How often the bar is drawn anew.
+const REFRESH: Duration = Duration::from_millis(200);
+
+/// Tells the progress on standard output (lines) and standard error (the bar).
+pub struct Console {
+    /// Before every line: the policy of the demo, or nothing.
+    label: String,
+    epochs: usize,
+    json: bool,
+    bar: Option<ProgressBar>,
+    /// Since when the bar runs, and the images since then.
+    begun: Option<(Instant, usize)>,
+    drawn: Option<Instant>,
+}
+
+impl Console {
+    /// For `epochs` epochs; `label` stands before every line.
+    pub fn new(label: &str, epochs: usize, json: bool) -> Console {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let bar = (!json && !dumb && io::stderr().is_terminal()).then(|| {
+            let style = ProgressStyle::with_template("{msg} [{wide_bar}] {eta} left").expect("a valid template");
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style.progress_chars("=> "))
+        });
+        let label = if label.is_empty() { String::new() } else { format!("{label:<8} ") };
+        Console { label, epochs, json, bar, begun: None, drawn: None }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Progress for Console {
+    fn step(&mut self, epoch: usize, epochs: usize, step: usize, steps: usize, images: usize, losses: &Losses) {
+        let Some(bar) = &self.bar else { return };
+        let position = ((epoch - 1) * steps + step) as u64;
+        let now = Instant::now();
+        let Some((begun, seen)) = &mut self.begun else {
+            // A resumed run does not begin at 0; the time left counts from here.
+            bar.set_length((epochs * steps) as u64);
+            bar.set_position(position);
+            bar.reset_eta();
+            self.begun = Some((now, 0));
+            return;
+        };
+        *seen += images;
+        if self.drawn.is_some_and(|drawn| now - drawn < REFRESH) {
+            return;
+        }
+        self.drawn = Some(now);
+        let rate = *seen as f64 / (now - *begun).as_secs_f64().max(1e-9);
+        bar.set_position(position);
+        bar.set_message(format!(
+            "{}epoch {epoch}/{epochs} {rate:.0} images/s class {:.3} location {:.3} baseline {:.3}",
+            self.label, losses.classification, losses.location, losses.baseline
+        ));
+    }
+
+    fn epoch(&mut self, metrics: &EpochMetrics, seconds: f64, images_per_second: f64) {
+        let line = if self.json {
+            epoch_json(self.label.trim_end(), metrics, seconds, images_per_second)
+        } else {
+            format!("{}{}", self.label, epoch_line(metrics, self.epochs, seconds, images_per_second))
+        };
+        // Training goes on when nobody reads it any more.
+        match &self.bar {
+            Some(bar) => bar.suspend(|| _ = say(&line)),
+            None => _ = say(&line),
+        }
+    }
+}
+
+/// `epoch  3/60  training 2.31 %, class 0.071, location 0.512, baseline 0.090, reward 0.977  validation 1.90 % …`
+fn epoch_line(metrics: &EpochMetrics, epochs: usize, seconds: f64, images_per_second: f64) -> String {
+    let EpochMetrics { epoch, train, validation, learning_rate, .. } = metrics;
+    let width = epochs.to_string().len();
+    format!(
+        "epoch {epoch:>width$}/{epochs}  training {}, class {:.3}, location {:.3}, baseline {:.3}, reward {:.3}  \
+         validation {}, class {:.3}  rate {learning_rate:.1e}  {seconds:.1} s, {images_per_second:.0} images/s",
+        percent(train.error),
+        train.classification,
+        train.location,
+        train.baseline,
+        train.reward,
+        percent(validation.error),
+        validation.loss,
+    )
+}
+
+fn epoch_json(label: &str, metrics: &EpochMetrics, seconds: f64, images_per_second: f64) -> String {
+    let mut object = serde_json::to_value(metrics).expect("numbers");
+    object["event"] = json!("epoch");
+    object["seconds"] = json!(seconds);
+    object["images_per_second"] = json!(images_per_second);
+    if !label.is_empty() {
+        object["locations"] = json!(label);
+    }
+    object.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use ram::train::metrics::Validation;
+
+    use super::*;
+
+    fn metrics() -> EpochMetrics {
+        EpochMetrics {
+            epoch: 3,
+            step: 30,
+            learning_rate: 9.5e-4,
+            train: Losses { classification: 0.0712, location: 0.5, baseline: 0.09, error: 0.0231, ..Losses::default() },
+            validation: Validation { error: 0.019, loss: 0.061 },
+            fixation_spread: vec![0.5],
+            on_digit: None,
+        }
+    }
+
+    #[test]
+    fn a_line_shows_the_loss_terms_apart() {
+        let line = epoch_line(&metrics(), 60, 41.23, 1212.7);
+        assert!(
+            line.starts_with("epoch  3/60  training 2.31 %, class 0.071, location 0.500, baseline 0.090"),
+            "{line}"
+        );
+        assert!(line.ends_with("validation 1.90 %, class 0.061  rate 9.5e-4  41.2 s, 1213 images/s"), "{line}");
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let line = epoch_json("random", &metrics(), 1.0, 2.0);
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&object["event"], &object["epoch"], &object["locations"]),
+            (&json!("epoch"), &json!(3), &json!("random"))
+        );
+        assert!(!line.contains('\n'));
+    }
+}

@@ -1,0 +1,188 @@
+//! `ram train`
+
+use std::path::{Path, PathBuf};
+
+use ram::train::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
+use ram::train::trainer::{Outcome, Trainer};
+use serde_json::json;
+
+use super::progress::Console;
+use super::{Configuration, Ended, Machine, command_line, complain, interrupt, percent, program, quoted, say};
+
+/// Options of `ram train`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    configuration: Configuration,
+
+    #[command(flatten)]
+    machine: Machine,
+
+    /// The folder of all runs.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+
+    /// The run's name, its folder in --runs [default: the preset's, numbered]
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Go on with the run --name, with its own configuration.
+    #[arg(long, requires = "name", conflicts_with_all = ["preset", "config", "set", "force"])]
+    resume: bool,
+
+    /// Replace the run --name if there is one.
+    #[arg(long, requires = "name")]
+    force: bool,
+
+    /// Print JSON, an object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Trains, or goes on training.
+pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
+    let (mut run, mut trainer, config) = match &args.name {
+        Some(name) if args.resume => {
+            let Resumed { run, checkpoint, config, notice } = RunFolder::resume(&args.runs.join(name))?;
+            if let Some(notice) = notice {
+                complain(&format!("warning: {notice}"));
+            }
+            let trainer = Trainer::resume(config.clone(), checkpoint, data_dir, threads)?;
+            (run, trainer, config)
+        }
+        name => {
+            let config = args.configuration.load()?;
+            // Before the folder is made, so that missing data leaves no empty run.
+            let trainer = Trainer::new(config.clone(), data_dir, threads)?;
+            let stem = stem(&args.configuration);
+            let name = name.as_deref().map_or(Name::Numbered(&stem), Name::Given);
+            let existing = if args.force { Existing::Replace } else { Existing::Refuse };
+            let info = RunInfo::new("train", command_line(), &config);
+            (RunFolder::create(&args.runs, name, &config, &info, existing)?, trainer, config)
+        }
+    };
+
+    let path = run.path().to_owned();
+    tell(args, || {
+        format!("run {}, {} kernels, {} threads", path.display(), ram::kernel_path(), args.machine.threads.resolved())
+    })?;
+    let stop = interrupt::install()?;
+    let mut console = Console::new("", config.train.epochs, args.json);
+    let outcome = trainer.train(Some(&mut run), stop, &mut console);
+    console.finish();
+
+    match outcome? {
+        Outcome::Finished { best_error, best_epoch } => {
+            let weights = RunFolder::read(&path, Which::Last)?.weights_hash();
+            if args.json {
+                say(&json!({
+                    "event": "finished", "run": path.display().to_string(), "best_error": best_error,
+                    "best_epoch": best_epoch, "weights": weights,
+                })
+                .to_string())?;
+            } else {
+                say(&format!(
+                    "best validation error {} after epoch {best_epoch}; final weights {weights}\ntest it: {} eval {}",
+                    percent(best_error),
+                    program(),
+                    quoted(&path)
+                ))?;
+            }
+            Ok(Ended::Done)
+        }
+        Outcome::Interrupted { epoch, step } => {
+            let resume = resume_command(args, &path);
+            if args.json {
+                say(&json!({
+                    "event": "interrupted", "run": path.display().to_string(), "epoch": epoch, "step": step,
+                    "resume": resume,
+                })
+                .to_string())?;
+            } else {
+                say(&format!("interrupted in epoch {epoch} after step {step}; saved. Resume with\n  {resume}"))?;
+            }
+            Ok(Ended::Interrupted)
+        }
+    }
+}
+
+fn tell(args: &Args, text: impl FnOnce() -> String) -> std::io::Result<()> {
+    if args.json { Ok(()) } else { say(&text()) }
+}
+
+/// The command that goes on with the run at `path`, with the options that are not in its configuration.
+fn resume_command(args: &Args, path: &Path) -> String {
+    let name = path.file_name().map(Path::new).unwrap_or(path);
+    let mut command = format!("{} train --resume --name {}", program(), quoted(name));
+    if args.runs != Path::new("runs") {
+        command += &format!(" --runs {}", quoted(&args.runs));
+    }
+    if let Some(folder) = &args.machine.data_dir {
+        command += &format!(" --data-dir {}", quoted(folder));
+    }
+    if let Some(threads) = args.machine.threads.count() {
+        command += &format!(" --threads {threads}");
+    }
+    command
+}
+
+/// What a run without a name is called, before its number: the preset, or the file's name with only what a run's name may have.
+fn stem(configuration: &Configuration) -> String {
+    let stem = configuration.config.as_ref().and_then(|path| path.file_stem());
+    let Some(stem) = stem else { return configuration.preset().to_owned() };
+    let plain: String = stem
+        .to_string_lossy()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
+        .take(80)
+        .collect();
+    let plain = plain.trim_matches('-');
+    if plain.is_empty() { "run".to_owned() } else { plain.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Only::try_parse_from(["train"].into_iter().chain(line.split_whitespace())).map(|only| only.args)
+    }
+
+    #[test]
+    fn the_resume_command_keeps_what_the_configuration_does_not_hold() {
+        let args = parse("--preset demo --runs elsewhere --data-dir mnist --threads 2").unwrap();
+        let command = resume_command(&args, Path::new("elsewhere/demo-1"));
+        assert!(
+            command.ends_with(" train --resume --name demo-1 --runs elsewhere --data-dir mnist --threads 2"),
+            "{command}"
+        );
+        let command = resume_command(&parse("").unwrap(), Path::new("runs/a"));
+        assert!(command.ends_with(" train --resume --name a"), "{command}");
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        for line in
+            ["--resume", "--resume --name a --set seed=2", "--preset demo --config x.toml", "--force", "--threads 0"]
+        {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_called_after_its_preset_or_file() {
+        assert_eq!(stem(&parse("").unwrap().configuration), "mnist");
+        assert_eq!(stem(&parse("--preset demo").unwrap().configuration), "demo");
+        assert_eq!(stem(&parse("--config a/my.best.toml").unwrap().configuration), "my-best");
+        assert_eq!(stem(&parse("--config a/é.toml").unwrap().configuration), "run");
+    }
+}

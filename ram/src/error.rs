@@ -1,0 +1,88 @@
+//! What can go wrong outside the mathematics, and the exit code that tells it.
+//!
+//! Every message names the file or key, what was found, what was expected and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// An error for whoever typed a command: a configuration, a data set, a run folder, a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RamError {
+    /// A configuration or an option is wrong. Exit code 2.
+    #[error("{0}")]
+    Config(String),
+
+    /// A data set is missing or damaged. Exit code 3.
+    #[error("{0}")]
+    Data(String),
+
+    /// A checkpoint is damaged, of another format version, or not of this model. Exit code 4.
+    #[error("{}: {message}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What was found, what was expected, what to do.
+        message: String,
+    },
+
+    /// A run folder cannot be made, opened or written. Exit code 4.
+    #[error("{}: {message}", path.display())]
+    Run {
+        /// The folder, or the file in it.
+        path: PathBuf,
+        /// What was found, what was expected, what to do.
+        message: String,
+    },
+
+    /// Another file cannot be read or written. Exit code 1.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// A verb: `read`, `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why, as the system says it.
+        source: std::io::Error,
+    },
+
+    /// Training cannot go on: the loss is no longer a number. Exit code 1.
+    #[error("{0}")]
+    Training(String),
+}
+
+impl RamError {
+    /// The exit code of the `ram` program for this error; `ram --help` lists them.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            RamError::Config(_) => 2,
+            RamError::Data(_) => 3,
+            RamError::Checkpoint { .. } | RamError::Run { .. } => 4,
+            RamError::Io { .. } | RamError::Training(_) => 1,
+        }
+    }
+
+    /// A [`RamError::Checkpoint`] of `path`.
+    pub fn checkpoint(path: &Path, message: impl Into<String>) -> RamError {
+        RamError::Checkpoint { path: path.to_owned(), message: message.into() }
+    }
+
+    /// A [`RamError::Run`] of `path`.
+    pub fn run(path: &Path, message: impl Into<String>) -> RamError {
+        RamError::Run { path: path.to_owned(), message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_the_file_and_the_code_tells_the_kind() {
+        let error = RamError::checkpoint(Path::new("runs/a/last.safetensors"), "truncated");
+        assert_eq!(error.to_string(), "runs/a/last.safetensors: truncated");
+        assert_eq!(error.exit_code(), 4);
+        assert_eq!(RamError::Config(String::new()).exit_code(), 2);
+        assert_eq!(RamError::Data(String::new()).exit_code(), 3);
+        assert_eq!(RamError::Training(String::new()).exit_code(), 1);
+    }
+}

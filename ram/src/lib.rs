@@ -1,0 +1,27 @@
+//! Recurrent Models of Visual Attention (Mnih, Heess, Graves, Kavukcuoglu, 2014).
+//!
+//! # The order in which to read it, the paper beside it
+//!
+//! 1. [`model::retina`], [`model::glimpse`], [`model::core`], [`model::location`], [`model::action`],
+//!    [`model::baseline`]: the parts of Fig. 1.
+//! 2. [`model::agent`]: Fig. 1C, an iteration and an episode.
+//! 3. [`reinforce`]: eq. (1), eq. (2) and the hybrid loss of Sec. 3.2.
+//! 4. [`train::trainer`]: a training step, and the loop around it.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod error;
+pub mod model;
+pub mod reinforce;
+pub mod train;
+
+pub use config::Config;
+pub use error::RamError;
+
+/// The name of the kernels' path on this machine.
+///
+/// # Panics
+/// Where [`autograd::kernels::choose_path`] fails.
+pub fn kernel_path() -> &'static str {
+    autograd::kernels::path().name()
+}

@@ -1,0 +1,253 @@
+//! The agent: Fig. 1C, one iteration of it and an episode.
+
+use autograd::nn::Init;
+use autograd::{Params, Real, Recording, Var, math};
+use datasets::rng::{Key, Purpose, uniform};
+use rand::rngs::ChaCha8Rng;
+use rand::Rng;
+
+use super::action::ActionNetwork;
+use super::baseline::Baseline;
+use super::core::Core;
+use super::glimpse::GlimpseNetwork;
+use super::location::LocationNetwork;
+use super::retina::{Images, Retina, Sampling};
+use crate::config::{self, Config, CoreInit, First, Locations};
+
+/// The most glimpses in an episode.
+pub const MAX_GLIMPSES: usize = 64;
+
+/// The recurrent attention model: handles to its parameters and what else it is made of.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    retina: Retina,
+    glimpse: GlimpseNetwork,
+    core: Core,
+    location: LocationNetwork,
+    action: ActionNetwork,
+    baseline: Baseline,
+    hidden: usize,
+    glimpses: usize,
+    policy: Locations,
+    /// Whether the location term's gradient reaches the core.
+    location_into_core: bool,
+}
+
+/// A variable for each step of an episode, without memory of its own.
+#[derive(Clone, Copy)]
+pub struct Steps<'t, R: Real> {
+    vars: [Option<Var<'t, R>>; MAX_GLIMPSES],
+    len: usize,
+}
+
+impl<'t, R: Real> Steps<'t, R> {
+    pub(crate) fn new() -> Self {
+        Steps { vars: [None; MAX_GLIMPSES], len: 0 }
+    }
+
+    pub(crate) fn push(&mut self, var: Var<'t, R>) {
+        self.vars[self.len] = Some(var);
+        self.len += 1;
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = Var<'t, R>> + '_ {
+        self.vars[..self.len].iter().map(|var| var.expect("pushed"))
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// What an agent did with a batch of images.
+pub struct Episode<'t, R: Real> {
+    /// l₀, …, l_{N−1} as drawn, N × [batch, 2]: the glimpses' locations before clamping.
+    pub locations: Steps<'t, R>,
+    /// The policy's means μ₁, …, μ_{N−1}, [batch, 2]; none under a policy that is not learned.
+    pub means: Steps<'t, R>,
+    /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, [batch]; none under a policy that is not learned.
+    pub log_probs: Steps<'t, R>,
+    /// bₜ at the steps that chose l₁, …, l_{N−1}, [batch].
+    pub baselines: Steps<'t, R>,
+    /// ρ(x, lₜ₋₁) at each of N steps, [batch, ρ].
+    pub glimpses: Steps<'t, R>,
+    /// The state h_N, [batch, hidden].
+    pub state: Var<'t, R>,
+    /// The baseline b_N at the classification, [batch]: used where the class is sampled.
+    pub last_baseline: Var<'t, R>,
+    /// The action network's logits at h_N, [batch, classes].
+    pub logits: Var<'t, R>,
+}
+
+/// Every random number of an episode, drawn beforehand.
+#[derive(Clone, Debug, Default)]
+pub struct Draws<R> {
+    /// l₀ [batch, 2].
+    pub first: Vec<R>,
+    /// Standard normal noise of the policy, or under the random policy the locations themselves: [N − 1, batch, 2].
+    pub noise: Vec<R>,
+    /// A uniform number on [0, 1) to choose the class by, [batch].
+    pub class: Vec<R>,
+}
+
+/// How an episode is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Locations are samples of the policy.
+    Train,
+    /// Locations are the policy's means. (The random policy stays random.)
+    Mean,
+}
+
+impl<R: Real> Draws<R> {
+    /// Draws for a batch: each sample from streams of its own, by (seed, purpose, epoch, sample), glimpse after glimpse.
+    /// Under [`Mode::Mean`] the noise is 0.
+    pub fn draw(&mut self, agent: &Agent, first: First, mode: Mode, seed: u64, epoch: u64, samples: &[u32]) {
+        let batch = samples.len();
+        self.first.resize(2 * batch, R::ZERO);
+        self.noise.resize((agent.glimpses - 1) * 2 * batch, R::ZERO);
+        self.class.resize(batch, R::ZERO);
+        let on_image = |rng: &mut ChaCha8Rng| R::from_f64(2.0 * uniform(rng) - 1.0);
+        let centred = agent.policy == Locations::Centre;
+        for (i, &sample) in samples.iter().enumerate() {
+            let stream = |purpose| Key { seed, purpose, epoch, sample: u64::from(sample) }.stream();
+            let mut rng = stream(Purpose::FirstLocation);
+            for l in &mut self.first[2 * i..2 * i + 2] {
+                *l = if centred || first == First::Centre { R::ZERO } else { on_image(&mut rng) };
+            }
+            let mut rng = stream(Purpose::Policy);
+            for noise in self.noise.chunks_exact_mut(2 * batch) {
+                let pair = match (agent.policy, mode) {
+                    (Locations::Random, _) => [on_image(&mut rng), on_image(&mut rng)],
+                    (Locations::Centre, _) | (_, Mode::Mean) => [R::ZERO; 2],
+                    _ => math::normal_pair(&mut rng).map(R::from_f64),
+                };
+                noise[2 * i..2 * i + 2].copy_from_slice(&pair);
+            }
+            self.class[i] = R::from_f64(uniform(&mut stream(Purpose::Class)));
+        }
+    }
+}
+
+impl Agent {
+    /// Adds the parameters of a new agent, drawn from `rng`, for images of so many channels and classes.
+    pub fn new<R: Real>(params: &mut Params<R>, config: &Config, channels: usize, classes: usize, rng: &mut impl Rng) -> Agent {
+        let (model, policy) = (&config.model, &config.policy);
+        let sampling = match model.retina {
+            config::Retina::Crop => Sampling::Crop,
+            config::Retina::Bilinear => Sampling::Bilinear,
+        };
+        let retina = Retina { patch: model.patch, scales: model.scales, sampling };
+        let core_init = match model.core_init {
+            CoreInit::Identity => Init::Identity,
+            CoreInit::FanIn => Init::UniformFanIn,
+            CoreInit::He => Init::He,
+            CoreInit::Xavier => Init::Xavier,
+            CoreInit::Orthogonal => Init::Orthogonal,
+        };
+        // The blind policy sees the number of the step in place of the state.
+        let seen_by_policy = if policy.locations == Locations::Blind { model.glimpses } else { model.hidden };
+        Agent {
+            retina,
+            glimpse: GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse, rng),
+            core: Core::new(params, model.glimpse, model.hidden, core_init, rng),
+            location: LocationNetwork::new(params, seen_by_policy, policy.mean, policy.std, policy.init_std, rng),
+            action: ActionNetwork::new(params, model.hidden, classes, rng),
+            baseline: Baseline::new(params, model.hidden, rng),
+            hidden: model.hidden,
+            glimpses: model.glimpses,
+            policy: policy.locations,
+            location_into_core: config.loss.location_into_core,
+        }
+    }
+
+    /// Its retina.
+    pub fn retina(&self) -> Retina {
+        self.retina
+    }
+
+    /// N, the number of glimpses in an episode.
+    pub fn glimpses(&self) -> usize {
+        self.glimpses
+    }
+
+    /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁) and the state hₜ.
+    #[track_caller]
+    fn iterate<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        images: Images<'_, 't, R>,
+        h: Var<'t, R>,
+        l: Var<'t, R>,
+    ) -> (Var<'t, R>, Var<'t, R>) {
+        let rho = self.retina.sense(t, images, l);
+        // gₜ = f_g(xₜ, lₜ₋₁)
+        let g = self.glimpse.see(rho, l);
+        // hₜ = f_h(hₜ₋₁, gₜ)
+        (rho, self.core.step(h, g))
+    }
+
+    /// An episode: N glimpses of each image [batch, channels, height, width], then the class.
+    ///
+    /// The location clamped to [−1, 1] feeds the retina and the glimpse network; the log-probability takes the sample as
+    /// drawn. N glimpses have N − 1 log-probabilities: l₀ is given, and none is drawn after the last glimpse, since it
+    /// would not be looked at.
+    #[track_caller]
+    pub fn look<'t, R: Real>(&self, t: &'t Recording<'t, R>, images: Images<'_, 't, R>, draws: &Draws<R>) -> Episode<'t, R> {
+        let batch = images.shape().axes()[0];
+        let mut locations = Steps::new();
+        let mut means = Steps::new();
+        let mut log_probs = Steps::new();
+        let mut baselines = Steps::new();
+        let mut glimpses = Steps::new();
+
+        // h₀ = 0; l₀ is random
+        let mut h = t.zeros([batch, self.hidden]);
+        let mut l = t.constant([batch, 2], &draws.first);
+        for step in 1..=self.glimpses {
+            locations.push(l);
+            let (rho, state) = self.iterate(t, images, h, l.clamp(-R::ONE, R::ONE));
+            glimpses.push(rho);
+            h = state;
+            if step == self.glimpses {
+                break;
+            }
+            let noise = &draws.noise[(step - 1) * 2 * batch..step * 2 * batch];
+            l = match self.policy {
+                Locations::Random => t.constant([batch, 2], noise),
+                Locations::Centre => t.zeros([batch, 2]),
+                Locations::Learned | Locations::Blind => {
+                    let seen = match self.policy {
+                        Locations::Blind => self.step_number(t, batch, step),
+                        _ if self.location_into_core => h,
+                        _ => h.stop_gradient(),
+                    };
+                    // lₜ ∼ N(f_l(hₜ), σ²)
+                    let mean = self.location.mean(seen);
+                    let sample = self.location.sample(t, mean, noise);
+                    means.push(mean);
+                    log_probs.push(self.location.log_prob(sample, mean));
+                    baselines.push(self.baseline.expect(h));
+                    sample
+                }
+            };
+        }
+        let (logits, last_baseline) = (self.action.logits(h), self.baseline.expect(h));
+        Episode { locations, means, log_probs, baselines, glimpses, state: h, last_baseline, logits }
+    }
+
+    /// The number of the step as a one-hot row for each image: all that a blind policy sees.
+    fn step_number<'t, R: Real>(&self, t: &'t Recording<'t, R>, batch: usize, step: usize) -> Var<'t, R> {
+        t.filled("step", [batch, self.glimpses], |y| {
+            y.fill(R::ZERO);
+            y.chunks_exact_mut(self.glimpses).for_each(|row| row[step] = R::ONE);
+        })
+    }
+}

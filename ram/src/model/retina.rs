@@ -1,0 +1,338 @@
+//! The retina ρ(x, l): Sec. 3.1 "Sensor" and Sec. 4 "Retina and location encodings".
+//!
+//! **Geometry.** A location is (x, y); −1 and 1 are the outer edges of the image, each axis by its own extent:
+//!
+//! ```text
+//! c = (l + 1)/2 · (W, H)
+//! ```
+//!
+//! Patch s = 0, 1, …, k−1 is g·2ˢ pixels wide and starts at c − g·2ˢ/2, rounded to whole pixels, ties to even
+//! ([`Sampling::Crop`]), or as it is ([`Sampling::Bilinear`]). It is averaged over blocks of 2ˢ × 2ˢ pixels to g × g.
+//! Pixels outside of the image are 0. The cost depends on g and k, never on the size of the image.
+
+use autograd::kernels::simd::{Kernel, Simd};
+use autograd::op::{Backward, Forward, Op, Setup};
+use autograd::{Real, Recording, Shape, Var};
+
+/// How a patch that starts between pixels is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampling {
+    /// It is moved to whole pixels. The glimpse does not change smoothly with the location, which gets no gradient.
+    Crop,
+    /// Each pixel of the patch is interpolated between four; the location gets a gradient.
+    Bilinear,
+}
+
+/// The retina: k patches of g × g numbers around a location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retina {
+    /// g, the edge of the finest patch in pixels, and of every patch in numbers; even.
+    pub patch: usize,
+    /// k, the number of patches, each twice as wide as the one before.
+    pub scales: usize,
+    /// Whole-pixel or sub-pixel.
+    pub sampling: Sampling,
+}
+
+/// A batch of images, [batch, channels, height, width], with grey levels from 0 to 255.
+#[derive(Clone, Copy)]
+pub enum Images<'a, 't, R: Real> {
+    /// Bytes, which never touch the tape.
+    Pixels {
+        /// The grey levels.
+        data: &'a [u8],
+        /// [batch, channels, height, width]
+        shape: Shape,
+    },
+    /// A variable, where the gradient to the image is wanted. Whole numbers give the bits that bytes give.
+    Var(Var<'t, R>),
+}
+
+impl<R: Real> Images<'_, '_, R> {
+    /// [batch, channels, height, width]
+    pub fn shape(&self) -> Shape {
+        match self {
+            Images::Pixels { shape, .. } => *shape,
+            Images::Var(images) => images.shape(),
+        }
+    }
+}
+
+/// The size of an image.
+#[derive(Clone, Copy)]
+struct Size {
+    channels: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Size {
+    fn of(shape: Shape) -> Size {
+        let &[_, channels, height, width] = shape.axes() else { unreachable!("checked: four axes") };
+        Size { channels, height, width }
+    }
+
+    fn len(self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
+/// A grey level, from a byte or from the tape.
+trait Level<R>: Copy + Send + Sync {
+    fn level(self) -> R;
+}
+
+impl<R: Real> Level<R> for u8 {
+    #[inline(always)]
+    fn level(self) -> R {
+        R::from(self)
+    }
+}
+
+/// A number of the tape as a grey level.
+#[derive(Clone, Copy, bytemuck::TransparentWrapper)]
+#[repr(transparent)]
+struct Number<R>(R);
+
+impl<R: Real> Level<R> for Number<R> {
+    #[inline(always)]
+    fn level(self) -> R {
+        self.0
+    }
+}
+
+/// One axis of one patch: where it starts, in pixels.
+#[derive(Clone, Copy)]
+struct Start {
+    /// The first pixel, which may lie outside of the image.
+    pixel: i64,
+    /// How far behind that pixel's edge the patch starts, in [0, 1); 0 for whole pixels.
+    fraction: f64,
+}
+
+impl Retina {
+    /// The length of ρ: channels · k · g².
+    pub fn len(&self, channels: usize) -> usize {
+        channels * self.scales * self.patch * self.patch
+    }
+
+    /// The side of patch `scale` in pixels: g·2ˢ.
+    pub fn side(&self, scale: usize) -> usize {
+        self.patch << scale
+    }
+
+    /// Where patch `scale` starts along an axis of `extent` pixels, for the location's coordinate `l` on it.
+    fn start(&self, l: f64, scale: usize, extent: usize) -> Start {
+        // c − g·2ˢ/2 with c = (l + 1)/2 · extent
+        let start = (l + 1.0) / 2.0 * extent as f64 - self.side(scale) as f64 / 2.0;
+        match self.sampling {
+            Sampling::Crop => Start { pixel: start.round_ties_even() as i64, fraction: 0.0 },
+            // Pixel centres lie at ½, so sample j of the patch, at start + j + ½, lies between pixels ⌊start⌋ + j and the next.
+            Sampling::Bilinear => Start { pixel: start.floor() as i64, fraction: start - start.floor() },
+        }
+    }
+
+    /// The first pixel (x, y) of patch `scale`, for pictures and for the question of what a glimpse touches.
+    pub fn window(&self, location: [f64; 2], scale: usize, [width, height]: [usize; 2]) -> [i64; 2] {
+        [self.start(location[0], scale, width).pixel, self.start(location[1], scale, height).pixel]
+    }
+
+    /// ρ(x, l) for each image: locations [batch, 2], already clamped, → [batch, channels·k·g²]; by channel, then scale
+    /// from fine to coarse, then row, then column. Grey levels are divided by 255.
+    ///
+    /// Pixels give no gradient. A variable does, and with [`Sampling::Bilinear`] its location too.
+    ///
+    /// # Panics
+    /// Where the shapes do not fit.
+    #[track_caller]
+    pub fn sense<'t, R: Real>(&self, t: &'t Recording<'t, R>, images: Images<'_, 't, R>, locations: Var<'t, R>) -> Var<'t, R> {
+        let shape = images.shape();
+        if let Err(why) = check(shape, locations.shape()) {
+            panic!("retina: {why}");
+        }
+        match images {
+            Images::Var(images) => t.apply(*self, &[images, locations]),
+            Images::Pixels { data, shape } => {
+                assert_eq!(data.len(), shape.len(), "retina: pixels of {shape}");
+                let size = Size::of(shape);
+                t.filled_from("retina", [shape.axes()[0], self.len(size.channels)], locations, |locations, y| {
+                    self.see(data, size, locations, y);
+                })
+            }
+        }
+    }
+
+    /// ρ for each image of a batch.
+    fn see<R: Real, P: Level<R>>(&self, images: &[P], size: Size, locations: &[R], y: &mut [R]) {
+        let glimpses = locations.chunks_exact(2).zip(y.chunks_exact_mut(self.len(size.channels).max(1)));
+        for (image, (l, y)) in images.chunks_exact(size.len().max(1)).zip(glimpses) {
+            let l = [l[0].to_f64(), l[1].to_f64()];
+            match self.sampling {
+                Sampling::Crop => R::dispatch(Crop { retina: self, image, size, l, y }),
+                Sampling::Bilinear => {
+                    y.fill(R::ZERO);
+                    self.taps(size, l, |cell, pixel, [wx, wy], _, unit| {
+                        y[cell] += R::from_f64(wx * wy * unit) * image[pixel].level();
+                    });
+                }
+            }
+        }
+    }
+
+    /// Visits every pixel that a glimpse reads: (index in ρ, index in the image, weights (x, y), their derivatives by
+    /// the patch's start, 1/(255·4ˢ)). Along an axis, the average of 2ˢ samples interpolated at the same fraction f
+    /// weighs 2ˢ + 1 pixels: 1 − f, 1, …, 1, f.
+    fn taps(&self, size: Size, l: [f64; 2], mut visit: impl FnMut(usize, usize, [f64; 2], [f64; 2], f64)) {
+        let (g, k) = (self.patch, self.scales);
+        for scale in 0..k {
+            let block = 1i64 << scale;
+            let unit = 1.0 / (255.0 * (block * block) as f64);
+            let (x0, y0) = (self.start(l[0], scale, size.width), self.start(l[1], scale, size.height));
+            for row in 0..g {
+                for (v, wy, dy) in taps_of_axis(y0, row as i64 * block, block, size.height) {
+                    for column in 0..g {
+                        for (u, wx, dx) in taps_of_axis(x0, column as i64 * block, block, size.width) {
+                            for channel in 0..size.channels {
+                                let cell = ((channel * k + scale) * g + row) * g + column;
+                                let pixel = (channel * size.height + v) * size.width + u;
+                                visit(cell, pixel, [wx, wy], [dx, dy], unit);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The pixels along an axis that the block at `offset` of a patch reads, where they lie in the image: (pixel, weight,
+/// derivative of the weight by the start).
+fn taps_of_axis(start: Start, offset: i64, block: i64, extent: usize) -> impl Iterator<Item = (usize, f64, f64)> {
+    let last = if start.fraction > 0.0 { block } else { block - 1 };
+    (0..=last).filter_map(move |i| {
+        let (weight, slope) = match i {
+            0 => (1.0 - start.fraction, -1.0),
+            i if i == block => (start.fraction, 1.0),
+            _ => (1.0, 0.0),
+        };
+        let pixel = start.pixel + offset + i;
+        (0..extent as i64).contains(&pixel).then_some((pixel as usize, weight, slope))
+    })
+}
+
+/// The columns of a patch that are summed at once.
+const STRIP: usize = 256;
+
+/// Whole-pixel glimpse of one image. Written as plain loops over columns, which the compiler turns into each path's
+/// vectors; sums of grey levels are whole numbers, so their order does not show.
+struct Crop<'a, R, P> {
+    retina: &'a Retina,
+    image: &'a [P],
+    size: Size,
+    l: [f64; 2],
+    y: &'a mut [R],
+}
+
+impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<R>>(self, _: S) {
+        let Crop { retina: &Retina { patch: g, scales, .. }, image, size: Size { channels, height, width }, l, y } = self;
+        y.fill(R::ZERO);
+        for scale in 0..scales {
+            let block = 1usize << scale;
+            // ρ = Σ levels / (255·4ˢ)
+            let unit = R::from_f64(1.0 / (255.0 * (block * block) as f64));
+            let x0 = self.retina.start(l[0], scale, width).pixel;
+            let y0 = self.retina.start(l[1], scale, height).pixel;
+            // Cells in a strip of columns: a whole number of them.
+            let strip = (STRIP / block).min(g);
+            for channel in 0..channels {
+                let plane = &image[channel * height * width..][..height * width];
+                let patch = &mut y[(channel * scales + scale) * g * g..][..g * g];
+                for (row, cells) in patch.chunks_exact_mut(g).enumerate() {
+                    let top = (y0 + (row * block) as i64).clamp(0, height as i64) as usize;
+                    let bottom = (y0 + ((row + 1) * block) as i64).clamp(0, height as i64) as usize;
+                    for (part, cells) in cells.chunks_mut(strip).enumerate() {
+                        // The strip's columns that lie in the image, and where in the strip they begin.
+                        let first = x0 + (part * strip * block) as i64;
+                        let left = first.clamp(0, width as i64);
+                        let right = (first + (cells.len() * block) as i64).clamp(0, width as i64);
+                        let (skip, len) = ((left - first) as usize, (right - left) as usize);
+                        if len == 0 {
+                            continue;
+                        }
+                        let mut sums = [R::ZERO; STRIP];
+                        for v in top..bottom {
+                            let levels = &plane[v * width + left as usize..][..len];
+                            for (sum, level) in sums[skip..skip + len].iter_mut().zip(levels) {
+                                *sum += level.level();
+                            }
+                        }
+                        for (cell, sums) in cells.iter_mut().zip(sums.chunks_exact(block)) {
+                            *cell = sums.iter().fold(R::ZERO, |sum, &x| sum + x) * unit;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn check(images: Shape, locations: Shape) -> Result<(), String> {
+    match (images.axes(), locations.axes()) {
+        (&[batch, _, _, _], &[rows, 2]) if batch == rows => Ok(()),
+        _ => Err(format!("images [batch, channels, height, width] and locations [batch, 2] are needed, not {images} and {locations}")),
+    }
+}
+
+/// ρ(x, l) with an image and a location on the tape.
+impl<R: Real> Op<R> for Retina {
+    fn name(&self) -> &'static str {
+        "retina"
+    }
+
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        check(setup.shapes[0], setup.shapes[1])?;
+        Ok(Shape::new(&[setup.shapes[0].axes()[0], self.len(setup.shapes[0].axes()[1])]))
+    }
+
+    // y[cell] = Σ_pixels wx·wy·x[pixel] / (255·4ˢ)
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        let images: &[Number<R>] = bytemuck::TransparentWrapper::wrap_slice(cx.x(0));
+        self.see(images, Size::of(cx.shape(0)), cx.x(1), y);
+    }
+
+    // d_x[pixel] += wx·wy/(255·4ˢ)·d_y[cell];   d_l += (W, H)/2 · Σ ∂(wx·wy)/∂start · x[pixel]/(255·4ˢ)·d_y[cell]
+    fn backward(&self, cx: &mut Backward<R>) {
+        let (images, locations, d_y) = (cx.x(0), cx.x(1), cx.d_y());
+        let size = Size::of(cx.shape(0));
+        let rho = self.len(size.channels).max(1);
+        if let Some(d_images) = cx.d_x(0) {
+            let per_image = locations.chunks_exact(2).zip(d_y.chunks_exact(rho));
+            for (d_image, (l, d_y)) in d_images.chunks_exact_mut(size.len().max(1)).zip(per_image) {
+                self.taps(size, [l[0].to_f64(), l[1].to_f64()], |cell, pixel, [wx, wy], _, unit| {
+                    d_image[pixel] += R::from_f64(wx * wy * unit) * d_y[cell];
+                });
+            }
+        }
+        if self.sampling == Sampling::Crop {
+            return;
+        }
+        if let Some(d_locations) = cx.d_x(1) {
+            let per_image = images.chunks_exact(size.len().max(1)).zip(d_y.chunks_exact(rho));
+            for ((d_l, l), (image, d_y)) in d_locations.chunks_exact_mut(2).zip(locations.chunks_exact(2)).zip(per_image) {
+                let mut d_start = [R::ZERO; 2];
+                self.taps(size, [l[0].to_f64(), l[1].to_f64()], |cell, pixel, [wx, wy], [dx, dy], unit| {
+                    let d = image[pixel] * d_y[cell];
+                    d_start[0] += R::from_f64(dx * wy * unit) * d;
+                    d_start[1] += R::from_f64(wx * dy * unit) * d;
+                });
+                // c = (l + 1)/2 · (W, H)
+                d_l[0] += d_start[0] * R::from_f64(size.width as f64 / 2.0);
+                d_l[1] += d_start[1] * R::from_f64(size.height as f64 / 2.0);
+            }
+        }
+    }
+}

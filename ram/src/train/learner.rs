@@ -1,0 +1,157 @@
+//! A training step: a batch in, better parameters out.
+//!
+//! The batch is cut into pieces, as many as its size alone decides; each is recorded and swept on a tape of its own, in
+//! parallel; then the gradients of all are added in one chain over all images, the norm is clipped and the optimiser
+//! steps. So the parameters are the same for any number of threads. From the second step on nothing is allocated.
+
+use std::ops::Range;
+
+use autograd::optim::{self, Adam, Optimiser, Schedule, Sgd};
+use autograd::{Grads, Params, Shape, Tape, accumulate};
+use datasets::Batch;
+use datasets::rng::{Key, Purpose};
+use rayon::prelude::*;
+
+use super::metrics::Losses;
+use crate::config::{Config, LossKind, OptimiserKind, Reward, ScheduleKind};
+use crate::model::agent::{Draws, Mode};
+use crate::model::{Agent, Images};
+use crate::reinforce::{self, Weights};
+
+/// Images in a piece of the batch, at most.
+const PIECE: usize = 32;
+
+/// An agent, its parameters, and what is needed to improve them.
+pub struct Learner {
+    config: Config,
+    agent: Agent,
+    /// The parameters.
+    pub params: Params<f32>,
+    grads: Grads<f32>,
+    /// Its moments are the rest of a checkpoint.
+    pub optimiser: Box<dyn Optimiser<f32> + Send>,
+    tapes: Vec<Tape<f32>>,
+    pieces: Vec<Piece>,
+}
+
+/// What a piece of the batch keeps from step to step.
+#[derive(Default)]
+struct Piece {
+    draws: Draws<f32>,
+    found: Losses,
+}
+
+impl Learner {
+    /// A new agent with weights from the configuration's seed.
+    pub fn new(config: &Config, channels: usize, classes: usize) -> Learner {
+        let mut params = Params::new();
+        let mut rng = Key { seed: config.seed, purpose: Purpose::Weights, epoch: 0, sample: 0 }.stream();
+        let agent = Agent::new(&mut params, config, channels, classes, &mut rng);
+        let o = &config.optimiser;
+        let optimiser: Box<dyn Optimiser<f32> + Send> = match o.kind {
+            OptimiserKind::Adam => Box::new(Adam::with(&params, o.beta1, o.beta2, o.epsilon)),
+            OptimiserKind::Sgd => Box::new(Sgd::new(&params, o.momentum as f32, false)),
+            OptimiserKind::Nesterov => Box::new(Sgd::new(&params, o.momentum as f32, true)),
+        };
+        let grads = params.zeros();
+        Learner { config: config.clone(), agent, params, grads, optimiser, tapes: Vec::new(), pieces: Vec::new() }
+    }
+
+    /// The agent.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// One step on a batch of `epoch`, with this learning rate; the losses before it. Runs on the current rayon pool.
+    pub fn step(&mut self, batch: &Batch, epoch: u64, learning_rate: f64) -> Losses {
+        let count = pieces(batch.len());
+        if self.tapes.len() < count {
+            self.tapes.resize_with(count, Tape::new);
+            self.pieces.resize_with(count, Piece::default);
+        }
+        let (config, agent, params) = (&self.config, &self.agent, &self.params);
+        let work = self.tapes[..count].par_iter_mut().zip(&mut self.pieces[..count]).enumerate();
+        work.for_each(|(i, (tape, piece))| {
+            let range = i * batch.len() / count..(i + 1) * batch.len() / count;
+            sweep(config, agent, params, tape, piece, batch, range, epoch);
+        });
+        self.grads.clear();
+        accumulate(&self.params, &self.tapes[..count], &mut self.grads);
+        let max = if config.optimiser.clip > 0.0 { config.optimiser.clip as f32 } else { f32::INFINITY };
+        let norm = optim::clip(&mut self.grads, max);
+        self.optimiser.step(&mut self.params, &self.grads, learning_rate as f32);
+
+        // Sums of pieces, in their order.
+        let mut losses = self.pieces[..count].iter().fold(Losses::default(), |sum, piece| sum.plus(&piece.found));
+        losses.reward /= batch.len() as f64;
+        losses.error /= batch.len() as f64;
+        losses.grad_norm = f64::from(norm);
+        losses
+    }
+}
+
+/// How many pieces a batch is cut into: two at least, where there are two images.
+fn pieces(batch: usize) -> usize {
+    batch.div_ceil(PIECE).max(2).min(batch.max(1))
+}
+
+/// Records a piece of the batch, finds its loss and sweeps its tape.
+#[allow(clippy::too_many_arguments)]
+fn sweep(
+    config: &Config,
+    agent: &Agent,
+    params: &Params<f32>,
+    tape: &mut Tape<f32>,
+    Piece { draws, found }: &mut Piece,
+    batch: &Batch,
+    range: Range<usize>,
+    epoch: u64,
+) {
+    let image = batch.channels * batch.height * batch.width;
+    let (samples, labels) = (&batch.samples[range.clone()], &batch.labels[range.clone()]);
+    draws.draw(agent, config.policy.first, Mode::Train, config.seed, epoch, samples);
+
+    let t = tape.begin(params);
+    let images = Images::Pixels {
+        data: &batch.pixels[range.start * image..range.end * image],
+        shape: Shape::new(&[range.len(), batch.channels, batch.height, batch.width]),
+    };
+    let episode = agent.look(&t, images, draws);
+    let weights = Weights { location: config.loss.location_weight, baseline: config.loss.baseline_weight };
+    let loss = match config.loss.kind {
+        LossKind::Hybrid => {
+            let sampled = (config.loss.reward == Reward::Sampled).then_some(&*draws.class);
+            reinforce::hybrid_loss(&episode, labels, weights, sampled, batch.len())
+        }
+        LossKind::Reinforce => reinforce::reinforce_loss(&episode, labels, weights, &draws.class, batch.len()),
+    };
+    loss.total.sweep();
+
+    let item = |term: Option<autograd::Var<f32>>| term.map_or(0.0, |term| f64::from(term.item()));
+    let classes = episode.logits.shape().columns();
+    let wrong = |(logits, &label): (&[f32], &u32)| crate::model::action::argmax_of(logits) != label as usize;
+    *found = Losses {
+        classification: item(Some(loss.classification)),
+        location: item(loss.location),
+        baseline: item(loss.baseline),
+        total: item(Some(loss.total)),
+        reward: loss.reward.value().iter().map(|&r| f64::from(r)).sum(),
+        error: episode.logits.value().chunks_exact(classes).zip(labels).filter(|&pair| wrong(pair)).count() as f64,
+        grad_norm: 0.0,
+    };
+}
+
+/// The learning rate at a step of the whole run, the schedule's epochs being of `steps` steps each.
+pub fn learning_rate(config: &Config, step: u64, steps: usize) -> f64 {
+    let s = &config.schedule;
+    let every = (s.every * steps) as u64;
+    let schedule = match s.kind {
+        ScheduleKind::Constant => Schedule::Constant,
+        ScheduleKind::Linear => Schedule::Linear { last: s.last },
+        ScheduleKind::Step => Schedule::Step { factor: s.factor, every },
+        ScheduleKind::Exponential => Schedule::Exponential { factor: s.factor, every },
+        ScheduleKind::Cosine => Schedule::Cosine { last: s.last },
+    };
+    let total = (config.train.epochs * steps) as u64;
+    config.optimiser.learning_rate * schedule.factor(step, total, s.warmup as u64)
+}

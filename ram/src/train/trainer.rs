@@ -1,0 +1,281 @@
+//! The training loop: epochs of steps, validation after each, checkpoints from which a run goes on bit for bit.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use autograd::Params;
+use datasets::Loader;
+
+use super::checkpoint::{Checkpoint, PARAMS, Tensor, TrainState};
+use super::data::{self, TrainingData};
+pub use super::evaluation::Evaluation;
+use super::evaluation::evaluate_on;
+use super::learner::{Learner, learning_rate};
+use super::metrics::{EpochMetrics, Losses, Timing, Validation};
+use super::run_folder::RunFolder;
+use crate::config::Config;
+use crate::error::RamError;
+
+/// Is told how the training goes on.
+pub trait Progress: Send {
+    /// After a step: `epoch` of `epochs` and `step` of `steps`, from 1, over so many images.
+    fn step(&mut self, epoch: usize, epochs: usize, step: usize, steps: usize, images: usize, losses: &Losses);
+    /// After an epoch and its validation: how many seconds it took, and training images a second.
+    fn epoch(&mut self, metrics: &EpochMetrics, seconds: f64, images_per_second: f64);
+}
+
+/// How a training ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    /// All epochs are done, or patience ran out.
+    Finished {
+        /// The lowest validation error.
+        best_error: f64,
+        /// After which epoch, from 1.
+        best_epoch: usize,
+    },
+    /// It was stopped, and saved.
+    Interrupted {
+        /// The epoch under way, from 1.
+        epoch: usize,
+        /// The steps of it that are done.
+        step: usize,
+    },
+}
+
+/// One of the sets that an agent can be evaluated on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitName {
+    /// By which hyperparameters and checkpoints are chosen.
+    Validation,
+    /// To report once.
+    Test,
+}
+
+/// Trains an agent as a configuration says.
+pub struct Trainer {
+    config: Config,
+    data: TrainingData,
+    loader: Loader,
+    learner: Learner,
+    state: TrainState,
+    pool: rayon::ThreadPool,
+}
+
+impl Trainer {
+    /// A new agent. `data_dir` is where MNIST lies (else `RAM_DATA_DIR` says); `threads` is how many threads take part
+    /// (else one a core).
+    ///
+    /// # Errors
+    /// A configuration that cannot be, missing or damaged data, or no threads to be had.
+    pub fn new(config: Config, data_dir: Option<&Path>, threads: Option<usize>) -> Result<Trainer, RamError> {
+        config.validate()?;
+        let data = TrainingData::open(&config, data_dir)?;
+        let loader = data.loader(&config)?;
+        let learner = Learner::new(&config, data.train.images.channels(), data.train.classes);
+        let classes = (0..data.train.classes).map(|class| class.to_string()).collect();
+        let state = TrainState { config: config.to_toml(), classes, ..TrainState::default() };
+        Ok(Trainer { config, data, loader, learner, state, pool: pool(threads)? })
+    }
+
+    /// Goes on from a checkpoint, to the same bits as if it had never stopped.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`], or a checkpoint of another model.
+    pub fn resume(
+        config: Config,
+        checkpoint: Checkpoint,
+        data_dir: Option<&Path>,
+        threads: Option<usize>,
+    ) -> Result<Trainer, RamError> {
+        let mut trainer = Trainer::new(config, data_dir, threads)?;
+        let Learner { params, optimiser, .. } = &mut trainer.learner;
+        let moments: Vec<&str> = optimiser.moments().iter().map(|(name, _)| *name).collect();
+        let all: Vec<(String, Vec<usize>)> = std::iter::once("params")
+            .chain(moments.iter().copied())
+            .flat_map(|kind| params.ids().map(move |id| (kind, id)))
+            .map(|(kind, id)| (format!("{kind}/{}", params.name(id)), params.axes(id).to_vec()))
+            .collect();
+        checkpoint.expect(all.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))?;
+        restore(params, &checkpoint)?;
+        for (kind, moment) in optimiser.moments() {
+            for id in params.ids() {
+                let name = format!("{kind}/{}", params.name(id));
+                moment.get_mut(id).copy_from_slice(checkpoint.tensor(&name, params.axes(id))?);
+            }
+        }
+        optimiser.resume_at(checkpoint.state.optimiser_steps);
+        trainer.state = checkpoint.state;
+        Ok(trainer)
+    }
+
+    /// Trains until all epochs are done, patience runs out or `stop` is set; writes into `run`, where there is one.
+    ///
+    /// # Errors
+    /// A loss that is not finite, or a run folder that cannot be written.
+    pub fn train(
+        &mut self,
+        run: Option<&mut RunFolder>,
+        stop: &AtomicBool,
+        progress: &mut dyn Progress,
+    ) -> Result<Outcome, RamError> {
+        let Trainer { config, data, loader, learner, state, pool } = self;
+        // On the pool from here on: a step's work is then handed out without a lock or an allocation.
+        pool.install(|| train(config, data, loader, learner, state, run, stop, progress))
+    }
+
+    /// The SHA-256 of the parameters: equal weights, equal hash.
+    pub fn weights_hash(&self) -> String {
+        let params = &self.learner.params;
+        let names = names(PARAMS.trim_end_matches('/'), params);
+        super::checkpoint::weights_hash(tensors(&names, params))
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn train(
+    config: &Config,
+    data: &TrainingData,
+    loader: &mut Loader,
+    learner: &mut Learner,
+    state: &mut TrainState,
+    mut run: Option<&mut RunFolder>,
+    stop: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<Outcome, RamError> {
+    let (epochs, steps) = (config.train.epochs, loader.steps());
+    let out_of_patience = |state: &TrainState| config.train.patience > 0 && state.epochs_since_best >= config.train.patience;
+    while state.epoch < epochs && !out_of_patience(state) {
+        let begun = Instant::now();
+        let first_step = state.step;
+        let mut images = 0;
+        let mut rate = learning_rate(config, state.optimiser_steps.saturating_sub(1), steps);
+        let mut batches = loader.epoch(state.epoch as u64, first_step);
+        while let Some(batch) = batches.next_batch()? {
+            rate = learning_rate(config, state.optimiser_steps, steps);
+            let losses = learner.step(batch, state.epoch as u64, rate);
+            if !losses.total.is_finite() || !losses.grad_norm.is_finite() {
+                return Err(RamError::Training(format!(
+                    "epoch {}, step {}: the loss is {} and the gradient's norm {}; try a lower optimiser.learning_rate (it is {}) or a lower optimiser.clip (it is {})",
+                    state.epoch + 1, state.step + 1, losses.total, losses.grad_norm, config.optimiser.learning_rate, config.optimiser.clip,
+                )));
+            }
+            state.step += 1;
+            state.optimiser_steps += 1;
+            state.running.add(&losses, batch.len());
+            images += batch.len();
+            progress.step(state.epoch + 1, epochs, state.step, steps, batch.len(), &losses);
+            if stop.load(Ordering::Relaxed) {
+                if let Some(run) = &mut run {
+                    save(learner, |tensors| run.save_last(tensors, state))?;
+                }
+                return Ok(Outcome::Interrupted { epoch: state.epoch + 1, step: state.step });
+            }
+        }
+        let images_per_second = images as f64 / begun.elapsed().as_secs_f64();
+        let found = evaluate_on(config, learner.agent(), &learner.params, &data.validation);
+        let seconds = begun.elapsed().as_secs_f64();
+
+        state.epoch += 1;
+        state.step = 0;
+        let metrics = EpochMetrics {
+            epoch: state.epoch,
+            step: state.optimiser_steps,
+            learning_rate: rate,
+            train: std::mem::take(&mut state.running).mean(),
+            validation: Validation { error: found.error, loss: found.loss },
+            fixation_spread: found.fixation_spread,
+            on_digit: found.on_digit,
+        };
+        let better = state.best_error.is_none_or(|best| found.error < best);
+        if better {
+            (state.best_error, state.best_epoch, state.epochs_since_best) = (Some(found.error), Some(state.epoch), 0);
+        } else {
+            state.epochs_since_best += 1;
+        }
+        if let Some(run) = &mut run {
+            run.append_metrics(&metrics)?;
+            let (threads, kernel) = (rayon::current_num_threads(), crate::kernel_path().to_owned());
+            run.append_timing(&Timing { epoch: state.epoch, seconds, images_per_second, threads, kernel })?;
+            save(learner, |tensors| {
+                if better {
+                    run.save_best(tensors, state)?;
+                }
+                run.save_last(tensors, state)
+            })?;
+        }
+        progress.epoch(&metrics, seconds, images_per_second);
+    }
+    let (best_error, best_epoch) = (state.best_error.unwrap_or(1.0), state.best_epoch.unwrap_or(0));
+    Ok(Outcome::Finished { best_error, best_epoch })
+}
+
+fn pool(threads: Option<usize>) -> Result<rayon::ThreadPool, RamError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .thread_name(|i| format!("ram {i}"))
+        .build()
+        .map_err(|error| RamError::Training(format!("cannot start {threads:?} threads: {error}; try --threads 1")))
+}
+
+fn names(kind: &str, params: &Params<f32>) -> Vec<String> {
+    params.ids().map(|id| format!("{kind}/{}", params.name(id))).collect()
+}
+
+fn tensors<'a>(names: &'a [String], params: &'a Params<f32>) -> impl Iterator<Item = Tensor<'a>> {
+    names.iter().zip(params.ids()).map(|(name, id)| Tensor { name, shape: params.axes(id), data: params.get(id) })
+}
+
+/// Hands all tensors of a checkpoint — parameters and moments — to `write`.
+fn save(learner: &mut Learner, write: impl FnOnce(&[Tensor]) -> Result<(), RamError>) -> Result<(), RamError> {
+    let Learner { params, optimiser, .. } = learner;
+    let params = &*params;
+    let moments = optimiser.moments();
+    let all: Vec<Vec<String>> =
+        std::iter::once("params").chain(moments.iter().map(|(kind, _)| *kind)).map(|kind| names(kind, params)).collect();
+    let mut list: Vec<Tensor> = tensors(&all[0], params).collect();
+    for (names, (_, moment)) in all[1..].iter().zip(&moments) {
+        let of_moment = names.iter().zip(params.ids());
+        list.extend(of_moment.map(|(name, id)| Tensor { name, shape: params.axes(id), data: moment.get(id) }));
+    }
+    write(&list)
+}
+
+fn restore(params: &mut Params<f32>, checkpoint: &Checkpoint) -> Result<(), RamError> {
+    for id in params.ids() {
+        let values = checkpoint.tensor(&format!("{PARAMS}{}", params.name(id)), params.axes(id))?;
+        params.change(id, |theta| theta.copy_from_slice(values));
+    }
+    Ok(())
+}
+
+/// Evaluates the agent of a checkpoint on the validation or the test set.
+///
+/// # Errors
+/// A checkpoint of another model, or missing or damaged data.
+pub fn evaluate(
+    checkpoint: &Checkpoint,
+    split: SplitName,
+    data_dir: Option<&Path>,
+    threads: Option<usize>,
+) -> Result<Evaluation, RamError> {
+    let config = checkpoint.config()?;
+    let set = match split {
+        SplitName::Validation => TrainingData::open(&config, data_dir)?.validation,
+        SplitName::Test => data::test_set(&config, data_dir)?,
+    };
+    let mut learner = Learner::new(&config, set.set.images.channels(), set.set.classes);
+    restore(&mut learner.params, checkpoint)?;
+    let (agent, params) = (learner.agent(), &learner.params);
+    Ok(pool(threads)?.install(|| evaluate_on(&config, agent, params, &set)))
+}
+
+/// The first training canvases of a configuration, size × size bytes each.
+///
+/// # Errors
+/// As [`Trainer::new`].
+pub fn first_images(config: &Config, count: usize, data_dir: Option<&Path>) -> Result<Vec<Vec<u8>>, RamError> {
+    config.validate()?;
+    Ok(TrainingData::open(config, data_dir)?.first_canvases(count, config.seed))
+}

@@ -1,0 +1,349 @@
+//! The `ram` program from outside: exit codes, messages for every wrong input, and a small run from training to resuming.
+//! (Declared in ram/Cargo.toml, where cargo knows the path of the fresh binary.)
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A configuration that trains in a moment, on built-in digits.
+const TINY: &str = r#"
+[data]
+source = "digits"
+train = 200
+validation = 50
+test = 50
+[model]
+glimpses = 3
+features = 16
+glimpse = 16
+hidden = 16
+[train]
+epochs = 2
+batch = 64
+"#;
+
+/// What a command ended with.
+struct Ended {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    /// Checks the exit code, that every part is told on the error stream, and that nothing leaks that is not for users.
+    #[track_caller]
+    fn fails(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+        for part in parts {
+            assert!(self.err.contains(part), "no {part:?} in: {}", self.err);
+        }
+        for leak in ["panicked", "internal error", "RUST_BACKTRACE", "stack backtrace", "\x1b"] {
+            assert!(!self.err.contains(leak), "{leak:?} in: {}", self.err);
+        }
+    }
+
+    #[track_caller]
+    fn succeeds(&self) -> &str {
+        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
+        &self.out
+    }
+}
+
+/// An empty folder with `tiny.toml` in it, where commands are run.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
+        Place(folder)
+    }
+
+    /// A place with the trained run `runs/a`.
+    fn trained() -> Place {
+        let place = Place::new();
+        place.ram("train --config tiny.toml --name a").succeeds();
+        place
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ram"));
+        command.args(line.split_whitespace()).current_dir(self.0.path());
+        command.env_remove("RAM_DATA_DIR").env_remove("CARGO").env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+        command
+    }
+
+    fn ram(&self, line: &str) -> Ended {
+        ended(&mut self.command(line))
+    }
+
+    fn ram_with_data(&self, line: &str, folder: &Path) -> Ended {
+        ended(self.command(line).env("RAM_DATA_DIR", folder))
+    }
+}
+
+fn ended(command: &mut Command) -> Ended {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn replace_bytes(path: &Path, from: &[u8], to: &[u8]) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = bytes.windows(from.len()).position(|window| window == from).expect("the bytes to replace");
+    bytes.splice(at..at + from.len(), to.iter().copied());
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn help_and_version() {
+    let place = Place::new();
+    let help = place.ram("--help");
+    assert!(help.succeeds().contains("Exit codes:") && help.out.contains("130  interrupted"), "{}", help.out);
+    place.ram("").fails(2, &["Usage: ram"]);
+    let version = place.ram("--version --verbose");
+    assert!(
+        version.succeeds().starts_with("ram ")
+            && version.out.contains("kernels: ")
+            && version.out.contains("threads: ")
+    );
+    assert_eq!(place.ram("-V").succeeds().lines().count(), 1);
+    place.ram("fly").fails(2, &["unrecognized subcommand 'fly'"]);
+}
+
+#[test]
+fn a_wrong_key_or_value_is_answered_with_the_right_one() {
+    let place = Place::new();
+    let set = |set: &str| place.ram(&format!("train --config tiny.toml --set {set}"));
+    set("train.epoch=3").fails(2, &["--set train.epoch=3: unknown key `train.epoch`; did you mean `train.epochs`?"]);
+    set("train.epochs=many").fails(2, &["`train.epochs` is \"many\", but must be a whole number"]);
+    set("train.epochs").fails(2, &["expected key=value"]);
+    set("optimiser.kind=adm").fails(2, &["one of adam, sgd, nesterov", "did you mean `adam`?"]);
+    set("model.patch=7").fails(2, &["model.patch is 7, but must be an even number"]);
+    set("data.clutter=4").fails(2, &["data.canvas=cluttered"]);
+
+    fs::write(place.path("bad.toml"), "seed = 1\n[optimizer]\nkind = \"adam\"\n").unwrap();
+    place.ram("train --config bad.toml").fails(2, &["bad.toml, line 3", "did you mean `optimiser.kind`?"]);
+    fs::write(place.path("bad.toml"), "seed = 1\nmodel = = 2").unwrap();
+    place.ram("train --config bad.toml").fails(2, &["bad.toml, line 2: not TOML"]);
+    fs::write(place.path("bad.toml"), b"\xff\xfe").unwrap();
+    place.ram("train --config bad.toml").fails(2, &["bad.toml", "UTF-8"]);
+    place.ram("train --config none.toml").fails(2, &["none.toml", "--preset"]);
+    place.ram("train --preset mnits").fails(2, &["did you mean `mnist`?"]);
+    place.ram("train --preset demo --config tiny.toml").fails(2, &["cannot be used with"]);
+    place.ram("train --resume").fails(2, &["--name"]);
+    place.ram("train --config tiny.toml --name a/b").fails(2, &["a run's name has"]);
+    place.ram("train --config tiny.toml --threads 0").fails(2, &["--threads"]);
+    assert!(!place.path("runs").exists(), "a wrong command line leaves nothing behind");
+}
+
+#[test]
+fn missing_and_damaged_data() {
+    let place = Place::new();
+    let folder = place.path("mnist");
+    fs::create_dir(&folder).unwrap();
+    place.ram_with_data("train --preset mnist", &folder).fails(3, &["mnist", "RAM_DATA_DIR"]);
+    place.ram("train --preset mnist --data-dir no-such").fails(3, &["no-such"]);
+    place.ram_with_data("data show --preset mnist", &folder).fails(3, &["mnist"]);
+    for name in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"] {
+        fs::write(folder.join(format!("{name}-ubyte")), "not an IDX file").unwrap();
+    }
+    place.ram_with_data("train --preset mnist", &folder).fails(3, &["-ubyte"]);
+    assert!(!place.path("runs").exists(), "no data, no run");
+}
+
+#[test]
+fn a_run_is_trained_evaluated_and_never_overwritten() {
+    let place = Place::trained();
+    for name in ["config.toml", "run.json", "metrics.jsonl", "timing.jsonl"] {
+        assert!(place.path("runs/a").join(name).exists(), "{name}");
+    }
+    for name in ["last", "previous", "best"] {
+        assert!(place.path("runs/a").join(format!("{name}.safetensors")).exists(), "{name}");
+    }
+    let last = fs::read(place.path("runs/a/last.safetensors")).unwrap();
+
+    place.ram("train --config tiny.toml --name a").fails(4, &["runs/a", "--resume", "--force", "--name"]);
+    assert_eq!(fs::read(place.path("runs/a/last.safetensors")).unwrap(), last);
+
+    let by_folder = place.ram("eval runs/a");
+    assert!(by_folder.succeeds().contains("test error"), "{}", by_folder.out);
+    assert_eq!(by_folder.out.replace("runs/a", ""), place.ram("eval a").succeeds().replace("runs/a", ""));
+    let json = place.ram("eval a --split validation --which last --json");
+    let json: Value = serde_json::from_str(json.succeeds()).unwrap();
+    assert_eq!((&json["split"], &json["count"], &json["epoch"]), (&"validation".into(), &50.into(), &2.into()));
+    assert_eq!(json["weights"].as_str().unwrap().len(), 64);
+
+    // Done already: resuming changes nothing, and so does training the same again.
+    place.ram("train --resume --name a").succeeds();
+    assert_eq!(fs::read(place.path("runs/a/last.safetensors")).unwrap(), last);
+    let again = place.ram("train --config tiny.toml --name a --force --threads 2 --json");
+    for line in again.succeeds().lines() {
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+    assert!(again.out.lines().last().unwrap().contains(r#""event":"finished""#));
+    assert_eq!(fs::read(place.path("runs/a/last.safetensors")).unwrap(), last);
+
+    // Without a name it is called after its file, numbered.
+    place.ram("train --config tiny.toml --set train.epochs=1").succeeds();
+    place.ram("train --config tiny.toml --set train.epochs=1").succeeds();
+    assert!(place.path("runs/tiny-1/config.toml").exists() && place.path("runs/tiny-2/config.toml").exists());
+}
+
+#[test]
+fn off_a_terminal_there_is_a_line_an_epoch_and_no_escape_code() {
+    let place = Place::new();
+    for colours in [false, true] {
+        let mut command = place.command("train --config tiny.toml");
+        if colours {
+            command.env_remove("NO_COLOR")
+        } else {
+            command.env("NO_COLOR", "1")
+        };
+        let run = ended(&mut command);
+        let text = run.succeeds();
+        assert_eq!(text.lines().filter(|line| line.starts_with("epoch ")).count(), 2, "{text}");
+        for term in ["class", "location", "baseline", "images/s"] {
+            assert!(text.contains(term), "{term} in {text}");
+        }
+        assert!(!text.contains('\x1b') && !text.contains('\r') && run.err.is_empty(), "{text}{}", run.err);
+    }
+}
+
+#[test]
+fn another_version_and_damage_are_told() {
+    let place = Place::trained();
+    let file = |name: &str| place.path("runs/a").join(name);
+    place.ram("eval nowhere").fails(4, &["nowhere", "no such run"]);
+    place.ram("train --resume --name nowhere").fails(4, &["nowhere", "no such run"]);
+
+    // The newest is damaged: the one before it takes over, and says so.
+    let whole = fs::read(file("last.safetensors")).unwrap();
+    fs::write(file("last.safetensors"), &whole[..whole.len() - 100]).unwrap();
+    place.ram("eval a --which last").fails(4, &["last.safetensors", "cut short"]);
+    let resumed = place.ram("train --resume --name a");
+    resumed.succeeds();
+    assert!(resumed.err.contains("going on from") && resumed.err.contains("previous.safetensors"), "{}", resumed.err);
+    assert_eq!(fs::read(file("last.safetensors")).unwrap(), whole, "the same bytes are trained again");
+
+    let mut flipped = whole.clone();
+    let end = flipped.len() - 2;
+    flipped[end] ^= 4;
+    fs::write(file("best.safetensors"), flipped).unwrap();
+    place.ram("eval a").fails(4, &["best.safetensors", "SHA-256"]);
+    fs::write(file("best.safetensors"), "text").unwrap();
+    place.ram("eval a").fails(4, &["best.safetensors", "not a safetensors file"]);
+
+    for name in ["last.safetensors", "previous.safetensors"] {
+        replace_bytes(&file(name), br#"\"format\":1"#, br#"\"format\":9"#);
+    }
+    place.ram("train --resume --name a").fails(4, &["checkpoint of format version 9", "reads version 1"]);
+    replace_bytes(&file("run.json"), b"\"format\": 1", b"\"format\": 9");
+    place.ram("train --resume --name a").fails(4, &["run of format version 9"]);
+}
+
+#[test]
+fn a_changed_configuration_is_not_resumed() {
+    let place = Place::trained();
+    replace_bytes(&place.path("runs/a/config.toml"), b"epochs = 2", b"epochs = 5");
+    place.ram("train --resume --name a").fails(4, &["config.toml", "train.epochs: 5, 2"]);
+    place.ram("train --resume --name a --set train.epochs=5").fails(2, &["cannot be used with"]);
+}
+
+#[test]
+fn places_that_cannot_be_written() {
+    let place = Place::new();
+    fs::write(place.path("file"), "").unwrap();
+    place.ram("train --config tiny.toml --runs file").fails(4, &["file", "--runs"]);
+    place
+        .ram("data show --preset demo --count 4 --out no/such/sheet.png")
+        .fails(1, &["cannot write no/such/sheet.png"]);
+    fs::create_dir_all(place.path("runs/b")).unwrap();
+    fs::write(place.path("runs/b/thesis.tex"), "years of work").unwrap();
+    place.ram("train --config tiny.toml --name b --force").fails(4, &["runs/b", "left alone"]);
+    assert_eq!(fs::read_to_string(place.path("runs/b/thesis.tex")).unwrap(), "years of work");
+}
+
+#[test]
+fn the_contact_sheet_is_a_picture() {
+    let place = Place::new();
+    let shown = place.ram("data show --preset demo --count 9 --out sheet.png");
+    assert!(shown.succeeds().contains("9 images"), "{}", shown.out);
+    let bytes = fs::read(place.path("sheet.png")).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG"));
+    place.ram("data show --preset demo --count 9 --out again.png").succeeds();
+    assert_eq!(fs::read(place.path("again.png")).unwrap(), bytes);
+    place.ram("data show --count 0").fails(2, &["--count"]);
+}
+
+#[test]
+fn the_demo_can_be_repeated_and_touches_only_its_own() {
+    let place = Place::new();
+    let line = "demo --seed 3 --set data.train=128 --set data.validation=32 --set data.test=32 --set train.epochs=1 \
+                --set model.hidden=16 --set model.glimpse=16 --set model.features=16";
+    for _ in 0..2 {
+        let demo = place.ram(line);
+        for name in ["learned", "random", "centre", "blind"] {
+            let row = |line: &str| line.starts_with(name) && !line.contains("epoch") && line.contains(" %");
+            assert!(demo.succeeds().lines().any(row), "{name} in {}", demo.out);
+            assert!(place.path("runs/demo").join(name).join("best.safetensors").exists());
+        }
+        assert!(demo.out.contains("Next:") && demo.out.contains("eval runs/demo/learned"), "{}", demo.out);
+    }
+    place.ram("eval runs/demo/blind").succeeds();
+
+    let place = Place::new();
+    place.ram("train --config tiny.toml --runs runs/demo --name learned").succeeds();
+    place.ram(line).fails(4, &["learned", "left alone"]);
+    place.ram("train --config tiny.toml --runs other --name demo").succeeds();
+    place.ram("demo --runs other").fails(4, &["a run of its own"]);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error_of_ours() {
+    let place = Place::new();
+    let mut child =
+        place.command("train --config tiny.toml").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(0) && err.is_empty(), "{:?} {err}", output.status);
+}
+
+/// Ctrl-C saves and says how to resume; the resumed run ends in the bytes of one that was never interrupted; meanwhile nobody
+/// else writes to it.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_resumes_to_the_same_bytes() {
+    let place = Place::new();
+    let train = "train --config tiny.toml --set train.epochs=60 --name";
+    let mut child = place.command(&format!("{train} a")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let first = lines.find(|line| line.starts_with("epoch ")).expect("an epoch");
+    assert!(first.contains("1/60"), "{first}");
+    place.ram("train --resume --name a").fails(4, &["another process"]);
+
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let rest: Vec<_> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("saved. Resume with")), "{rest:?}");
+    let command = rest.last().unwrap();
+    assert!(command.ends_with(" train --resume --name a"), "{command}");
+
+    place.ram("train --resume --name a").succeeds();
+    place.ram(&format!("{train} b")).succeeds();
+    for name in ["metrics.jsonl", "last.safetensors", "previous.safetensors", "best.safetensors"] {
+        let bytes = |run: &str| fs::read(place.path("runs").join(run).join(name)).unwrap();
+        assert_eq!(bytes("a").len(), bytes("b").len(), "{name}");
+        assert!(bytes("a") == bytes("b"), "{name} differs");
+    }
+}
