@@ -2,8 +2,8 @@
 //! (Declared in ram/Cargo.toml, where cargo knows the path of the fresh binary.)
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -158,6 +158,128 @@ fn missing_and_damaged_data() {
     }
     place.ram_with_data("train --preset mnist", &folder).fails(3, &["-ubyte"]);
     assert!(!place.path("runs").exists(), "no data, no run");
+}
+
+const MNIST: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+
+/// The folder with the real files: `RAM_DATA_DIR`, else `../shared/mnist` beside the workspace.
+fn mnist() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/mnist");
+    let folder = std::env::var_os("RAM_DATA_DIR").map_or(beside, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder.canonicalize().unwrap());
+    }
+    let required = std::env::var_os("RAM_REQUIRE_DATA").is_some_and(|value| value == "1");
+    assert!(!required, "no MNIST in {}", folder.display());
+    // Not eprintln!, which the test harness hides.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: no MNIST in {}; name its folder with RAM_DATA_DIR", folder.display());
+    None
+}
+
+/// A real file as it lies there, and its name there.
+fn stored(folder: &Path, name: &str) -> (String, Vec<u8>) {
+    let packed = format!("{name}.gz");
+    match fs::read(folder.join(&packed)) {
+        Ok(bytes) => (packed, bytes),
+        Err(_) => (name.to_owned(), fs::read(folder.join(name)).unwrap()),
+    }
+}
+
+/// A real file, decompressed.
+fn plain(folder: &Path, name: &str) -> Vec<u8> {
+    match stored(folder, name) {
+        (packed, bytes) if packed.ends_with(".gz") => {
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
+            plain
+        }
+        (_, bytes) => bytes,
+    }
+}
+
+/// A file of MNIST, damaged: a name for it and its bytes.
+type Damaged = (String, Vec<u8>);
+
+/// Every way in which a real file can be damaged, and what the message says of it.
+fn damages(real: &Path, name: &str, other: &'static str) -> Vec<(Damaged, &'static str)> {
+    let plain = plain(real, name);
+    let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = plain.clone();
+        change(&mut bytes);
+        (name.to_owned(), bytes)
+    };
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&plain).unwrap();
+    let packed = packed.finish().unwrap();
+    let gz = |bytes: Vec<u8>| (format!("{name}.gz"), bytes);
+    let mut flipped = packed.clone();
+    flipped[packed.len() / 2] ^= 8;
+    vec![
+        (changed(&|bytes| bytes.truncate(bytes.len() / 2)), ""),
+        (changed(&|bytes| bytes.truncate(7)), ""),
+        (changed(&Vec::clear), ""),
+        (changed(&|bytes| bytes.push(0)), ""),
+        (changed(&|bytes| *bytes.last_mut().unwrap() ^= 1), "SHA-256"),
+        (changed(&|bytes| bytes[0] = 1), ""),
+        (changed(&|bytes| bytes[4..8].fill(255)), ""),
+        (changed(&|bytes| bytes[4] = 127), ""),
+        (gz(packed[..packed.len() / 3].to_vec()), ""),
+        (gz(flipped), ""),
+        // Swapped: the bytes of another of the four.
+        ((name.to_owned(), self::plain(real, other)), other),
+    ]
+}
+
+/// Real MNIST with one file damaged at a time: a clear message that names it, exit code 3, no panic, no run.
+#[test]
+fn damaged_mnist_is_refused() {
+    let Some(real) = mnist() else { return };
+    let place = Place::new();
+    let small = "--preset mnist --set data.train=64 --set data.validation=64 --set data.test=64 --set train.epochs=1 \
+                 --set model.hidden=16 --set model.glimpse=16 --set model.features=16";
+    // The four files as they are.
+    let whole = |folder: &Path| {
+        fs::create_dir(folder).unwrap();
+        for name in MNIST {
+            let (name, bytes) = stored(&real, name);
+            fs::write(folder.join(name), bytes).unwrap();
+        }
+    };
+    let sound = place.path("sound");
+    whole(&sound);
+    place.ram_with_data(&format!("train {small} --name sound"), &sound).succeeds();
+    place.ram_with_data("eval sound", &sound).succeeds();
+
+    let folder = place.path("damaged");
+    whole(&folder);
+    // Labels are small, so each damage of them is looked at; images once by each kind of error.
+    for (name, other, every) in
+        [(MNIST[1], MNIST[3], 1), (MNIST[0], MNIST[1], 5), (MNIST[3], MNIST[1], 1), (MNIST[2], MNIST[0], 5)]
+    {
+        let (original, bytes) = stored(&real, name);
+        fs::remove_file(folder.join(&original)).unwrap();
+        for ((file, damaged), told) in damages(&real, name, other).into_iter().step_by(every) {
+            fs::write(folder.join(&file), damaged).unwrap();
+            let ended = if name.starts_with("train") {
+                place.ram_with_data(&format!("train {small}"), &folder)
+            } else {
+                place.ram("eval sound --data-dir damaged")
+            };
+            ended.fails(3, &[&file, told]);
+            assert!(ended.err.lines().count() <= 6, "{}", ended.err);
+            fs::remove_file(folder.join(&file)).unwrap();
+        }
+        fs::write(folder.join(original), bytes).unwrap();
+    }
+    // Images and labels that changed places.
+    let [(images, _), (labels, _)] = [MNIST[0], MNIST[1]].map(|name| stored(&real, name));
+    fs::rename(folder.join(&images), folder.join("aside")).unwrap();
+    fs::rename(folder.join(&labels), folder.join(&images)).unwrap();
+    fs::rename(folder.join("aside"), folder.join(&labels)).unwrap();
+    place.ram(&format!("train {small} --data-dir damaged")).fails(3, &[&images, "train-labels"]);
+    let runs: Vec<_> = fs::read_dir(place.path("runs")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(runs, ["sound"], "no data, no run");
 }
 
 #[test]
@@ -318,32 +440,36 @@ fn a_closed_pipe_is_no_error_of_ours() {
     assert!(output.status.code() == Some(0) && err.is_empty(), "{:?} {err}", output.status);
 }
 
-/// Ctrl-C saves and says how to resume; the resumed run ends in the bytes of one that was never interrupted; meanwhile nobody
-/// else writes to it.
+/// Ctrl-C saves and says how to resume; a killed run goes on from its last epoch; either ends in the bytes of one that was never
+/// interrupted; and meanwhile nobody else writes to it.
 #[cfg(unix)]
 #[test]
-fn an_interrupted_run_resumes_to_the_same_bytes() {
+fn an_interrupted_or_killed_run_resumes_to_the_same_bytes() {
     let place = Place::new();
     let train = "train --config tiny.toml --set train.epochs=60 --name";
-    let mut child = place.command(&format!("{train} a")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let first = lines.find(|line| line.starts_with("epoch ")).expect("an epoch");
-    assert!(first.contains("1/60"), "{first}");
-    place.ram("train --resume --name a").fails(4, &["another process"]);
+    place.ram(&format!("{train} whole")).succeeds();
+    for (signal, code) in [("INT", Some(130)), ("KILL", None)] {
+        let line = format!("{train} {signal}");
+        let mut child = place.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let first = lines.find(|line| line.starts_with("epoch ")).expect("an epoch");
+        assert!(first.contains("1/60"), "{first}");
+        place.ram(&format!("train --resume --name {signal}")).fails(4, &["another process"]);
 
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(kill.success());
-    let rest: Vec<_> = lines.collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
-    assert!(rest.iter().any(|line| line.contains("saved. Resume with")), "{rest:?}");
-    let command = rest.last().unwrap();
-    assert!(command.ends_with(" train --resume --name a"), "{command}");
+        let kill = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        let rest: Vec<_> = lines.collect();
+        assert_eq!(child.wait().unwrap().code(), code, "{rest:?}");
+        if signal == "INT" {
+            assert!(rest.iter().any(|line| line.contains("saved. Resume with")), "{rest:?}");
+            let command = rest.last().unwrap();
+            assert!(command.ends_with(" train --resume --name INT"), "{command}");
+        }
 
-    place.ram("train --resume --name a").succeeds();
-    place.ram(&format!("{train} b")).succeeds();
-    for name in ["metrics.jsonl", "last.safetensors", "previous.safetensors", "best.safetensors"] {
-        let bytes = |run: &str| fs::read(place.path("runs").join(run).join(name)).unwrap();
-        assert_eq!(bytes("a").len(), bytes("b").len(), "{name}");
-        assert!(bytes("a") == bytes("b"), "{name} differs");
+        place.ram(&format!("train --resume --name {signal}")).succeeds();
+        for name in ["metrics.jsonl", "last.safetensors", "previous.safetensors", "best.safetensors"] {
+            let bytes = |run: &str| fs::read(place.path("runs").join(run).join(name)).unwrap();
+            assert!(bytes(signal) == bytes("whole"), "{signal}: {name} differs");
+        }
     }
 }

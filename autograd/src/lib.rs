@@ -58,6 +58,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod accumulate;
 pub mod gradcheck;
 pub mod kernels;
 pub mod math;
@@ -71,7 +72,8 @@ mod shape;
 mod slab;
 pub mod tape;
 
+pub use accumulate::accumulate;
 pub use params::{Grads, ParamId, Params};
 pub use real::Real;
 pub use shape::Shape;
-pub use tape::{Recording, Tape, Var, accumulate};
+pub use tape::{Recording, Tape, Var};

@@ -6,12 +6,12 @@ use crate::math::normal_pair;
 use crate::params::{ParamId, Params};
 use crate::real::Real;
 
-/// The parameters of Linear(x) = x·W + b, W [in, out] and b [out].
+/// The parameters of Linear(x) = x·W + b, W [in, out] and b `[out]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linear {
     /// W [in, out]
     pub weight: ParamId,
-    /// b [out]
+    /// b `[out]`
     pub bias: ParamId,
 }
 

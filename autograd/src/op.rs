@@ -42,10 +42,11 @@
 
 use std::any::Any;
 
+use crate::accumulate::{Contribution, Place, Source};
 use crate::params::{ParamId, Params};
 use crate::real::Real;
 use crate::shape::Shape;
-use crate::tape::{Contribution, Indices, Node, Source};
+use crate::tape::{Indices, Node};
 
 /// What an operation is told before it runs.
 pub struct Setup<'a, R> {
@@ -190,7 +191,7 @@ impl<'a, R: Real> Backward<'a, R> {
     /// [rows, out] and W [in, out].
     ///
     /// It is noted here and added when the sweep is over: one chain over all rows of all tapes (see
-    /// [`crate::tape::accumulate`]), which is faster than many short ones and is the same for any split of the batch.
+    /// [`crate::accumulate()`]), which is faster than many short ones and is the same for any split of the batch.
     pub fn weight_gradient(&mut self, w: ParamId, i: usize, from_saved: bool) {
         let x = self.input(i);
         self.contributions.push(Contribution {
@@ -211,7 +212,7 @@ impl<'a, R: Real> Backward<'a, R> {
         self.contributions.push(Contribution { param: p, source: Source::Whole, d: self.place_of_d(false) });
     }
 
-    fn place_of_d(&self, from_saved: bool) -> crate::tape::Place {
-        if from_saved { crate::tape::Place::Saved(self.node.saved) } else { crate::tape::Place::Grad(self.node.start) }
+    fn place_of_d(&self, from_saved: bool) -> Place {
+        if from_saved { Place::Saved(self.node.saved) } else { Place::Grad(self.node.start) }
     }
 }

@@ -111,7 +111,7 @@ impl Real for f32 {
     const MIN_NORMAL: f32 = f32::MIN_POSITIVE;
     const SUBNORMAL_SCALE: (f32, f32) = (16_777_216.0, 24.0);
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    const LN_2: (f32, f32) = (0.693_359_375, -2.121_944_4e-4);
+    const LN_2: (f32, f32) = (355.0 / 512.0, -2.121_944_4e-4);
     const EXP_RANGE: (f32, f32) = (-104.0, 89.0);
     const TANH_ONE: f32 = 9.02;
     const EXP_SERIES: &'static [f32] =
@@ -165,7 +165,7 @@ impl Real for f64 {
     const MIN_NORMAL: f64 = f64::MIN_POSITIVE;
     const SUBNORMAL_SCALE: (f64, f64) = (18_014_398_509_481_984.0, 54.0);
     const LOG2_E: f64 = std::f64::consts::LOG2_E;
-    const LN_2: (f64, f64) = (6.931_471_803_691_238_2e-1, 1.908_214_929_270_587_7e-10);
+    const LN_2: (f64, f64) = (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10);
     const EXP_RANGE: (f64, f64) = (-746.0, 710.0);
     const TANH_ONE: f64 = 19.1;
     const EXP_SERIES: &'static [f64] = &[

@@ -10,12 +10,10 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::panic::Location;
 
-use crate::kernels::gemm::{self, Left, Right};
-use crate::kernels::map::{Elementwise, map};
+use crate::accumulate::{self, Contribution, Place};
 use crate::kernels::reduce;
-use crate::kernels::simd::Lanes;
 use crate::op::{Backward, Forward, Op, Setup};
-use crate::params::{Grads, ParamId, Params};
+use crate::params::{Grads, Params};
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::slab::Slab;
@@ -59,36 +57,13 @@ impl Node {
     }
 }
 
-/// A gradient of a parameter that a sweep found, as places in the slabs: added up by [`accumulate`].
-pub(crate) struct Contribution {
-    pub(crate) param: ParamId,
-    pub(crate) source: Source,
-    pub(crate) d: Place,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum Source {
-    /// d_W += xᵀ·d
-    Product { x: usize, rows: usize },
-    /// d_b += Σ_rows d
-    Rows { rows: usize },
-    /// d_p += d
-    Whole,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum Place {
-    Grad(usize),
-    Saved(usize),
-}
-
 /// A span of whole numbers that an operation keeps on the tape, such as labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Indices(pub(crate) usize, pub(crate) usize);
 
-struct Inner<R> {
+pub(crate) struct Inner<R> {
     nodes: Vec<Node>,
-    value: Slab<R>,
+    pub(crate) value: Slab<R>,
     grad: Slab<R>,
     used: usize,
     saved: Slab<R>,
@@ -99,7 +74,7 @@ struct Inner<R> {
     ops_used: usize,
     /// Which nodes the sweep has come to.
     reached: Vec<bool>,
-    contributions: Vec<Contribution>,
+    pub(crate) contributions: Vec<Contribution>,
 }
 
 impl<R> Default for Inner<R> {
@@ -123,7 +98,7 @@ impl<R> Default for Inner<R> {
 /// The memory of a computation, used step after step. Any number of tapes may read one [`Params`].
 #[derive(Default)]
 pub struct Tape<R> {
-    inner: Inner<R>,
+    pub(crate) inner: Inner<R>,
 }
 
 impl<R: Real> Tape<R> {
@@ -433,7 +408,8 @@ impl<R: Real> Inner<R> {
         }
     }
 
-    fn d(&self, place: Place, len: usize) -> &[R] {
+    /// What lies at a place of a contribution.
+    pub(crate) fn d(&self, place: Place, len: usize) -> &[R] {
         match place {
             Place::Grad(start) => &self.grad.all()[start..][..len],
             Place::Saved(start) => &self.saved.all()[start..][..len],
@@ -544,7 +520,7 @@ impl<'t, R: Real> Var<'t, R> {
         self.view("stop_gradient", 0, self.shape(), false)
     }
 
-    /// ∂self/∂ everything on this tape, without adding it to any [`Grads`] yet: [`accumulate`] does that for many tapes
+    /// ∂self/∂ everything on this tape, without adding it to any [`Grads`] yet: [`accumulate()`](crate::accumulate()) does that for many tapes
     /// at once.
     ///
     /// # Panics
@@ -564,119 +540,6 @@ impl<'t, R: Real> Var<'t, R> {
     pub fn backward(self, grads: &mut Grads<R>) {
         self.sweep();
         let inner: &Inner<R> = &self.t.inner.borrow();
-        accumulate_inner(self.t.params, 1, &|_| inner, grads);
-    }
-}
-
-/// Adds to `grads` what the last sweep of each tape found, in parallel over the parameters.
-///
-/// A weight's gradient is one chain of multiply-adds over (operation, tape, row): so a batch split into any number of
-/// tapes gives the bits that one tape would.
-pub fn accumulate<R: Real>(params: &Params<R>, tapes: &[Tape<R>], grads: &mut Grads<R>) {
-    accumulate_inner(params, tapes.len(), &|i| &tapes[i].inner, grads);
-}
-
-/// Multiply-adds from which another thread is worth waking.
-const PARALLEL_FROM: usize = 1 << 20;
-
-fn accumulate_inner<'a, R: Real>(
-    params: &Params<R>,
-    tapes: usize,
-    inner: &(impl Fn(usize) -> &'a Inner<R> + Sync),
-    grads: &mut Grads<R>,
-) {
-    let rows = |c: &Contribution| match c.source {
-        Source::Product { rows, .. } => rows * params.shape(c.param).len(),
-        Source::Rows { .. } | Source::Whole => 0,
-    };
-    let work: usize = (0..tapes).map(|i| inner(i).contributions.iter().map(rows).sum::<usize>()).sum();
-    let sum = ParameterSum {
-        params,
-        tapes,
-        inner,
-        parallel: work >= PARALLEL_FROM,
-        work_per_number: work / params.count().max(1),
-    };
-    sum.over(0..params.entries.len(), grads.all_mut());
-}
-
-/// The sum of all tapes' contributions, parameter by parameter.
-struct ParameterSum<'p, R, F> {
-    params: &'p Params<R>,
-    tapes: usize,
-    inner: &'p F,
-    parallel: bool,
-    work_per_number: usize,
-}
-
-impl<'a, R: Real, F: Fn(usize) -> &'a Inner<R> + Sync> ParameterSum<'_, R, F> {
-    /// Parameters `range`, whose gradients lie in `slab`. Halved between threads; what is summed is never split.
-    fn over(&self, range: Range<usize>, slab: &mut [R]) {
-        if range.len() > 1 {
-            let middle = range.start + range.len() / 2;
-            let entries = &self.params.entries;
-            let (left, right) = slab.split_at_mut(entries[middle].start - entries[range.start].start);
-            self.both(|| self.over(range.start..middle, left), || self.over(middle..range.end, right));
-        } else if let Some(entry) = self.params.entries.get(range.start).filter(|_| !range.is_empty()) {
-            self.rows(ParamId(range.start), 0, &mut slab[..entry.shape.len()]);
-        }
-    }
-
-    fn both(&self, left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
-        if self.parallel {
-            rayon::join(left, right);
-        } else {
-            left();
-            right();
-        }
-    }
-
-    /// Rows `first..` of one parameter.
-    fn rows(&self, param: ParamId, first: usize, d: &mut [R]) {
-        let columns = self.params.shape(param).columns();
-        let rows = d.len() / columns.max(1);
-        if self.parallel && rows >= 32 && d.len() * self.work_per_number >= PARALLEL_FROM {
-            let half = rows / 2;
-            let (upper, lower) = d.split_at_mut(half * columns);
-            self.both(|| self.rows(param, first, upper), || self.rows(param, first + half, lower));
-            return;
-        }
-        let most = (0..self.tapes).map(|i| (self.inner)(i).contributions.len()).max().unwrap_or(0);
-        for c in 0..most {
-            for tape in 0..self.tapes {
-                let inner = (self.inner)(tape);
-                if let Some(found) = inner.contributions.get(c).filter(|c| c.param == param) {
-                    self.add(inner, found, first, [rows, columns], d);
-                }
-            }
-        }
-    }
-
-    fn add(&self, inner: &Inner<R>, found: &Contribution, first: usize, [rows, columns]: [usize; 2], d: &mut [R]) {
-        match found.source {
-            Source::Product { x, rows: batch } => {
-                // d_W += xᵀ·d_z, rows first.. of W: columns first.. of x.
-                let stride = self.params.shape(found.param).rows();
-                let x = &inner.value.all()[x..][..batch * stride];
-                if let Some(x) = x.get(first..) {
-                    let d_z = inner.d(found.d, batch * columns);
-                    let (left, right) = (Left::Columns { data: x, stride }, Right::Rows { data: d_z, stride: columns });
-                    gemm::gemm(left, right, d, [rows, columns, batch], true);
-                }
-            }
-            Source::Rows { rows } => reduce::add_rows(inner.d(found.d, rows * d.len()), d),
-            Source::Whole => map(Add, [&inner.d(found.d, first * columns + d.len())[first * columns..]], d),
-        }
-    }
-}
-
-/// y + x
-#[derive(Clone, Copy)]
-struct Add;
-
-impl<R: Real> Elementwise<R, 1> for Add {
-    #[inline(always)]
-    fn apply<L: Lanes<R>>(self, l: L, y: L::V, [x]: [L::V; 1]) -> L::V {
-        l.add(y, x)
+        accumulate::add_up(self.t.params, 1, &|_| inner, grads);
     }
 }

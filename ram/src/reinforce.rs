@@ -28,11 +28,11 @@ pub struct LossTerms<'t, R: Real> {
     pub baseline: Option<Var<'t, R>>,
     /// The weighted sum.
     pub total: Var<'t, R>,
-    /// R of each episode, [batch].
+    /// R of each episode, `[batch]`.
     pub reward: Var<'t, R>,
 }
 
-/// Eq. (1): −1/M Σᵢ Σₜ log π(uₜⁱ)·Rⁱ, for actions' log-probabilities T × [batch] and returns [batch].
+/// Eq. (1): −1/M Σᵢ Σₜ log π(uₜⁱ)·Rⁱ, for actions' log-probabilities T × `[batch]` and returns `[batch]`.
 ///
 /// # Panics
 /// Where there is no log-probability.
@@ -44,7 +44,7 @@ pub fn reinforce<'t, R: Real>(log_probs: &Steps<'t, R>, returns: Var<'t, R>, epi
     sum(terms).scale(R::from_f64(-1.0 / episodes as f64))
 }
 
-/// Eq. (2): −1/M Σᵢ Σₜ log π(uₜⁱ)·(Rⁱ − bₜⁱ), the baselines T × [batch] being constants here.
+/// Eq. (2): −1/M Σᵢ Σₜ log π(uₜⁱ)·(Rⁱ − bₜⁱ), the baselines T × `[batch]` being constants here.
 ///
 /// # Panics
 /// Where there is no log-probability.
@@ -62,7 +62,7 @@ pub fn reinforce_with_baseline<'t, R: Real>(
     sum(terms).scale(R::from_f64(-1.0 / episodes as f64))
 }
 
-/// The squared error by which bₜ learns E[Rₜ]: 1/(M·T) Σᵢ Σₜ (Rⁱ − bₜⁱ)².
+/// The squared error by which bₜ learns `E[Rₜ]`: 1/(M·T) Σᵢ Σₜ (Rⁱ − bₜⁱ)².
 ///
 /// # Panics
 /// Where there is no baseline.
@@ -75,7 +75,7 @@ pub fn baseline_error<'t, R: Real>(returns: Var<'t, R>, baselines: &Steps<'t, R>
 
 /// The hybrid loss of Sec. 3.2: cross entropy for the class, whose gradient passes the core and the glimpse network;
 /// eq. (2) for the locations; the squared error for the baseline. The reward is 1 where the most likely class, or with
-/// `sampled` one drawn from the policy by these uniform numbers [batch], is right.
+/// `sampled` one drawn from the policy by these uniform numbers `[batch]`, is right.
 #[track_caller]
 pub fn hybrid_loss<'t, R: Real>(
     episode: &Episode<'t, R>,
@@ -99,7 +99,7 @@ pub fn hybrid_loss<'t, R: Real>(
     weigh(classification, location, baseline, weights, reward)
 }
 
-/// Pure REINFORCE: eq. (2) for the locations and for the class too, a ∼ π(a), drawn by these uniform numbers [batch].
+/// Pure REINFORCE: eq. (2) for the locations and for the class too, a ∼ π(a), drawn by these uniform numbers `[batch]`.
 /// No label is used but for the reward.
 #[track_caller]
 pub fn reinforce_loss<'t, R: Real>(

@@ -9,7 +9,7 @@
 //! How the loops are blocked, which registers hold what, and how many threads take part never shows in a bit, since
 //! vectors run across columns j and never across k. [`oracle`] is that sentence as code, and equality is bitwise.
 //!
-//! **The loops**, from the outside: loop 3 over panels of [`PANEL`] columns of B; loop 2 over blocks of [`K_BLOCK`]
+//! **The loops**, from the outside: loop 3 over panels of [`PANEL`] columns of B; loop 2 over blocks of `K_BLOCK`
 //! of k, so that a block of the panel stays in the L1 cache; loop 1 over tiles of rows; and the tile, whose
 //! accumulators stay in registers while k runs.
 
@@ -259,7 +259,7 @@ impl<'a, R: Real> Rhs<R> for Panels<'a, R> {
     fn tile(self, j: usize, k: usize, depth: usize) -> PanelTile<'a, R> {
         let panel = &self.panels[j / PANEL * self.k * PANEL..];
         let (rows, _) = panel[k * PANEL..][..depth * PANEL].as_chunks();
-        PanelTile { rows: &rows[..depth], second_half: j % PANEL != 0 }
+        PanelTile { rows: &rows[..depth], second_half: !j.is_multiple_of(PANEL) }
     }
 }
 

@@ -20,6 +20,22 @@ pub fn map<R: Real, const N: usize>(f: impl Elementwise<R, N>, x: [&[R]; N], y: 
     R::dispatch(Map { f, x, y });
 }
 
+/// y + factor·x: sums, differences and the gradients of both.
+#[derive(Clone, Copy)]
+pub(crate) struct AddScaled<R>(pub(crate) R);
+
+impl<R: Real> Elementwise<R, 1> for AddScaled<R> {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, y: L::V, [x]: [L::V; 1]) -> L::V {
+        l.mul_add(x, l.splat(self.0), y)
+    }
+}
+
+/// y += x
+pub(crate) fn add_to<R: Real>(x: &[R], y: &mut [R]) {
+    map(AddScaled(R::ONE), [x], y);
+}
+
 /// [`map`] as a kernel, for those that run it on a path of their choice.
 pub struct Map<'a, R, F, const N: usize> {
     /// The function.

@@ -1,7 +1,8 @@
 //! exp, ln, tanh and sigmoid, written once over the vector trait, so that they give the same bits on every path and
 //! every machine (the standard library takes the platform's, whose last bit differs).
 //!
-//! Errors measured over every f32: see the tests, which hold them to at most 2 units in the last place.
+//! Largest errors in f32, in units in the last place, measured by `tests/tests/kernels.rs`: exp 0.94, ln 0.84, tanh 1.50,
+//! sigmoid 2.13.
 
 use super::simd::Lanes;
 use crate::real::Real;
@@ -79,7 +80,13 @@ pub fn tanh<R: Real, L: Lanes<R>>(l: L, x: L::V) -> L::V {
     let (n, p) = reduce_exp(l, l.add(bounded, bounded));
     let power = l.exp2_whole(n);
     let t = l.mul_add(power, p, l.sub(power, one));
-    let y = l.div(t, l.add(t, l.splat(R::from_f64(2.0))));
+    let two = l.splat(R::from_f64(2.0));
+    let inverse = l.div(one, l.add(t, two));
+    let y = l.mul(t, inverse);
+    // One Newton step from what y still lacks, t − y·(t + 2): the sum t + 2 was rounded.
+    let minus_y = l.sub(zero, y);
+    let lacking = l.mul_add(minus_y, t, l.mul_add(minus_y, two, t));
+    let y = l.mul_add(lacking, inverse, y);
     let y = l.if_gt(a, limit, one, y);
     l.if_gt(zero, x, l.sub(zero, y), y)
 }

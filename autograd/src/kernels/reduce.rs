@@ -97,7 +97,7 @@ pub fn sum_of_squares<R: Real>(x: &[R]) -> R {
     R::dispatch(Run(SumOfSquares, x))
 }
 
-/// y[c] += Σᵣ x[r, c]: a chain over the rows, in order, from what y holds. x is [rows, y.len()].
+/// `y[c] += Σᵣ x[r, c]`: a chain over the rows, in order, from what y holds. x is [rows, y.len()].
 pub fn add_rows<R: Real>(x: &[R], y: &mut [R]) {
     R::dispatch(AddRows(x, y));
 }

@@ -1,6 +1,6 @@
 //! Sum, difference and product, elementwise, and the one broadcast: a row added to every row.
 
-use crate::kernels::map::{Elementwise, map};
+use crate::kernels::map::{AddScaled, Elementwise, add_to, map};
 use crate::kernels::reduce;
 use crate::kernels::simd::Lanes;
 use crate::op::{Backward, Forward, Op, Setup};
@@ -15,16 +15,6 @@ fn same_shape<R>(setup: Setup<R>) -> Result<Shape, String> {
             "the shapes {a} and {b} differ; nothing is broadcast unasked (a row is added by add_row, a scalar multiplied by scale)"
         )),
         _ => unreachable!("two operands"),
-    }
-}
-
-/// y + factor·x
-#[derive(Clone, Copy)]
-struct AddScaled<R>(R);
-impl<R: Real> Elementwise<R, 1> for AddScaled<R> {
-    #[inline(always)]
-    fn apply<L: Lanes<R>>(self, l: L, y: L::V, [x]: [L::V; 1]) -> L::V {
-        l.mul_add(x, l.splat(self.0), y)
     }
 }
 
@@ -56,7 +46,7 @@ impl<R: Real> Op<R> for Sum<R> {
     fn backward(&self, cx: &mut Backward<R>) {
         let d_y = cx.d_y();
         if let Some(d_a) = cx.d_x(0) {
-            map(AddScaled(R::ONE), [d_y], d_a);
+            add_to(d_y, d_a);
         }
         if let Some(d_b) = cx.d_x(1) {
             map(AddScaled(self.sign), [d_y], d_b);
@@ -131,7 +121,7 @@ impl<R: Real> Op<R> for AddRow {
     fn backward(&self, cx: &mut Backward<R>) {
         let d_y = cx.d_y();
         if let Some(d_x) = cx.d_x(0) {
-            map(AddScaled(R::ONE), [d_y], d_x);
+            add_to(d_y, d_x);
         }
         if let Some(d_b) = cx.d_x(1) {
             reduce::add_rows(d_y, d_b);
@@ -140,7 +130,7 @@ impl<R: Real> Op<R> for AddRow {
 }
 
 impl<'t, R: Real> Var<'t, R> {
-    /// x + row, where x is [.., columns] and the row [columns].
+    /// x + row, where x is [.., columns] and the row `[columns]`.
     ///
     /// # Panics
     /// Where the row is not as long as the last axis.

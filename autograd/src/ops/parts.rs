@@ -3,22 +3,12 @@
 
 use std::ops::Range;
 
-use crate::kernels::map::{Elementwise, map};
-use crate::kernels::simd::Lanes;
+use crate::kernels::map::add_to;
 use crate::op::{Backward, Forward, Op, Setup};
 use crate::params::ParamId;
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::tape::{Recording, Var};
-
-#[derive(Clone, Copy)]
-struct Add;
-impl<R: Real> Elementwise<R, 1> for Add {
-    #[inline(always)]
-    fn apply<L: Lanes<R>>(self, l: L, y: L::V, [x]: [L::V; 1]) -> L::V {
-        l.add(y, x)
-    }
-}
 
 /// The lengths of what lies before an axis, and of the axis with what lies after it.
 fn split(shape: Shape, axis: usize) -> (usize, usize) {
@@ -74,7 +64,7 @@ impl<R: Real> Op<R> for Concat {
             let (_, len) = split(cx.shape(i), self.0);
             if let Some(d_x) = cx.d_x(i) {
                 for (d_x, d_y) in d_x.chunks_exact_mut(len.max(1)).zip(d_y.chunks_exact(total.max(1))) {
-                    map(Add, [&d_y[start..start + len]], d_x);
+                    add_to(&d_y[start..start + len], d_x);
                 }
             }
             start += len;
@@ -122,7 +112,7 @@ impl<R: Real> Op<R> for Narrow {
         let ((range, block), d_y) = (self.block(cx.shape(0)), cx.d_y());
         if let Some(d_x) = cx.d_x(0) {
             for (d_x, d_y) in d_x.chunks_exact_mut(block.max(1)).zip(d_y.chunks_exact(range.len().max(1))) {
-                map(Add, [d_y], &mut d_x[range.clone()]);
+                add_to(d_y, &mut d_x[range.clone()]);
             }
         }
     }

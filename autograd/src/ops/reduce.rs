@@ -1,6 +1,6 @@
 //! Sums and means, of everything or along an axis.
 
-use crate::kernels::map::{Elementwise, map};
+use crate::kernels::map::{Elementwise, add_to, map};
 use crate::kernels::reduce;
 use crate::kernels::simd::Lanes;
 use crate::op::{Backward, Forward, Op, Setup};
@@ -15,16 +15,6 @@ impl<R: Real> Elementwise<R, 0> for AddConstant<R> {
     #[inline(always)]
     fn apply<L: Lanes<R>>(self, l: L, y: L::V, []: [L::V; 0]) -> L::V {
         l.add(y, l.splat(self.0))
-    }
-}
-
-/// y + factor·x
-#[derive(Clone, Copy)]
-struct AddScaled<R>(R);
-impl<R: Real> Elementwise<R, 1> for AddScaled<R> {
-    #[inline(always)]
-    fn apply<L: Lanes<R>>(self, l: L, y: L::V, [x]: [L::V; 1]) -> L::V {
-        l.mul_add(x, l.splat(self.0), y)
     }
 }
 
@@ -96,7 +86,7 @@ impl<R: Real> Op<R> for SumAxis {
         if let Some(d_x) = cx.d_x(0).filter(|_| len * inner > 0) {
             for (d_x, d_y) in d_x.chunks_exact_mut(len * inner).zip(d_y.chunks_exact(inner)) {
                 for d_x in d_x.chunks_exact_mut(inner) {
-                    map(AddScaled(R::ONE), [d_y], d_x);
+                    add_to(d_y, d_x);
                 }
             }
         }

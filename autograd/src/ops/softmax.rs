@@ -1,6 +1,6 @@
 //! Log-softmax and the losses of classification.
 
-use crate::kernels::map::{Elementwise, map};
+use crate::kernels::map::{Elementwise, add_to, map};
 use crate::kernels::math;
 use crate::kernels::reduce;
 use crate::kernels::simd::Lanes;
@@ -26,15 +26,6 @@ impl<R: Real> Elementwise<R, 1> for AddScaledExp<R> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Add;
-impl<R: Real> Elementwise<R, 1> for Add {
-    #[inline(always)]
-    fn apply<L: Lanes<R>>(self, l: L, y: L::V, [x]: [L::V; 1]) -> L::V {
-        l.add(y, x)
-    }
-}
-
 /// y[r, c] = x[r, c] − ln Σ_c e^x[r, c]
 struct LogSoftmax;
 
@@ -54,7 +45,7 @@ impl<R: Real> Op<R> for LogSoftmax {
         if let Some(d_x) = cx.d_x(0) {
             let rows = y.chunks_exact(columns).zip(d_y.chunks_exact(columns));
             for (d_x, (y, d_y)) in d_x.chunks_exact_mut(columns).zip(rows) {
-                map(Add, [d_y], d_x);
+                add_to(d_y, d_x);
                 map(AddScaledExp(-reduce::sum(d_y)), [y], d_x);
             }
         }
@@ -137,7 +128,7 @@ impl<'t, R: Real> Var<'t, R> {
         self.then(LogSoftmax)
     }
 
-    /// The negative log-likelihood −x[r, label] of each row of log-probabilities: [rows, classes] → [rows].
+    /// The negative log-likelihood −x[r, label] of each row of log-probabilities: [rows, classes] → `[rows]`.
     ///
     /// # Panics
     /// Where it is no matrix, the labels are not as many as the rows, or one is no class.
@@ -148,7 +139,7 @@ impl<'t, R: Real> Var<'t, R> {
         self.then(Pick { labels })
     }
 
-    /// The cross entropy −ln softmax(x)[r, label] of each row of logits: [rows, classes] → [rows]. Sec. 3.2, "Using a
+    /// The cross entropy −ln softmax(x)[r, label] of each row of logits: [rows, classes] → `[rows]`. Sec. 3.2, "Using a
     /// Hybrid Supervised Loss".
     ///
     /// # Panics

@@ -24,7 +24,7 @@ impl ActionNetwork {
     }
 }
 
-/// The most likely action of each row of logits, the first where some are equal: [batch, actions] → [batch], whole
+/// The most likely action of each row of logits, the first where some are equal: [batch, actions] → `[batch]`, whole
 /// numbers without a gradient.
 #[track_caller]
 pub fn argmax<'t, R: Real>(logits: Var<'t, R>) -> Var<'t, R> {
@@ -41,7 +41,7 @@ pub fn argmax_of<R: Real>(logits: &[R]) -> usize {
     (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best })
 }
 
-/// An action a ∼ softmax(logits) for each row, by a uniform number on [0, 1) a row: [batch, actions] → [batch], whole
+/// An action a ∼ softmax(logits) for each row, by a uniform number on [0, 1) a row: [batch, actions] → `[batch]`, whole
 /// numbers without a gradient.
 #[track_caller]
 pub fn sample<'t, R: Real>(logits: Var<'t, R>, uniforms: &[R]) -> Var<'t, R> {
@@ -60,7 +60,7 @@ pub fn sample<'t, R: Real>(logits: Var<'t, R>, uniforms: &[R]) -> Var<'t, R> {
     })
 }
 
-/// The reward of Sec. 4.1: 1 where the chosen class is the label, else 0. [batch], without a gradient.
+/// The reward of Sec. 4.1: 1 where the chosen class is the label, else 0. `[batch]`, without a gradient.
 #[track_caller]
 pub fn reward<'t, R: Real>(chosen: Var<'t, R>, labels: &[u32]) -> Var<'t, R> {
     chosen.recording().filled_from("reward", chosen.shape(), chosen, |chosen, y| {
@@ -70,7 +70,7 @@ pub fn reward<'t, R: Real>(chosen: Var<'t, R>, labels: &[u32]) -> Var<'t, R> {
     })
 }
 
-/// log π(a) of the chosen actions: log-probabilities [batch, actions] and whole numbers [batch] → [batch].
+/// log π(a) of the chosen actions: log-probabilities [batch, actions] and whole numbers `[batch]` → `[batch]`.
 #[track_caller]
 pub fn log_prob_of<'t, R: Real>(log_probs: Var<'t, R>, chosen: Var<'t, R>) -> Var<'t, R> {
     log_probs.recording().apply(Pick, &[log_probs, chosen])

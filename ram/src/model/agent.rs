@@ -3,8 +3,8 @@
 use autograd::nn::Init;
 use autograd::{Params, Real, Recording, Var, math};
 use datasets::rng::{Key, Purpose, uniform};
-use rand::rngs::ChaCha8Rng;
 use rand::Rng;
+use rand::rngs::ChaCha8Rng;
 
 use super::action::ActionNetwork;
 use super::baseline::Baseline;
@@ -72,15 +72,15 @@ pub struct Episode<'t, R: Real> {
     pub locations: Steps<'t, R>,
     /// The policy's means μ₁, …, μ_{N−1}, [batch, 2]; none under a policy that is not learned.
     pub means: Steps<'t, R>,
-    /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, [batch]; none under a policy that is not learned.
+    /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, `[batch]`; none under a policy that is not learned.
     pub log_probs: Steps<'t, R>,
-    /// bₜ at the steps that chose l₁, …, l_{N−1}, [batch].
+    /// bₜ at the steps that chose l₁, …, l_{N−1}, `[batch]`.
     pub baselines: Steps<'t, R>,
     /// ρ(x, lₜ₋₁) at each of N steps, [batch, ρ].
     pub glimpses: Steps<'t, R>,
     /// The state h_N, [batch, hidden].
     pub state: Var<'t, R>,
-    /// The baseline b_N at the classification, [batch]: used where the class is sampled.
+    /// The baseline b_N at the classification, `[batch]`: used where the class is sampled.
     pub last_baseline: Var<'t, R>,
     /// The action network's logits at h_N, [batch, classes].
     pub logits: Var<'t, R>,
@@ -93,7 +93,7 @@ pub struct Draws<R> {
     pub first: Vec<R>,
     /// Standard normal noise of the policy, or under the random policy the locations themselves: [N − 1, batch, 2].
     pub noise: Vec<R>,
-    /// A uniform number on [0, 1) to choose the class by, [batch].
+    /// A uniform number on [0, 1) to choose the class by, `[batch]`.
     pub class: Vec<R>,
 }
 
@@ -138,7 +138,13 @@ impl<R: Real> Draws<R> {
 
 impl Agent {
     /// Adds the parameters of a new agent, drawn from `rng`, for images of so many channels and classes.
-    pub fn new<R: Real>(params: &mut Params<R>, config: &Config, channels: usize, classes: usize, rng: &mut impl Rng) -> Agent {
+    pub fn new<R: Real>(
+        params: &mut Params<R>,
+        config: &Config,
+        channels: usize,
+        classes: usize,
+        rng: &mut impl Rng,
+    ) -> Agent {
         let (model, policy) = (&config.model, &config.policy);
         let sampling = match model.retina {
             config::Retina::Crop => Sampling::Crop,
@@ -200,7 +206,12 @@ impl Agent {
     /// drawn. N glimpses have N − 1 log-probabilities: l₀ is given, and none is drawn after the last glimpse, since it
     /// would not be looked at.
     #[track_caller]
-    pub fn look<'t, R: Real>(&self, t: &'t Recording<'t, R>, images: Images<'_, 't, R>, draws: &Draws<R>) -> Episode<'t, R> {
+    pub fn look<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        images: Images<'_, 't, R>,
+        draws: &Draws<R>,
+    ) -> Episode<'t, R> {
         let batch = images.shape().axes()[0];
         let mut locations = Steps::new();
         let mut means = Steps::new();

@@ -17,7 +17,7 @@ impl Baseline {
         Baseline { linear: Linear::new(params, "baseline", [hidden, 1], Init::Zeros, rng) }
     }
 
-    /// bₜ [batch] of hₜ [batch, hidden].
+    /// bₜ `[batch]` of hₜ [batch, hidden].
     #[track_caller]
     pub fn expect<'t, R: Real>(&self, h: Var<'t, R>) -> Var<'t, R> {
         h.stop_gradient().linear(self.linear).reshape([h.shape().rows()])

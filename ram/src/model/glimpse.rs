@@ -16,7 +16,13 @@ pub struct GlimpseNetwork {
 
 impl GlimpseNetwork {
     /// For ρ of length `rho`; h_g and h_l of length `features`, g of length `glimpse` (the paper: 128 and 256).
-    pub fn new<R: Real>(params: &mut Params<R>, rho: usize, features: usize, glimpse: usize, rng: &mut impl Rng) -> Self {
+    pub fn new<R: Real>(
+        params: &mut Params<R>,
+        rho: usize,
+        features: usize,
+        glimpse: usize,
+        rng: &mut impl Rng,
+    ) -> Self {
         let init = Init::UniformFanIn;
         GlimpseNetwork {
             retina: Linear::new(params, "glimpse.retina", [rho, features], init, rng),

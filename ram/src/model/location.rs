@@ -18,7 +18,14 @@ pub struct LocationNetwork {
 
 impl LocationNetwork {
     /// For a state of length `hidden`; weights start from N(0, init_std²).
-    pub fn new<R: Real>(params: &mut Params<R>, hidden: usize, mean: Mean, std: f64, init_std: f64, rng: &mut impl Rng) -> Self {
+    pub fn new<R: Real>(
+        params: &mut Params<R>,
+        hidden: usize,
+        mean: Mean,
+        std: f64,
+        init_std: f64,
+        rng: &mut impl Rng,
+    ) -> Self {
         LocationNetwork { linear: Linear::new(params, "location", [hidden, 2], Init::Normal(init_std), rng), mean, std }
     }
 
@@ -45,14 +52,14 @@ impl LocationNetwork {
         })
     }
 
-    /// ln p(lₜ; μₜ, σ²) [batch] of the sample as drawn, before any clamping.
+    /// ln p(lₜ; μₜ, σ²) `[batch]` of the sample as drawn, before any clamping.
     #[track_caller]
     pub fn log_prob<'t, R: Real>(&self, sample: Var<'t, R>, mean: Var<'t, R>) -> Var<'t, R> {
         gaussian_log_prob(sample, mean, self.std)
     }
 }
 
-/// ln N(x; μ, σ²) summed over the components: x and μ [batch, components] → [batch]. Gradients to both.
+/// ln N(x; μ, σ²) summed over the components: x and μ [batch, components] → `[batch]`. Gradients to both.
 ///
 /// # Panics
 /// Where the shapes differ or are no matrices.

@@ -145,7 +145,12 @@ impl Retina {
     /// # Panics
     /// Where the shapes do not fit.
     #[track_caller]
-    pub fn sense<'t, R: Real>(&self, t: &'t Recording<'t, R>, images: Images<'_, 't, R>, locations: Var<'t, R>) -> Var<'t, R> {
+    pub fn sense<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        images: Images<'_, 't, R>,
+        locations: Var<'t, R>,
+    ) -> Var<'t, R> {
         let shape = images.shape();
         if let Err(why) = check(shape, locations.shape()) {
             panic!("retina: {why}");
@@ -238,7 +243,8 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
 
     #[inline(always)]
     fn run<S: Simd<R>>(self, _: S) {
-        let Crop { retina: &Retina { patch: g, scales, .. }, image, size: Size { channels, height, width }, l, y } = self;
+        let Crop { retina: &Retina { patch: g, scales, .. }, image, size: Size { channels, height, width }, l, y } =
+            self;
         y.fill(R::ZERO);
         for scale in 0..scales {
             let block = 1usize << scale;
@@ -283,7 +289,9 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
 fn check(images: Shape, locations: Shape) -> Result<(), String> {
     match (images.axes(), locations.axes()) {
         (&[batch, _, _, _], &[rows, 2]) if batch == rows => Ok(()),
-        _ => Err(format!("images [batch, channels, height, width] and locations [batch, 2] are needed, not {images} and {locations}")),
+        _ => Err(format!(
+            "images [batch, channels, height, width] and locations [batch, 2] are needed, not {images} and {locations}"
+        )),
     }
 }
 
@@ -322,7 +330,9 @@ impl<R: Real> Op<R> for Retina {
         }
         if let Some(d_locations) = cx.d_x(1) {
             let per_image = images.chunks_exact(size.len().max(1)).zip(d_y.chunks_exact(rho));
-            for ((d_l, l), (image, d_y)) in d_locations.chunks_exact_mut(2).zip(locations.chunks_exact(2)).zip(per_image) {
+            for ((d_l, l), (image, d_y)) in
+                d_locations.chunks_exact_mut(2).zip(locations.chunks_exact(2)).zip(per_image)
+            {
                 let mut d_start = [R::ZERO; 2];
                 self.taps(size, [l[0].to_f64(), l[1].to_f64()], |cell, pixel, [wx, wy], [dx, dy], unit| {
                     let d = image[pixel] * d_y[cell];

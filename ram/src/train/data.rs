@@ -94,7 +94,10 @@ fn canvas(config: &Config) -> Canvas {
 /// The first `count` images of a split.
 fn first(split: Labelled, count: usize) -> Result<Labelled, RamError> {
     if count > split.len() {
-        return Err(RamError::Config(format!("data: {count} images are asked for, but this split has {}", split.len())));
+        return Err(RamError::Config(format!(
+            "data: {count} images are asked for, but this split has {}",
+            split.len()
+        )));
     }
     if count == split.len() {
         return Ok(split);

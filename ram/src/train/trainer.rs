@@ -145,7 +145,8 @@ fn train(
     progress: &mut dyn Progress,
 ) -> Result<Outcome, RamError> {
     let (epochs, steps) = (config.train.epochs, loader.steps());
-    let out_of_patience = |state: &TrainState| config.train.patience > 0 && state.epochs_since_best >= config.train.patience;
+    let out_of_patience =
+        |state: &TrainState| config.train.patience > 0 && state.epochs_since_best >= config.train.patience;
     while state.epoch < epochs && !out_of_patience(state) {
         let begun = Instant::now();
         let first_step = state.step;
@@ -158,7 +159,12 @@ fn train(
             if !losses.total.is_finite() || !losses.grad_norm.is_finite() {
                 return Err(RamError::Training(format!(
                     "epoch {}, step {}: the loss is {} and the gradient's norm {}; try a lower optimiser.learning_rate (it is {}) or a lower optimiser.clip (it is {})",
-                    state.epoch + 1, state.step + 1, losses.total, losses.grad_norm, config.optimiser.learning_rate, config.optimiser.clip,
+                    state.epoch + 1,
+                    state.step + 1,
+                    losses.total,
+                    losses.grad_norm,
+                    config.optimiser.learning_rate,
+                    config.optimiser.clip,
                 )));
             }
             state.step += 1;
@@ -232,8 +238,10 @@ fn save(learner: &mut Learner, write: impl FnOnce(&[Tensor]) -> Result<(), RamEr
     let Learner { params, optimiser, .. } = learner;
     let params = &*params;
     let moments = optimiser.moments();
-    let all: Vec<Vec<String>> =
-        std::iter::once("params").chain(moments.iter().map(|(kind, _)| *kind)).map(|kind| names(kind, params)).collect();
+    let all: Vec<Vec<String>> = std::iter::once("params")
+        .chain(moments.iter().map(|(kind, _)| *kind))
+        .map(|kind| names(kind, params))
+        .collect();
     let mut list: Vec<Tensor> = tensors(&all[0], params).collect();
     for (names, (_, moment)) in all[1..].iter().zip(&moments) {
         let of_moment = names.iter().zip(params.ids());

@@ -1,0 +1,83 @@
+//! From batch received to parameters updated nothing is allocated, from the second step of each batch's size on. Counted over
+//! all threads: this one, those of the pool, and the loader's.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ram::config::{Canvas, Config, Locations, LossKind, OptimiserKind, Source};
+use ram::train::data::TrainingData;
+use ram::train::learner::Learner;
+
+struct Counting;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The allocations of each step and of the wait for its batch.
+fn allocations(config: &Config, epochs: u64) -> Vec<usize> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    // A thread that looks for work the first time registers with crossbeam, which allocates once in its life. Both do so here.
+    pool.install(|| {
+        let both = std::sync::Barrier::new(2);
+        rayon::join(|| both.wait(), || both.wait());
+    });
+    let data = TrainingData::open(config, None).unwrap();
+    let mut loader = data.loader(config).unwrap();
+    let mut learner = Learner::new(config, 1, data.train.classes);
+    let mut counts = Vec::with_capacity(1000);
+    pool.install(|| {
+        for epoch in 0..epochs {
+            let mut batches = loader.epoch(epoch, 0);
+            let mut before = COUNT.load(Ordering::SeqCst);
+            while let Some(batch) = batches.next_batch().unwrap() {
+                learner.step(batch, epoch, 1e-3);
+                let now = COUNT.load(Ordering::SeqCst);
+                counts.push(now - before);
+                before = now;
+            }
+        }
+    });
+    counts
+}
+
+/// The one test of this file: another one in parallel would be counted too.
+#[test]
+fn nothing_is_allocated_from_the_second_step_on() {
+    let mut config = Config::default();
+    (config.data.source, config.data.canvas, config.data.size) = (Source::Digits, Canvas::Translated, 40);
+    (config.data.train, config.data.validation, config.data.test) = (128 * 7 + 50, 50, 50);
+    (config.model.glimpses, config.model.scales) = (3, 2);
+    for policy in Locations::ALL {
+        for (kind, optimiser) in [(LossKind::Hybrid, OptimiserKind::Adam), (LossKind::Reinforce, OptimiserKind::Sgd)] {
+            config.policy.locations = policy;
+            (config.loss.kind, config.optimiser.kind) = (kind, optimiser);
+            let counts = allocations(&config, 3);
+            assert_eq!(counts.len(), 24);
+            // The first step of all makes the memory; the first ragged batch fits into it.
+            assert!(counts[0] > 0, "the counter counts");
+            assert_eq!(counts[1..].iter().sum::<usize>(), 0, "{policy:?}, {kind:?}: by step {counts:?}");
+        }
+    }
+}
