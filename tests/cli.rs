@@ -1,5 +1,5 @@
-//! The `ram` program from outside: exit codes, messages for every wrong input, and a small run from training to resuming.
-//! (Declared in ram/Cargo.toml, where cargo knows the path of the fresh binary.)
+//! The `ram` program from outside: exit codes, messages for every wrong input, and a small run from training to
+//! resuming. (Declared in ram/Cargo.toml, where cargo knows the path of the fresh binary.)
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -440,8 +440,8 @@ fn a_closed_pipe_is_no_error_of_ours() {
     assert!(output.status.code() == Some(0) && err.is_empty(), "{:?} {err}", output.status);
 }
 
-/// Ctrl-C saves and says how to resume; a killed run goes on from its last epoch; either ends in the bytes of one that was never
-/// interrupted; and meanwhile nobody else writes to it.
+/// Ctrl-C saves and says how to resume; a killed run goes on from its last epoch; either ends in the bytes of one that
+/// was never interrupted; and meanwhile nobody else writes to it.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_or_killed_run_resumes_to_the_same_bytes() {

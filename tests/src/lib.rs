@@ -124,8 +124,8 @@ pub fn nothing_may_be_skipped() -> bool {
     std::env::var("RAM_REQUIRE_DATA").is_ok_and(|value| value == "1")
 }
 
-/// The names of the kernels' paths on this machine. Those of its kind that it lacks are told as skipped; to lack AVX2 is
-/// a failure where nothing may be skipped.
+/// The names of the kernels' paths on this machine. Those of its kind that it lacks are told as skipped; to lack AVX2
+/// is a failure where nothing may be skipped.
 pub fn kernel_paths() -> Vec<&'static str> {
     let paths: Vec<_> = autograd::kernels::Path::all().into_iter().map(|path| path.name()).collect();
     let kind: &[&str] = if cfg!(target_arch = "x86_64") { &["avx2", "avx512"] } else { &[] };

@@ -1,5 +1,5 @@
-//! From batch received to parameters updated nothing is allocated, from the second step of each batch's size on. Counted over
-//! all threads: this one, those of the pool, and the loader's.
+//! From batch received to parameters updated nothing is allocated, from the second step of each batch's size on.
+//! Counted over all threads: this one, those of the pool, and the loader's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,7 +38,8 @@ static ALLOCATOR: Counting = Counting;
 /// The allocations of each step and of the wait for its batch.
 fn allocations(config: &Config, epochs: u64) -> Vec<usize> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    // A thread that looks for work the first time registers with crossbeam, which allocates once in its life. Both do so here.
+    // A thread that looks for work the first time registers with crossbeam, which allocates once in its life. Both do
+    // so here.
     pool.install(|| {
         let both = std::sync::Barrier::new(2);
         rayon::join(|| both.wait(), || both.wait());

@@ -18,8 +18,8 @@ use ram::train::run_folder::{Existing, Name, RunFolder, RunInfo};
 use ram::train::trainer::{Outcome, Progress, Trainer};
 use tests::{assert_same, bits, kernel_paths, on_path};
 
-/// The weights after the training of [`config`], on every machine. A change of the arithmetic, of a stream of random numbers or
-/// of the built-in digits changes it; nothing else may.
+/// The weights after the training of [`config`], on every machine. A change of the arithmetic, of a stream of random
+/// numbers or of the built-in digits changes it; nothing else may.
 const RECORDED: &str = "6b8f344422a9e0ea2760395e3a69278b8b78c22fa96a46c88a4a541aec8aab2a";
 
 const EPOCHS: usize = 10;
@@ -86,8 +86,8 @@ fn the_kernels_path_does_not_show() {
     }
 }
 
-/// Interrupted in the middle of epochs, and after the last step of one, and resumed from the run's folder with other threads:
-/// every file is that of a training that never stopped.
+/// Interrupted in the middle of epochs, and after the last step of one, and resumed from the run's folder with other
+/// threads: every file is that of a training that never stopped.
 #[test]
 fn interruptions_do_not_show() {
     let runs = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The model, its losses and its training against PyTorch: 1e-10 in f64, 1e-5 of each tensor's largest magnitude in f32.
-//! Where the numbers come from: `golden/README.md`.
+//! The model, its losses and its training against PyTorch: 1e-10 in f64, 1e-5 of each tensor's largest magnitude in
+//! f32. Where the numbers come from: `golden/README.md`.
 
 use autograd::optim::{self, Adam, Optimiser, Sgd};
 use autograd::{Grads, ParamId, Params, Real, Shape, Tape};
@@ -182,8 +182,8 @@ impl<R: Real> Case<R> {
     }
 }
 
-/// A golden tensor for a parameter of ours. In the case `tanh` h_l is narrower than h_g, which is not so in the paper nor in
-/// `ram`: the missing units of h_l are ones whose weights, and so values and gradients, are 0 for ever.
+/// A golden tensor for a parameter of ours. In the case `tanh` h_l is narrower than h_g, which is not so in the paper
+/// nor in `ram`: the missing units of h_l are ones whose weights, and so values and gradients, are 0 for ever.
 fn widened<R: Real>(golden: &Golden, prefix: &str, params: &Params<R>, id: ParamId) -> Vec<f64> {
     let tensor = golden.tensor(&format!("{prefix}.{}", params.name(id)));
     let (wide, narrow) = (params.shape(id), Shape::new(&tensor.shape));
@@ -212,7 +212,8 @@ fn f32_is_pytorch_to_1e_5() {
     agrees::<f32>();
 }
 
-/// The comparison can fail: a millionth on the most important number of any parameter is found in f64, a thousandth in f32.
+/// The comparison can fail: a millionth on the most important number of any parameter is found in f64, a thousandth in
+/// f32.
 #[test]
 fn a_small_change_of_any_parameter_is_found() {
     fn change<R: Real>(by: f64) {
@@ -233,8 +234,8 @@ fn a_small_change_of_any_parameter_is_found() {
     change::<f32>(1e-3);
 }
 
-/// The retina alone: values, and where `sampling` has them gradients to image and location, at locations within the image,
-/// beyond it, and on ties of rounding.
+/// The retina alone: values, and where `sampling` has them gradients to image and location, at locations within the
+/// image, beyond it, and on ties of rounding.
 fn retina<R: Real>(sampling: Sampling) {
     let bilinear = sampling == Sampling::Bilinear;
     let golden = Golden::read(if bilinear { "retina_bilinear" } else { "retina_crop" });
@@ -284,6 +285,7 @@ fn whole_pixel_retina() {
 #[test]
 fn bilinear_retina() {
     retina::<f64>(Sampling::Bilinear);
+    retina::<f32>(Sampling::Bilinear);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Which parameters each term of the loss changes, in which direction, and that eq. (2) estimates the gradient of the expected
-//! reward without bias.
+//! Which parameters each term of the loss changes, in which direction, and that eq. (2) estimates the gradient of the
+//! expected reward without bias.
 
 use std::collections::BTreeSet;
 
@@ -183,8 +183,8 @@ fn the_total_is_the_weighted_sum_of_its_terms() {
     }
 }
 
-/// Descending the location term moves the mean toward a sample that was rewarded above the baseline, and away from one that was
-/// rewarded below it.
+/// Descending the location term moves the mean toward a sample that was rewarded above the baseline, and away from one
+/// that was rewarded below it.
 #[test]
 fn the_mean_moves_toward_what_was_rewarded() {
     for into_core in [false, true] {
@@ -224,8 +224,8 @@ fn the_mean_moves_toward_what_was_rewarded() {
     }
 }
 
-/// A world small enough to know the expected reward J: one image, one l₀, two glimpses. The location is integrated over a grid,
-/// the class is summed over.
+/// A world small enough to know the expected reward J: one image, one l₀, two glimpses. The location is integrated over
+/// a grid, the class is summed over.
 struct World {
     problem: Problem,
     std: f64,
@@ -320,8 +320,8 @@ impl World {
         (0..rounds).map(round).collect()
     }
 
-    /// Checks the mean estimate along a direction in each weight (the biases' are sums of the same) against the derivative of
-    /// J; returns the mean of the standard errors.
+    /// Checks the mean estimate along a direction in each weight (the biases' are sums of the same) against the
+    /// derivative of J; returns the mean of the standard errors.
     fn is_unbiased(&self) -> f64 {
         let params = &self.problem.params;
         let middle = self.rewards(params, |_| vec![0.0; 2]).0;
@@ -373,7 +373,8 @@ fn the_location_gradient_is_unbiased_whatever_the_baseline() {
     assert!(good < bad, "a baseline near the expected reward calms the estimate: {good} and {bad}");
 }
 
-/// Class and location both sampled, the location's gradient let into the core: the estimate is of ∇J by every parameter.
+/// Class and location both sampled, the location's gradient let into the core: the estimate is of ∇J by every
+/// parameter.
 #[test]
 fn pure_reinforce_is_unbiased_whatever_the_baseline() {
     World::new(true, [0.0, 0.0]).is_unbiased();

@@ -1,5 +1,5 @@
-//! The kernels' paths: every operation in f32, forward and backward, against f64; equal bits on all paths; and how exact our
-//! exp, ln, tanh and sigmoid are.
+//! The kernels' paths: every operation in f32, forward and backward, against f64; equal bits on all paths; and how
+//! exact our exp, ln, tanh and sigmoid are.
 
 use std::fmt::Write;
 

@@ -13,6 +13,7 @@
 //! of k, so that a block of the panel stays in the L1 cache; loop 1 over tiles of rows; and the tile, whose
 //! accumulators stay in registers while k runs.
 
+use super::arch::stream::{Columns, Rows};
 use super::simd::{Kernel, LANES, Simd};
 use crate::real::Real;
 
@@ -141,180 +142,66 @@ impl<R: Real> Kernel<R> for Gemm<'_, R> {
     #[inline(always)]
     fn run<S: Simd<R>>(self, s: S) {
         let Gemm { a, b, c, shape, accumulate } = self;
-        // One copy of the loops for each way in which A and B lie in memory.
-        match (a, b) {
-            (Left::Rows { data, stride }, Right::Packed(panels)) => {
-                panels_loop(s, RowMajor { data, stride }, Panels { panels, k: shape[2] }, c, shape, accumulate)
+        let [_, n, k] = shape;
+        let b = match b {
+            Right::Packed(data) => {
+                RightLayout { data, stride: PANEL, panel: k * PANEL, columns: n.next_multiple_of(PANEL) }
             }
-            (Left::Rows { data, stride }, Right::Rows { data: b, stride: step }) => panels_loop(
-                s,
-                RowMajor { data, stride },
-                Strided { data: b, stride: step, n: shape[1] },
-                c,
-                shape,
-                accumulate,
-            ),
-            (Left::Columns { data, stride }, Right::Packed(panels)) => {
-                panels_loop(s, ColumnMajor { data, stride }, Panels { panels, k: shape[2] }, c, shape, accumulate)
+            Right::Rows { data, stride } => RightLayout { data, stride, panel: PANEL, columns: n },
+        };
+        // One copy of the loops for each way in which A lies in memory.
+        match a {
+            Left::Rows { data, stride } => {
+                panels_loop(s, |data| LeftLayout { data, row: stride, step: 1 }, data, b, c, shape, accumulate)
             }
-            (Left::Columns { data, stride }, Right::Rows { data: b, stride: step }) => panels_loop(
-                s,
-                ColumnMajor { data, stride },
-                Strided { data: b, stride: step, n: shape[1] },
-                c,
-                shape,
-                accumulate,
-            ),
+            Left::Columns { data, stride } => {
+                panels_loop(s, |data| LeftLayout { data, row: 1, step: stride }, data, b, c, shape, accumulate)
+            }
         }
     }
 }
 
-/// How a tile reads A.
-trait Lhs<R: Real>: Copy {
-    /// M rows of A over a block of k.
-    type Tile<const M: usize>: LhsTile<R, M>;
-    fn tile<const M: usize>(self, i: usize, k: usize, depth: usize) -> Self::Tile<M>;
-}
-
-trait LhsTile<R, const M: usize> {
-    /// a[i.., k]
-    fn column(&self, k: usize) -> [R; M];
-}
-
+/// How A lies in memory: rows `row` apart, the elements of a row `step` apart.
 #[derive(Clone, Copy)]
-struct RowMajor<'a, R> {
+struct LeftLayout<'a, R> {
     data: &'a [R],
-    stride: usize,
+    row: usize,
+    step: usize,
 }
 
-struct RowMajorTile<'a, R, const M: usize>([&'a [R]; M]);
-
-impl<'a, R: Real> Lhs<R> for RowMajor<'a, R> {
-    type Tile<const M: usize> = RowMajorTile<'a, R, M>;
+impl<'a, R: Real> LeftLayout<'a, R> {
+    /// M rows from `i` over a block of k.
     #[inline(always)]
-    fn tile<const M: usize>(self, i: usize, k: usize, depth: usize) -> RowMajorTile<'a, R, M> {
-        RowMajorTile(std::array::from_fn(|row| &self.data[(i + row) * self.stride + k..][..depth]))
+    fn tile<const M: usize>(self, i: usize, k: usize, depth: usize) -> Columns<'a, R, M> {
+        Columns::new(&self.data[i * self.row + k * self.step..], self.row, self.step, depth)
     }
 }
 
-impl<R: Real, const M: usize> LhsTile<R, M> for RowMajorTile<'_, R, M> {
-    #[inline(always)]
-    fn column(&self, k: usize) -> [R; M] {
-        self.0.map(|row| row[k])
-    }
-}
-
+/// How B lies in memory: rows `stride` apart, and a panel of columns after the other `panel` apart.
 #[derive(Clone, Copy)]
-struct ColumnMajor<'a, R> {
+struct RightLayout<'a, R> {
     data: &'a [R],
     stride: usize,
-}
-
-struct ColumnMajorTile<'a, R> {
-    data: &'a [R],
-    stride: usize,
-}
-
-impl<'a, R: Real> Lhs<R> for ColumnMajor<'a, R> {
-    type Tile<const M: usize> = ColumnMajorTile<'a, R>;
-    #[inline(always)]
-    fn tile<const M: usize>(self, i: usize, k: usize, _: usize) -> ColumnMajorTile<'a, R> {
-        ColumnMajorTile { data: &self.data[k * self.stride + i..], stride: self.stride }
-    }
-}
-
-impl<R: Real, const M: usize> LhsTile<R, M> for ColumnMajorTile<'_, R> {
-    #[inline(always)]
-    fn column(&self, k: usize) -> [R; M] {
-        self.data[k * self.stride..][..M].try_into().expect("M elements")
-    }
-}
-
-/// How a tile reads B.
-trait Rhs<R: Real>: Copy {
-    type Tile: RhsTile<R>;
-    /// Columns j.. of B over a block of k; j is a multiple of [`LANES`].
-    fn tile(self, j: usize, k: usize, depth: usize) -> Self::Tile;
-}
-
-trait RhsTile<R: Real> {
-    /// V vectors of row k.
-    fn row<S: Simd<R>, const V: usize>(&self, s: S, k: usize) -> [S::V; V];
-}
-
-#[derive(Clone, Copy)]
-struct Panels<'a, R> {
-    panels: &'a [R],
-    k: usize,
-}
-
-struct PanelTile<'a, R> {
-    rows: &'a [[R; PANEL]],
-    second_half: bool,
-}
-
-impl<'a, R: Real> Rhs<R> for Panels<'a, R> {
-    type Tile = PanelTile<'a, R>;
-    #[inline(always)]
-    fn tile(self, j: usize, k: usize, depth: usize) -> PanelTile<'a, R> {
-        let panel = &self.panels[j / PANEL * self.k * PANEL..];
-        let (rows, _) = panel[k * PANEL..][..depth * PANEL].as_chunks();
-        PanelTile { rows: &rows[..depth], second_half: !j.is_multiple_of(PANEL) }
-    }
-}
-
-impl<R: Real> RhsTile<R> for PanelTile<'_, R> {
-    #[inline(always)]
-    fn row<S: Simd<R>, const V: usize>(&self, s: S, k: usize) -> [S::V; V] {
-        let (halves, _) = self.rows[k].as_chunks::<LANES>();
-        if V == 1 && self.second_half { [s.load(&halves[1]); V] } else { std::array::from_fn(|v| s.load(&halves[v])) }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Strided<'a, R> {
-    data: &'a [R],
-    stride: usize,
-    n: usize,
-}
-
-struct StridedTile<'a, R> {
-    data: &'a [R],
-    stride: usize,
+    panel: usize,
+    /// Columns that can be read: for packed B the filled-up ones too.
     columns: usize,
 }
 
-impl<'a, R: Real> Rhs<R> for Strided<'a, R> {
-    type Tile = StridedTile<'a, R>;
+impl<'a, R: Real> RightLayout<'a, R> {
+    /// Columns j.. over a block of k; j is a multiple of [`LANES`].
     #[inline(always)]
-    fn tile(self, j: usize, k: usize, _: usize) -> StridedTile<'a, R> {
-        StridedTile { data: &self.data[k * self.stride + j..], stride: self.stride, columns: self.n - j }
+    fn block(self, j: usize, k: usize) -> &'a [R] {
+        &self.data[j / PANEL * self.panel + j % PANEL + k * self.stride..]
     }
 }
 
-impl<R: Real> RhsTile<R> for StridedTile<'_, R> {
-    #[inline(always)]
-    fn row<S: Simd<R>, const V: usize>(&self, s: S, k: usize) -> [S::V; V] {
-        let row = &self.data[k * self.stride..];
-        if self.columns >= V * LANES {
-            let row = &row[..V * LANES];
-            std::array::from_fn(|v| s.load(row[v * LANES..][..LANES].try_into().expect("a vector's length")))
-        } else {
-            // The right edge: what is missing is 0, and is not stored.
-            let mut wide = [R::ZERO; PANEL];
-            wide[..self.columns].copy_from_slice(&row[..self.columns]);
-            let (halves, _) = wide.as_chunks::<LANES>();
-            std::array::from_fn(|v| s.load(&halves[v]))
-        }
-    }
-}
-
-/// Loops 3 and 2.
+/// Loops 3 and 2. `layout` says how a part of A lies in memory: a closure, so that its unit stride is known to the compiler.
 #[inline(always)]
-fn panels_loop<R: Real, S: Simd<R>>(
+fn panels_loop<'a, R: Real, S: Simd<R>>(
     s: S,
-    a: impl Lhs<R>,
-    b: impl Rhs<R>,
+    layout: impl Fn(&'a [R]) -> LeftLayout<'a, R>,
+    a: &'a [R],
+    b: RightLayout<R>,
     c: &mut [R],
     [m, n, k]: [usize; 3],
     accumulate: bool,
@@ -328,19 +215,32 @@ fn panels_loop<R: Real, S: Simd<R>>(
     let mut j = 0;
     while j < n {
         let two = S::TILE_VECTORS == 2 && n - j > LANES;
+        let width = if two { 2 * LANES } else { LANES };
         let mut start = 0;
         while start < k {
             let depth = K_BLOCK.min(k - start);
             let block = Block { k: start, depth, j, n, from_c: accumulate || start > 0 };
-            let b = b.tile(j, start, depth);
-            if two {
-                rows_loop::<R, S, 2>(s, a, &b, c, m, block)
+            let (a, panel) = (layout(a), b.block(j, start));
+            if b.columns - j < width {
+                // The right edge of a B that is not packed: a copy of the block, filled up with zeros.
+                let mut edge = [R::ZERO; K_BLOCK * PANEL];
+                let columns = b.columns - j;
+                for (row, from) in edge.chunks_exact_mut(width).zip(panel.chunks(b.stride)).take(depth) {
+                    row[..columns].copy_from_slice(&from[..columns]);
+                }
+                if two {
+                    rows_loop::<R, S, 2>(s, a, (&edge, width), c, m, block)
+                } else {
+                    rows_loop::<R, S, 1>(s, a, (&edge, width), c, m, block)
+                }
+            } else if two {
+                rows_loop::<R, S, 2>(s, a, (panel, b.stride), c, m, block)
             } else {
-                rows_loop::<R, S, 1>(s, a, &b, c, m, block)
+                rows_loop::<R, S, 1>(s, a, (panel, b.stride), c, m, block)
             }
             start += depth;
         }
-        j += if two { 2 * LANES } else { LANES };
+        j += width;
     }
 }
 
@@ -354,12 +254,12 @@ struct Block {
     from_c: bool,
 }
 
-/// Loop 1: the rows in tiles of nearly equal height, at most `TILE_ROWS`.
+/// Loop 1: the rows in tiles of nearly equal height, at most `TILE_ROWS`. `b` is the block of B and its stride.
 #[inline(always)]
 fn rows_loop<R: Real, S: Simd<R>, const V: usize>(
     s: S,
-    a: impl Lhs<R>,
-    b: &impl RhsTile<R>,
+    a: LeftLayout<R>,
+    b: (&[R], usize),
     c: &mut [R],
     m: usize,
     block: Block,
@@ -392,23 +292,35 @@ fn rows_loop<R: Real, S: Simd<R>, const V: usize>(
 #[inline(always)]
 fn tile<R: Real, S: Simd<R>, const M: usize, const V: usize>(
     s: S,
-    a: impl Lhs<R>,
-    b: &impl RhsTile<R>,
+    a: LeftLayout<R>,
+    (b, stride): (&[R], usize),
     c: &mut [R],
     i: usize,
     Block { k, depth, j, n, from_c }: Block,
 ) {
-    let a = a.tile::<M>(i, k, depth);
     let mut sums = [[s.splat(R::ZERO); V]; M];
-    let full = n - j >= V * LANES;
-    if from_c {
+    // At the right edge C's vectors are partly missing: they pass through a copy.
+    let mut edge = [[[R::ZERO; LANES]; V]; M];
+    let edge_columns = if n - j >= V * LANES { 0 } else { n - j };
+    if from_c && edge_columns == 0 {
         for i in 0..M {
-            sums[i] = load_row(s, &c[i * n + j..(i + 1) * n], full);
+            let (row, _) = c[i * n + j..][..V * LANES].as_chunks::<LANES>();
+            for v in 0..V {
+                sums[i][v] = s.load(&row[v]);
+            }
+        }
+    } else if from_c {
+        for i in 0..M {
+            edge[i].as_flattened_mut()[..edge_columns].copy_from_slice(&c[i * n + j..][..edge_columns]);
+        }
+        for i in 0..M {
+            for v in 0..V {
+                sums[i][v] = s.load(&edge[i][v]);
+            }
         }
     }
-    for k in 0..depth {
-        let row = b.row::<S, V>(s, k);
-        let column = a.column(k);
+    for (column, row) in a.tile::<M>(i, k, depth).zip(Rows::<R, V>::new(b, stride, depth)) {
+        let row: [S::V; V] = std::array::from_fn(|v| s.load(&row[v]));
         for i in 0..M {
             let x = s.splat(column[i]);
             for v in 0..V {
@@ -417,38 +329,22 @@ fn tile<R: Real, S: Simd<R>, const M: usize, const V: usize>(
             }
         }
     }
-    for i in 0..M {
-        store_row(s, sums[i], &mut c[i * n + j..(i + 1) * n], full);
-    }
-}
-
-#[inline(always)]
-fn load_row<R: Real, S: Simd<R>, const V: usize>(s: S, c: &[R], full: bool) -> [S::V; V] {
-    if full {
-        let (vectors, _) = c[..V * LANES].as_chunks::<LANES>();
-        std::array::from_fn(|v| s.load(&vectors[v]))
-    } else {
-        let mut wide = [R::ZERO; PANEL];
-        wide[..c.len()].copy_from_slice(c);
-        let (vectors, _) = wide.as_chunks::<LANES>();
-        std::array::from_fn(|v| s.load(&vectors[v]))
-    }
-}
-
-#[inline(always)]
-fn store_row<R: Real, S: Simd<R>, const V: usize>(s: S, sums: [S::V; V], c: &mut [R], full: bool) {
-    if full {
-        let (vectors, _) = c[..V * LANES].as_chunks_mut::<LANES>();
-        for v in 0..V {
-            s.store(sums[v], &mut vectors[v]);
+    if edge_columns == 0 {
+        for i in 0..M {
+            let (row, _) = c[i * n + j..][..V * LANES].as_chunks_mut::<LANES>();
+            for v in 0..V {
+                s.store(sums[i][v], &mut row[v]);
+            }
         }
     } else {
-        let mut wide = [R::ZERO; PANEL];
-        let (vectors, _) = wide.as_chunks_mut::<LANES>();
-        for v in 0..V {
-            s.store(sums[v], &mut vectors[v]);
+        for i in 0..M {
+            for v in 0..V {
+                s.store(sums[i][v], &mut edge[i][v]);
+            }
         }
-        c.copy_from_slice(&wide[..c.len()]);
+        for i in 0..M {
+            c[i * n + j..][..edge_columns].copy_from_slice(&edge[i].as_flattened()[..edge_columns]);
+        }
     }
 }
 

@@ -94,8 +94,12 @@ pub fn tanh<R: Real, L: Lanes<R>>(l: L, x: L::V) -> L::V {
 /// The logistic function 1/(1 + e⁻ˣ)
 #[inline(always)]
 pub fn sigmoid<R: Real, L: Lanes<R>>(l: L, x: L::V) -> L::V {
-    let one = l.splat(R::ONE);
-    l.div(one, l.add(one, exp(l, l.sub(l.splat(R::ZERO), x))))
+    let (zero, one) = (l.splat(R::ZERO), l.splat(R::ONE));
+    let e = exp(l, l.sub(zero, x));
+    let y = l.div(one, l.add(one, e));
+    // One Newton step from what y still lacks, 1 − y·(1 + e): the sum 1 + e was rounded. (Not where e is infinite.)
+    let lacking = l.mul_add(l.sub(zero, y), e, l.sub(one, y));
+    l.if_gt(y, zero, l.mul_add(y, lacking, y), y)
 }
 
 /// Rect(x) = max(x, 0): NaN stays NaN, and −0 becomes +0 (comparing "x > 0" leaves both to the other branch).

@@ -1,0 +1,94 @@
+//! What a tile of the matrix product reads, step after step of k, with its bounds checked once: a check (and the panic
+//! behind it) in the innermost loop makes the compiler keep the accumulators in memory as well as in registers.
+
+use std::marker::PhantomData;
+
+use crate::kernels::simd::LANES;
+
+/// M rows of A, yielding a column `[a[0, k], …, a[M − 1, k]]` for k = 0, 1, ….
+pub struct Columns<'a, R, const M: usize> {
+    /// Rows 0, 3, 6, …: with one and two strides added they address all, within what an instruction can add up.
+    starts: [*const R; 4],
+    row: usize,
+    step: usize,
+    left: usize,
+    data: PhantomData<&'a [R]>,
+}
+
+impl<'a, R: Copy, const M: usize> Columns<'a, R, M> {
+    /// Rows `row` apart, elements of a row `step` apart, `depth` of them.
+    ///
+    /// # Panics
+    /// Where `data` is too short.
+    #[inline(always)]
+    pub fn new(data: &'a [R], row: usize, step: usize, depth: usize) -> Self {
+        const { assert!(M >= 1 && M <= 12) };
+        if depth > 0 {
+            let last = (M - 1).checked_mul(row).zip((depth - 1).checked_mul(step));
+            let last = last.and_then(|(rows, steps)| rows.checked_add(steps));
+            assert!(last.is_some_and(|last| last < data.len()), "the tile lies in the matrix");
+        }
+        let starts = std::array::from_fn(|i| data.as_ptr().wrapping_add(3 * i * row));
+        Columns { starts, row, step, left: depth, data: PhantomData }
+    }
+}
+
+impl<R: Copy, const M: usize> Iterator for Columns<'_, R, M> {
+    type Item = [R; M];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<[R; M]> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let column = std::array::from_fn(|i| {
+            let at = self.starts[i / 3].wrapping_add((i % 3) * self.row);
+            // SAFETY: row i < M, and of the `depth` steps this is one: `new` has checked that the last of the last row
+            // lies in the data.
+            unsafe { *at }
+        });
+        self.starts = self.starts.map(|start| start.wrapping_add(self.step));
+        Some(column)
+    }
+}
+
+/// Rows of V vectors of B, `stride` apart.
+pub struct Rows<'a, R, const V: usize> {
+    start: *const R,
+    stride: usize,
+    left: usize,
+    data: PhantomData<&'a [R]>,
+}
+
+impl<'a, R: Copy, const V: usize> Rows<'a, R, V> {
+    /// `depth` rows.
+    ///
+    /// # Panics
+    /// Where `data` is too short.
+    #[inline(always)]
+    pub fn new(data: &'a [R], stride: usize, depth: usize) -> Self {
+        if depth > 0 {
+            let last = (depth - 1).checked_mul(stride).and_then(|last| last.checked_add(V * LANES));
+            assert!(last.is_some_and(|end| end <= data.len()), "the panel lies in the matrix");
+        }
+        Rows { start: data.as_ptr(), stride, left: depth, data: PhantomData }
+    }
+}
+
+impl<'a, R: Copy, const V: usize> Iterator for Rows<'a, R, V> {
+    type Item = &'a [[R; LANES]; V];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        // SAFETY: of the `depth` rows this is one: `new` has checked that V vectors from the start of the last lie in
+        // the data. An array is aligned as its element.
+        let row = unsafe { &*self.start.cast::<[[R; LANES]; V]>() };
+        self.start = self.start.wrapping_add(self.stride);
+        Some(row)
+    }
+}
