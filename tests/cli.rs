@@ -142,6 +142,9 @@ fn a_wrong_key_or_value_is_answered_with_the_right_one() {
     place.ram("train --resume").fails(2, &["--name"]);
     place.ram("train --config tiny.toml --name a/b").fails(2, &["a run's name has"]);
     place.ram("train --config tiny.toml --threads 0").fails(2, &["--threads"]);
+    ended(place.command("train --config tiny.toml").env("RAM_KERNELS", "abacus"))
+        .fails(2, &["RAM_KERNELS=abacus", "scalar", "unset it"]);
+    set("model.glimpses=65").fails(2, &["model.glimpses is 65, but must be", "from 1 to 64"]);
     assert!(!place.path("runs").exists(), "a wrong command line leaves nothing behind");
 }
 

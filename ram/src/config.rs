@@ -528,7 +528,7 @@ impl Config {
             "an even number from 2 to 1024",
         );
         faults.within("model.scales", model.scales, 1, 8);
-        faults.within("model.glimpses", model.glimpses, 1, 1000);
+        faults.within("model.glimpses", model.glimpses, 1, crate::model::agent::MAX_GLIMPSES);
         faults.within("model.features", model.features, 1, 16_384);
         faults.within("model.glimpse", model.glimpse, 1, 16_384);
         faults.within("model.hidden", model.hidden, 1, 16_384);
