@@ -9,6 +9,7 @@
 //! 4. [`train::trainer`]: a training step, and the loop around it.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod config;
 pub mod error;
 pub mod model;

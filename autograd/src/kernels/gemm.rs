@@ -23,6 +23,9 @@ pub const PANEL: usize = 2 * LANES;
 /// How far k runs before the tile moves on: 192 rows of a panel are 24 KiB of f32.
 const K_BLOCK: usize = 192;
 
+/// The rows of the largest tile of any path.
+const MAX_TILE_ROWS: usize = 12;
+
 /// Multiply-adds from which a product is worth a second thread.
 const PARALLEL_FROM: usize = 1 << 22;
 
@@ -265,30 +268,58 @@ fn rows_loop<R: Real, S: Simd<R>, const V: usize>(
     block: Block,
 ) {
     let tiles = m.div_ceil(S::TILE_ROWS);
+    let missing = (block.j + V * LANES).saturating_sub(block.n);
     let mut i = 0;
     for t in 0..tiles {
         let rows = m / tiles + usize::from(t < m % tiles);
         let c = &mut c[i * block.n..][..rows * block.n];
-        match rows {
-            1 => tile::<R, S, 1, V>(s, a, b, c, i, block),
-            2 => tile::<R, S, 2, V>(s, a, b, c, i, block),
-            3 => tile::<R, S, 3, V>(s, a, b, c, i, block),
-            4 => tile::<R, S, 4, V>(s, a, b, c, i, block),
-            5 if S::TILE_ROWS >= 5 => tile::<R, S, 5, V>(s, a, b, c, i, block),
-            6 if S::TILE_ROWS >= 6 => tile::<R, S, 6, V>(s, a, b, c, i, block),
-            7 if S::TILE_ROWS >= 7 => tile::<R, S, 7, V>(s, a, b, c, i, block),
-            8 if S::TILE_ROWS >= 8 => tile::<R, S, 8, V>(s, a, b, c, i, block),
-            9 if S::TILE_ROWS >= 9 => tile::<R, S, 9, V>(s, a, b, c, i, block),
-            10 if S::TILE_ROWS >= 10 => tile::<R, S, 10, V>(s, a, b, c, i, block),
-            11 if S::TILE_ROWS >= 11 => tile::<R, S, 11, V>(s, a, b, c, i, block),
-            12 if S::TILE_ROWS >= 12 => tile::<R, S, 12, V>(s, a, b, c, i, block),
-            _ => unreachable!("a tile has at most TILE_ROWS rows"),
+        if missing == 0 {
+            tile_of::<R, S, V>(s, a, b, c, [i, rows], block);
+        } else {
+            // At the right edge vectors of C are partly missing: they pass through a copy.
+            let columns = V * LANES - missing;
+            let mut edge = [[R::ZERO; PANEL]; MAX_TILE_ROWS];
+            for (edge, c) in edge.iter_mut().zip(c.chunks_exact(block.n)) {
+                edge[..columns].copy_from_slice(&c[block.j..]);
+            }
+            let inner = Block { j: 0, n: PANEL, ..block };
+            tile_of::<R, S, V>(s, a, b, edge.as_flattened_mut(), [i, rows], inner);
+            for (edge, c) in edge.iter().zip(c.chunks_exact_mut(block.n)) {
+                c[block.j..].copy_from_slice(&edge[..columns]);
+            }
         }
         i += rows;
     }
 }
 
-/// M × V vectors of C in registers while k runs over the block. `c` holds the tile's M whole rows.
+/// A tile of so many rows: each height is compiled apart, its accumulators being registers.
+#[inline(always)]
+fn tile_of<R: Real, S: Simd<R>, const V: usize>(
+    s: S,
+    a: LeftLayout<R>,
+    b: (&[R], usize),
+    c: &mut [R],
+    [i, rows]: [usize; 2],
+    block: Block,
+) {
+    match rows {
+        1 => tile::<R, S, 1, V>(s, a, b, c, i, block),
+        2 => tile::<R, S, 2, V>(s, a, b, c, i, block),
+        3 => tile::<R, S, 3, V>(s, a, b, c, i, block),
+        4 => tile::<R, S, 4, V>(s, a, b, c, i, block),
+        5 if S::TILE_ROWS >= 5 => tile::<R, S, 5, V>(s, a, b, c, i, block),
+        6 if S::TILE_ROWS >= 6 => tile::<R, S, 6, V>(s, a, b, c, i, block),
+        7 if S::TILE_ROWS >= 7 => tile::<R, S, 7, V>(s, a, b, c, i, block),
+        8 if S::TILE_ROWS >= 8 => tile::<R, S, 8, V>(s, a, b, c, i, block),
+        9 if S::TILE_ROWS >= 9 => tile::<R, S, 9, V>(s, a, b, c, i, block),
+        10 if S::TILE_ROWS >= 10 => tile::<R, S, 10, V>(s, a, b, c, i, block),
+        11 if S::TILE_ROWS >= 11 => tile::<R, S, 11, V>(s, a, b, c, i, block),
+        12 if S::TILE_ROWS >= 12 => tile::<R, S, 12, V>(s, a, b, c, i, block),
+        _ => unreachable!("a tile has at most TILE_ROWS rows"),
+    }
+}
+
+/// M × V vectors of C in registers while k runs over the block. `c` holds M rows, and all V vectors of each.
 #[inline(always)]
 fn tile<R: Real, S: Simd<R>, const M: usize, const V: usize>(
     s: S,
@@ -299,23 +330,11 @@ fn tile<R: Real, S: Simd<R>, const M: usize, const V: usize>(
     Block { k, depth, j, n, from_c }: Block,
 ) {
     let mut sums = [[s.splat(R::ZERO); V]; M];
-    // At the right edge C's vectors are partly missing: they pass through a copy.
-    let mut edge = [[[R::ZERO; LANES]; V]; M];
-    let edge_columns = if n - j >= V * LANES { 0 } else { n - j };
-    if from_c && edge_columns == 0 {
+    if from_c {
         for i in 0..M {
             let (row, _) = c[i * n + j..][..V * LANES].as_chunks::<LANES>();
             for v in 0..V {
                 sums[i][v] = s.load(&row[v]);
-            }
-        }
-    } else if from_c {
-        for i in 0..M {
-            edge[i].as_flattened_mut()[..edge_columns].copy_from_slice(&c[i * n + j..][..edge_columns]);
-        }
-        for i in 0..M {
-            for v in 0..V {
-                sums[i][v] = s.load(&edge[i][v]);
             }
         }
     }
@@ -329,21 +348,10 @@ fn tile<R: Real, S: Simd<R>, const M: usize, const V: usize>(
             }
         }
     }
-    if edge_columns == 0 {
-        for i in 0..M {
-            let (row, _) = c[i * n + j..][..V * LANES].as_chunks_mut::<LANES>();
-            for v in 0..V {
-                s.store(sums[i][v], &mut row[v]);
-            }
-        }
-    } else {
-        for i in 0..M {
-            for v in 0..V {
-                s.store(sums[i][v], &mut edge[i][v]);
-            }
-        }
-        for i in 0..M {
-            c[i * n + j..][..edge_columns].copy_from_slice(&edge[i].as_flattened()[..edge_columns]);
+    for i in 0..M {
+        let (row, _) = c[i * n + j..][..V * LANES].as_chunks_mut::<LANES>();
+        for v in 0..V {
+            s.store(sums[i][v], &mut row[v]);
         }
     }
 }

@@ -1,0 +1,378 @@
+//! Measuring: training steps and matrix products, held against the most that this processor could do.
+//!
+//! What `ram bench` and the crate `benches` share: a probe of the peak ([`peak`]), a stopwatch for contenders that take
+//! turns ([`race`]), and the work itself ([`TrainingStep`], [`MatrixProduct`]).
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use autograd::kernels::gemm::{Left, Right, gemm, pack, pack_transposed, packed_len};
+use autograd::kernels::simd::{Kernel, LANES, Simd};
+use datasets::Batch;
+
+use crate::config::{Base, Config};
+use crate::error::RamError;
+use crate::train::data::TrainingData;
+use crate::train::learner::Learner;
+
+/// The shortest time that is taken: long beside the clock's own cost, short beside what an operating system lends a
+/// program before it looks for another.
+const BURST: Duration = Duration::from_millis(1);
+
+/// A round's time is the shortest of so many bursts: whatever else runs on the machine only ever makes one longer.
+const BURSTS: usize = 3;
+
+/// The name of this processor, where the system tells it.
+pub fn cpu() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    model_name(&info).map_or_else(|| format!("unnamed {} processor", std::env::consts::ARCH), str::to_owned)
+}
+
+fn model_name(cpuinfo: &str) -> Option<&str> {
+    let value = |line: &'static str| {
+        move |text: &&str| {
+            text.split_once(':').is_some_and(|(key, value)| key.trim() == line && !value.trim().is_empty())
+        }
+    };
+    let line = cpuinfo.lines().find(value("model name"))?;
+    line.split_once(':').map(|(_, name)| name.trim())
+}
+
+/// The most multiply-adds that one thread can do on this machine's kernel path, in GFLOP/s: measured, by chains that stay
+/// in registers and do nothing else.
+pub fn peak() -> f64 {
+    const STEPS: usize = 1 << 15;
+    let mut seconds = f64::INFINITY;
+    let mut chains = 0;
+    for _ in 0..30 {
+        let start = Instant::now();
+        chains = autograd::kernels::path().run(Probe { steps: black_box(STEPS) });
+        seconds = seconds.min(start.elapsed().as_secs_f64());
+    }
+    (2 * STEPS * chains * LANES) as f64 / seconds / 1e9
+}
+
+/// As many independent chains as the path's register tile of the matrix product has vectors.
+struct Probe {
+    steps: usize,
+}
+
+impl Kernel<f32> for Probe {
+    /// The number of chains.
+    type Out = usize;
+
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, s: S) -> usize {
+        match <S as Simd<f32>>::TILE_ROWS * <S as Simd<f32>>::TILE_VECTORS {
+            24 => chains::<S, 24>(s, self.steps),
+            6 => chains::<S, 6>(s, self.steps),
+            _ => chains::<S, 4>(s, self.steps),
+        }
+    }
+}
+
+#[inline(always)]
+fn chains<S: Simd<f32>, const N: usize>(s: S, steps: usize) -> usize {
+    let (x, y) = (s.splat(black_box(0.5)), s.splat(black_box(1e-3)));
+    let mut sums: [S::V; N] = std::array::from_fn(|i| s.splat(i as f32));
+    for _ in 0..steps {
+        // No loop over memory, no load: x, y and the sums are all there is.
+        for sum in &mut sums {
+            *sum = s.mul_add(x, y, *sum);
+        }
+    }
+    // All lanes of all chains are wanted, or else the compiler would leave some out.
+    let mut lanes = [0.0; LANES];
+    s.store(sums.into_iter().reduce(|a, b| s.add(a, b)).expect("N > 0"), &mut lanes);
+    black_box(lanes);
+    N
+}
+
+/// The peak before and after a measurement, GFLOP/s of one thread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peak {
+    /// Before.
+    pub before: f64,
+    /// After.
+    pub after: f64,
+}
+
+impl Peak {
+    /// Between the two.
+    pub fn mean(self) -> f64 {
+        0.5 * (self.before + self.after)
+    }
+
+    /// Whether they differ by over 10 %: then the machine was not the same all the time, and shares of its peak mean
+    /// little.
+    pub fn moved(self) -> bool {
+        (self.before - self.after).abs() > 0.1 * self.before.max(self.after)
+    }
+}
+
+/// Seconds that a call of each contender takes. They take turns – ours, peer, ours, peer … – so that what happens to the
+/// machine happens to all. A round's time is the best of a few bursts, a contender's the median of its rounds.
+///
+/// It takes about `budget`, but three rounds at least; with none, each contender is called once.
+pub fn race(contenders: &mut [&mut dyn FnMut()], budget: Duration) -> Vec<f64> {
+    let start = Instant::now();
+    let time = |work: &mut dyn FnMut(), calls: usize| {
+        let start = Instant::now();
+        (0..calls).for_each(|_| work());
+        start.elapsed().as_secs_f64()
+    };
+    if budget.is_zero() {
+        return contenders.iter_mut().map(|work| time(work, 1)).collect();
+    }
+    // Calls in a burst, found by doubling; this is the warm-up too.
+    let calls: Vec<usize> = contenders
+        .iter_mut()
+        .map(|work| {
+            let mut calls = 1;
+            while time(work, calls) < BURST.as_secs_f64() {
+                calls *= 2;
+            }
+            calls
+        })
+        .collect();
+    let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
+    while rounds.iter().any(|rounds| rounds.len() < 3) || start.elapsed() < budget {
+        for ((work, &calls), rounds) in contenders.iter_mut().zip(&calls).zip(&mut rounds) {
+            let best = (0..BURSTS).map(|_| time(work, calls)).fold(f64::INFINITY, f64::min);
+            rounds.push(best / calls as f64);
+        }
+    }
+    rounds.iter_mut().map(|rounds| median(rounds)).collect()
+}
+
+/// The middle one; of an even number, the upper of the two.
+fn median(x: &mut [f64]) -> f64 {
+    x.sort_by(f64::total_cmp);
+    x[x.len() / 2]
+}
+
+/// Numbers spread evenly over [−1, 1), the same every time: multiples of the golden ratio, without their whole part.
+///
+/// ```
+/// let x = ram::bench::numbers(1000);
+/// assert!(x.iter().all(|x| (-1.0..1.0).contains(x)) && x.iter().sum::<f32>().abs() < 2.0);
+/// ```
+pub fn numbers(len: usize) -> Vec<f32> {
+    const PHI: f64 = 0.618_033_988_749_894_8;
+    (0..len).map(|i| (2.0 * (i as f64 * PHI).fract() - 1.0) as f32).collect()
+}
+
+/// A model and a batch size whose training step is timed.
+#[derive(Clone, Copy, Debug)]
+pub struct StepCase {
+    /// What is looked at, and how.
+    pub name: &'static str,
+    /// The preset that it is.
+    preset: &'static str,
+    /// Images a step.
+    pub batch: usize,
+    /// Floating-point operations that an image costs, forward and backward: the products of matrices alone, without
+    /// gradients that nobody asks for (of ρ, of locations, of h₀).
+    pub flops: f64,
+}
+
+const fn step_case(name: &'static str, preset: &'static str, batch: usize, flops: f64) -> StepCase {
+    StepCase { name, preset, batch, flops }
+}
+
+/// The training steps that the project measures itself by.
+pub const STEPS: [StepCase; 5] = [
+    step_case("28x28, 6 glimpses of 8x8x1", "mnist", 20, 7.18e6),
+    step_case("28x28, 6 glimpses of 8x8x1", "mnist", 128, 7.18e6),
+    step_case("28x28, 6 glimpses of 8x8x1", "mnist", 512, 7.18e6),
+    step_case("translated 60x60, 8 glimpses of 12x12x3", "translated", 128, 11.12e6),
+    step_case("cluttered 100x100, 8 glimpses of 12x12x4", "cluttered-100", 128, 11.71e6),
+];
+
+/// A training step, ready to be run over and over: glimpses, backward, and gradient descent with momentum, the paper's.
+pub struct TrainingStep {
+    learner: Learner,
+    batches: Vec<Batch>,
+    turn: usize,
+}
+
+impl TrainingStep {
+    /// Different batches, taken in turn.
+    const BATCHES: usize = 4;
+
+    /// Draws the images, from built-in digits, and the weights.
+    ///
+    /// # Errors
+    /// None that a user could cause.
+    pub fn new(case: &StepCase) -> Result<TrainingStep, RamError> {
+        let sets = [
+            "data.source=digits".to_owned(),
+            format!("data.train={}", Self::BATCHES * case.batch),
+            "data.validation=1".to_owned(),
+            "data.test=1".to_owned(),
+            format!("train.batch={}", case.batch),
+            "optimiser.kind=sgd".to_owned(),
+            "optimiser.clip=0".to_owned(),
+        ];
+        let config = Config::load(Base::Preset(case.preset), &sets)?;
+        let data = TrainingData::open(&config, None)?;
+        let learner = Learner::new(&config, data.train.images.channels(), data.train.classes);
+        let mut loader = data.loader(&config)?;
+        let (mut epoch, mut batches) = (loader.epoch(0, 0), Vec::new());
+        while let Some(batch) = epoch.next_batch()? {
+            batches.push(batch.clone());
+        }
+        Ok(TrainingStep { learner, batches, turn: 0 })
+    }
+
+    /// One step, on the current rayon pool.
+    ///
+    /// The learning rate is 0, so that the last step is as much work as the first: a network that has learnt its few
+    /// batches has gradients below the normal numbers, which processors are slow at.
+    pub fn run(&mut self) {
+        self.turn = (self.turn + 1) % self.batches.len();
+        black_box(self.learner.step(&self.batches[self.turn], 0, 0.0));
+    }
+}
+
+/// The three products of a layer Y = X·W, with X [batch, K] and W [K, N].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// Y = X·W
+    Forward,
+    /// d_W += Xᵀ·d_Y
+    WeightGradient,
+    /// d_X = d_Y·Wᵀ
+    InputGradient,
+}
+
+impl Product {
+    /// All of them.
+    pub const ALL: [Product; 3] = [Product::Forward, Product::WeightGradient, Product::InputGradient];
+
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Product::Forward => "forward",
+            Product::WeightGradient => "weight gradient",
+            Product::InputGradient => "input gradient",
+        }
+    }
+}
+
+/// A product A·B of the kind that a layer needs, with its operands as they lie in memory in a training step.
+#[derive(Clone, Debug)]
+pub struct MatrixProduct {
+    /// [m, n, k]: A is [m, k] and B [k, n].
+    pub shape: [usize; 3],
+    /// A, and how far apart its rows and its columns are.
+    pub a: (Vec<f32>, [usize; 2]),
+    /// B, likewise.
+    pub b: (Vec<f32>, [usize; 2]),
+    /// C += A·B rather than C = A·B.
+    pub accumulate: bool,
+    /// The result of [`MatrixProduct::run`].
+    pub c: Vec<f32>,
+    /// Weights are used once a glimpse and packed once a step, so the packing is not part of the product.
+    packed: Option<Vec<f32>>,
+}
+
+impl MatrixProduct {
+    /// The product of a layer, its C all zeros.
+    pub fn new(product: Product, [batch, k, n]: [usize; 3]) -> MatrixProduct {
+        let (x, w, d_y) = (|| numbers(batch * k), || numbers(k * n), || numbers(batch * n));
+        let (shape, a, b, packed) = match product {
+            Product::Forward => {
+                let (w, mut packed) = (w(), vec![0.0; packed_len(k, n)]);
+                pack(&w, k, n, &mut packed);
+                ([batch, n, k], (x(), [k, 1]), (w, [n, 1]), Some(packed))
+            }
+            Product::WeightGradient => ([k, n, batch], (x(), [1, k]), (d_y(), [n, 1]), None),
+            Product::InputGradient => {
+                let (w, mut packed) = (w(), vec![0.0; packed_len(n, k)]);
+                pack_transposed(&w, k, n, &mut packed);
+                ([batch, k, n], (d_y(), [n, 1]), (w, [1, n]), Some(packed))
+            }
+        };
+        let accumulate = product == Product::WeightGradient;
+        MatrixProduct { shape, a, b, accumulate, c: vec![0.0; shape[0] * shape[1]], packed }
+    }
+
+    /// Computes it, on the current rayon pool.
+    pub fn run(&mut self) {
+        let (a, [row, column]) = (black_box(&self.a.0), self.a.1);
+        let a =
+            if column == 1 { Left::Rows { data: a, stride: row } } else { Left::Columns { data: a, stride: column } };
+        let b = match &self.packed {
+            Some(packed) => Right::Packed(black_box(packed)),
+            None => Right::Rows { data: black_box(&self.b.0), stride: self.b.1[0] },
+        };
+        gemm(a, b, &mut self.c, self.shape, self.accumulate);
+    }
+
+    /// Floating-point operations: 2·m·n·k.
+    pub fn flops(&self) -> f64 {
+        2.0 * self.shape.iter().map(|&x| x as f64).product::<f64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_is_read_from_cpuinfo() {
+        let info = "processor\t: 0\nmodel\t\t: 17\nmodel name\t: A CPU: 3 GHz\nflags\t\t: fpu\n";
+        assert_eq!(model_name(info), Some("A CPU: 3 GHz"));
+        assert_eq!(model_name("model name\t: \nprocessor: 1"), None);
+        assert!(!cpu().is_empty());
+    }
+
+    #[test]
+    fn a_probe_that_moved_is_noticed() {
+        assert!(!Peak { before: 100.0, after: 91.0 }.moved());
+        assert!(Peak { before: 100.0, after: 89.0 }.moved() && Peak { before: 89.0, after: 100.0 }.moved());
+        assert_eq!(Peak { before: 100.0, after: 90.0 }.mean(), 95.0);
+        assert!(peak() > 0.0);
+    }
+
+    #[test]
+    fn contenders_take_turns() {
+        let order = std::cell::RefCell::new(String::new());
+        let (mut a, mut b) = (|| order.borrow_mut().push('a'), || order.borrow_mut().push('b'));
+        race(&mut [&mut a, &mut b], Duration::ZERO);
+        assert_eq!(order.take(), "ab");
+
+        let sleep = |millis| move || std::thread::sleep(Duration::from_millis(millis));
+        let seconds = race(&mut [&mut sleep(2), &mut sleep(8)], Duration::from_millis(1));
+        assert!(seconds[0] >= 0.002 && seconds[1] >= 0.008, "{seconds:?}");
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [7.0]), 7.0);
+    }
+
+    /// What is handed to peers by strides is what our kernels compute.
+    #[test]
+    fn strides_describe_the_product() {
+        for product in Product::ALL {
+            let mut ours = MatrixProduct::new(product, [5, 7, 18]);
+            ours.run();
+            let ([m, n, k], (a, [a_row, a_column]), (b, [b_row, b_column])) = (ours.shape, &ours.a, &ours.b);
+            let mut expected = vec![0.0; m * n];
+            let (a, b) = (|i, p| a[i * a_row + p * a_column], |p, j| b[p * b_row + j * b_column]);
+            autograd::kernels::gemm::oracle(a, b, &mut expected, [m, n, k], false);
+            assert_eq!(ours.c, expected, "{}", product.name());
+            assert_eq!(ours.flops(), 1260.0);
+        }
+    }
+
+    #[test]
+    fn every_step_is_a_preset() {
+        for case in STEPS {
+            TrainingStep::new(&StepCase { batch: 2, ..case }).unwrap().run();
+        }
+    }
+}
