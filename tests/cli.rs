@@ -120,6 +120,28 @@ fn help_and_version() {
 }
 
 #[test]
+fn bench_measures_one_shape() {
+    let place = Place::new();
+    let out = place.ram("bench gemm 20 64 128 --seconds 0.2 --threads 1 --json");
+    let json: Value = serde_json::from_str(out.succeeds()).unwrap();
+    assert_eq!(json["threads"], 1);
+    assert!(json["cpu"].is_string() && json["kernels"].is_string() && json["peak_gflops"]["before"].is_number());
+    let rows = json["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    assert!(rows.iter().all(|row| row["gflops"].as_f64().unwrap() > 0.0 && row["batch"] == 20), "{json}");
+
+    let table = place.ram("bench gemm 20 64 128 --seconds 0.01");
+    assert!(table.succeeds().contains("FMA peak") && table.out.contains("weight gradient of 64x128"), "{}", table.out);
+
+    place.ram("bench gemm 20 64").fails(2, &["<N>"]);
+    place.ram("bench gemm 0 64 128").fails(2, &["0 is not in 1..=8192"]);
+    place.ram("bench gemm 20 64 many").fails(2, &["invalid value 'many'"]);
+    place.ram("bench --seconds 0").fails(2, &["expected seconds, from 0.01 to 3600"]);
+    place.ram("bench --threads 0").fails(2, &["--threads"]);
+    place.ram("bench fly").fails(2, &["unrecognized subcommand 'fly'"]);
+}
+
+#[test]
 fn a_wrong_key_or_value_is_answered_with_the_right_one() {
     let place = Place::new();
     let set = |set: &str| place.ram(&format!("train --config tiny.toml --set {set}"));

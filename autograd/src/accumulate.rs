@@ -47,6 +47,9 @@ pub fn accumulate<R: Real>(params: &Params<R>, tapes: &[Tape<R>], grads: &mut Gr
 /// Multiply-adds from which another thread is worth waking.
 const PARALLEL_FROM: usize = 1 << 20;
 
+/// Rows of a weight from which they are shared: fewer would read each panel of d too often.
+const SHARED_FROM: usize = 96;
+
 pub(crate) fn add_up<'a, R: Real>(
     params: &Params<R>,
     tapes: usize,
@@ -103,7 +106,7 @@ impl<'a, R: Real, F: Fn(usize) -> &'a Inner<R> + Sync> ParameterSum<'_, R, F> {
     fn rows(&self, param: ParamId, first: usize, d: &mut [R]) {
         let columns = self.params.shape(param).columns();
         let rows = d.len() / columns.max(1);
-        if self.parallel && rows >= 32 && d.len() * self.work_per_number >= PARALLEL_FROM {
+        if self.parallel && rows >= SHARED_FROM && d.len() * self.work_per_number >= PARALLEL_FROM {
             let half = rows / 2;
             let (upper, lower) = d.split_at_mut(half * columns);
             self.both(|| self.rows(param, first, upper), || self.rows(param, first + half, lower));

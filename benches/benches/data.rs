@@ -1,34 +1,48 @@
-//! Canvases to train on, on one thread. Throughput is in canvases.
+//! Canvases to train on, drawn on one thread, beside the training step on all threads that consumes them: while the ratio
+//! is above 1, one thread that draws ahead is enough. Rates are 10³ images a second.
 
 use std::hint::black_box;
 
-use benches::run;
+use benches::{Mode, Table, criterion};
 use criterion::Throughput;
 use datasets::digits::{Split, generate};
 use datasets::rng::{Key, Purpose};
-use datasets::{Canvas, Placement};
+use datasets::{Canvas, Labelled, Placement};
+use ram::bench::{STEPS, TrainingStep};
+
+/// The canvases of [`STEPS`] from its second row on, and one of their steps.
+const CANVASES: [(&str, usize, Placement, usize, usize); 3] = [
+    ("centred 28x28", 28, Placement::Centred, 0, 1),
+    ("translated 60x60", 60, Placement::Translated, 0, 3),
+    ("cluttered 100x100", 100, Placement::Translated, 8, 4),
+];
 
 fn main() {
-    run("data", |group| {
-        let source = generate(1, Split::Train, 1000);
-        let canvases = [
-            ("centred 28x28", 28, Placement::Centred, 0),
-            ("translated 60x60", 60, Placement::Translated, 0),
-            ("cluttered 60x60", 60, Placement::Translated, 4),
-            ("cluttered 100x100", 100, Placement::Translated, 8),
-        ];
-        for (name, edge, placement, clutter) in canvases {
-            let canvas = Canvas { height: edge, width: edge, placement, clutter };
-            let mut pixels = vec![0; canvas.len(1)];
-            let mut samples = (0..source.len()).cycle();
+    let Some(mode) = Mode::of("data") else { return };
+    let source = generate(1, Split::Train, 1000);
+    let mut table = Table::new(mode, "kimage/s");
+    for (name, edge, placement, clutter, step) in CANVASES {
+        let canvas = Canvas { height: edge, width: edge, placement, clutter };
+        criterion("data", |group| {
             group.throughput(Throughput::Elements(1));
-            group.bench_function(name, |bencher| {
-                bencher.iter(|| {
-                    let sample = samples.next().expect("a cycle");
-                    let key = Key { seed: 1, purpose: Purpose::Canvas, epoch: 0, sample: sample as u64 };
-                    canvas.draw(&source, sample, key, black_box(&mut pixels))
-                });
-            });
-        }
-    });
+            let mut draw = drawing(&source, canvas);
+            group.bench_function(name, |bencher| bencher.iter(&mut draw));
+        });
+        let (batch, mut draw) = (STEPS[step].batch, drawing(&source, canvas));
+        let mut step = TrainingStep::new(&STEPS[step]).expect("built-in digits");
+        let mut draw_batch = || (0..batch).for_each(|_| draw());
+        table.row(name, batch as f64 / 1e3, &mut [("canvases", &mut draw_batch), ("step", &mut || step.run())]);
+    }
+    table.print();
+}
+
+/// Draws the next canvas at each call.
+fn drawing(source: &Labelled, canvas: Canvas) -> impl FnMut() {
+    let mut pixels = vec![0; canvas.len(1)];
+    let mut samples = (0..source.len()).cycle();
+    move || {
+        let sample = samples.next().expect("a cycle");
+        let key = Key { seed: 1, purpose: Purpose::Canvas, epoch: 0, sample: sample as u64 };
+        canvas.draw(source, sample, key, black_box(&mut pixels));
+    }
 }

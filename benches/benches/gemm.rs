@@ -1,68 +1,178 @@
-//! Matrix products at the shapes of RAM, on one thread. Throughput is in floating-point operations: 2·m·n·k a product.
+//! The matrix products of RAM's layers beside the fastest crates. Rates are GFLOP/s: 2·m·n·k operations a product.
+//!
+//! Our weights are packed beforehand, since a training step packs them once and uses them once a glimpse; the peers, whose
+//! interfaces have no such thing, pack in every call. The weight gradient packs nothing on our side either.
 
 use std::hint::black_box;
 
-use autograd::kernels;
-use autograd::kernels::gemm::{Gemm, Left, Right, pack, pack_transposed, packed_len};
-use benches::{numbers, run};
-use criterion::{BenchmarkGroup, Throughput, measurement::WallTime};
+use benches::{Mode, Table, criterion};
+use criterion::Throughput;
+use ram::bench::{MatrixProduct, Product};
 
-/// (K, N) of the layers of RAM for 8×8×1 glimpses: h_g, half of g, the core, the classes.
-const LAYERS: [(usize, usize); 4] = [(64, 128), (128, 256), (256, 256), (256, 10)];
+/// (K, N) of the layers of RAM: of 8×8×1 glimpses, and of 12×12 ones at three and four scales.
+const LAYERS: [(usize, usize); 6] = [(64, 128), (432, 128), (576, 128), (128, 256), (256, 256), (512, 1024)];
 
-/// The paper's batch, and the presets'.
-const BATCHES: [usize; 2] = [20, 128];
+/// Location in, class, location and baseline out.
+const THIN: [(usize, usize); 4] = [(2, 128), (256, 10), (256, 2), (256, 1)];
+
+/// What the default run takes of them, at a batch of 20, the paper's, and of 128.
+const SOME: [(Product, usize, usize); 12] = [
+    (Product::Forward, 64, 128),
+    (Product::Forward, 432, 128),
+    (Product::Forward, 128, 256),
+    (Product::Forward, 256, 256),
+    (Product::Forward, 512, 1024),
+    (Product::Forward, 2, 128),
+    (Product::Forward, 256, 10),
+    (Product::WeightGradient, 64, 128),
+    (Product::WeightGradient, 256, 256),
+    (Product::WeightGradient, 256, 10),
+    (Product::InputGradient, 128, 256),
+    (Product::InputGradient, 256, 256),
+];
 
 fn main() {
-    run("gemm", |group| {
-        for (k, n) in LAYERS {
-            for rows in BATCHES {
-                forward(group, rows, k, n);
+    let Some(mode) = Mode::of("gemm") else { return };
+    let mut shapes: Vec<(Product, [usize; 3])> = Vec::new();
+    if mode == Mode::Full {
+        for product in Product::ALL {
+            for (k, n) in LAYERS.into_iter().chain(THIN) {
+                shapes.extend([20, 64, 128, 256, 512].map(|batch| (product, [batch, k, n])));
             }
         }
-        forward(group, 512, 512, 512);
-        for rows in BATCHES {
-            weight_gradient(group, rows, 256, 256);
-            input_gradient(group, rows, 256, 256);
+        shapes.extend([128, 256, 512, 1024, 2048].map(|edge| (Product::Forward, [edge; 3])));
+    } else {
+        shapes.extend(SOME.iter().flat_map(|&(product, k, n)| [20, 128].map(|batch| (product, [batch, k, n]))));
+    }
+
+    criterion("gemm", |group| {
+        for [batch, k, n] in [[20, 256, 256], [128, 256, 256], [512, 512, 512]] {
+            let mut ours = MatrixProduct::new(Product::Forward, [batch, k, n]);
+            group.throughput(Throughput::Elements(ours.flops() as u64));
+            group.bench_function(format!("forward/{batch}x{k}x{n}"), |bencher| bencher.iter(|| ours.run()));
         }
     });
+
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let mut table = Table::new(mode, "GFLOP/s");
+    for threads in 1..=cores.min(2) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        pool.install(|| shapes.iter().for_each(|&(product, shape)| row(&mut table, product, shape, threads)));
+    }
+    table.print();
 }
 
-/// Y = X·W, W packed once a step.
-fn forward(group: &mut BenchmarkGroup<WallTime>, rows: usize, k: usize, n: usize) {
-    let (x, mut w) = (numbers(rows * k), vec![0.0; packed_len(k, n)]);
-    pack(&numbers(k * n), k, n, &mut w);
-    product(group, "forward", Left::Rows { data: &x, stride: k }, Right::Packed(&w), [rows, n, k], false);
+fn row(table: &mut Table, product: Product, [batch, k, n]: [usize; 3], threads: usize) {
+    let mut ours = MatrixProduct::new(product, [batch, k, n]);
+    let problem = ours.clone();
+    let mut results = [(); 3].map(|()| vec![0.0; ours.c.len()]);
+    let [gemm, faer, matrixmultiply] = &mut results;
+
+    // Whoever computes something else wins nothing.
+    ours.run();
+    for (name, c) in [("gemm", &mut *gemm), ("faer", &mut *faer), ("matrixmultiply", &mut *matrixmultiply)] {
+        match name {
+            "gemm" => peers::gemm(&problem, c, threads),
+            "faer" => peers::faer(&problem, c, threads),
+            _ => peers::matrixmultiply(&problem, c, threads),
+        }
+        let error = ours.c.iter().zip(c).map(|(ours, c)| (ours - *c).abs()).fold(0.0, f32::max);
+        assert!(error < 1e-3, "{name} differs by {error} at {} {batch}x{k}x{n}", product.name());
+    }
+
+    let flops = ours.flops();
+    let name = format!("{:15} {batch:>4} x {k:>3} x {n:>4}", product.name());
+    table.row(
+        name,
+        flops / 1e9,
+        &mut [
+            ("ours", &mut || ours.run()),
+            ("gemm", &mut || peers::gemm(black_box(&problem), gemm, threads)),
+            ("faer", &mut || peers::faer(black_box(&problem), faer, threads)),
+            ("matrixmultiply", &mut || peers::matrixmultiply(black_box(&problem), matrixmultiply, threads)),
+        ],
+    );
 }
 
-/// d_W += Xᵀ·d_Y
-fn weight_gradient(group: &mut BenchmarkGroup<WallTime>, rows: usize, k: usize, n: usize) {
-    let (x, d_y) = (numbers(rows * k), numbers(rows * n));
-    let (x, d_y) = (Left::Columns { data: &x, stride: k }, Right::Rows { data: &d_y, stride: n });
-    product(group, "weight-gradient", x, d_y, [k, n, rows], true);
-}
+/// The same product as others compute it.
+mod peers {
+    use ram::bench::MatrixProduct;
 
-/// d_X = d_Y·Wᵀ, Wᵀ packed once a step.
-fn input_gradient(group: &mut BenchmarkGroup<WallTime>, rows: usize, k: usize, n: usize) {
-    let (d_y, mut w) = (numbers(rows * n), vec![0.0; packed_len(n, k)]);
-    pack_transposed(&numbers(k * n), k, n, &mut w);
-    product(group, "input-gradient", Left::Rows { data: &d_y, stride: n }, Right::Packed(&w), [rows, k, n], false);
-}
+    /// The crate `gemm`.
+    pub fn gemm(problem: &MatrixProduct, c: &mut [f32], threads: usize) {
+        let MatrixProduct { shape: [m, n, k], a: (a, a_strides), b: (b, b_strides), accumulate, .. } = problem;
+        assert!(c.len() == m * n && a.len() == m * k && b.len() == k * n);
+        let parallelism = if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
+        let ([a_row, a_column], [b_row, b_column]) = (a_strides.map(|x| x as isize), b_strides.map(|x| x as isize));
+        // SAFETY: the strides are those of dense matrices of the lengths that are asserted, C is by rows.
+        unsafe {
+            let (c, row) = (c.as_mut_ptr(), *n as isize);
+            let (a, b) = (a.as_ptr(), b.as_ptr());
+            let (of_c, of_product) = (1.0, 1.0);
+            gemm::gemm(
+                *m,
+                *n,
+                *k,
+                c,
+                1,
+                row,
+                *accumulate,
+                a,
+                a_column,
+                a_row,
+                b,
+                b_column,
+                b_row,
+                of_c,
+                of_product,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
 
-fn product(
-    group: &mut BenchmarkGroup<WallTime>,
-    name: &str,
-    a: Left<f32>,
-    b: Right<f32>,
-    shape: [usize; 3],
-    accumulate: bool,
-) {
-    let [m, n, k] = shape;
-    let mut c = vec![0.0; m * n];
-    let path = kernels::path();
-    group.throughput(Throughput::Elements((2 * m * n * k) as u64));
-    group.bench_function(format!("{name}/{m}x{k}x{n}"), |bencher| {
-        bencher.iter(|| path.run(Gemm { a: black_box(a), b: black_box(b), c: &mut c, shape, accumulate }));
-    });
-    black_box(c);
+    /// The crate `faer`.
+    pub fn faer(problem: &MatrixProduct, c: &mut [f32], threads: usize) {
+        use faer::linalg::matmul::matmul;
+        use faer::{Accum, MatMut, MatRef, Par};
+        let [m, n, k] = problem.shape;
+        fn matrix(data: &[f32], strides: [usize; 2], rows: usize, columns: usize) -> MatRef<'_, f32> {
+            match strides {
+                [_, 1] => MatRef::from_row_major_slice(data, rows, columns),
+                _ => MatRef::from_column_major_slice(data, rows, columns),
+            }
+        }
+        let (a, b) = (matrix(&problem.a.0, problem.a.1, m, k), matrix(&problem.b.0, problem.b.1, k, n));
+        let c = MatMut::from_row_major_slice_mut(c, m, n);
+        let accum = if problem.accumulate { Accum::Add } else { Accum::Replace };
+        matmul(c, accum, a, b, 1.0, if threads == 1 { Par::Seq } else { Par::rayon(threads) });
+    }
+
+    /// The crate `matrixmultiply`. It takes its number of threads from the environment, once; so two threads are two
+    /// halves of the rows here.
+    pub fn matrixmultiply(problem: &MatrixProduct, c: &mut [f32], threads: usize) {
+        let [m, n, k] = problem.shape;
+        let (a_strides, (b, b_strides)) = (problem.a.1, &problem.b);
+        assert!(c.len() == m * n && problem.a.0.len() == m * k && b.len() == k * n);
+        let part = |a: &[f32], c: &mut [f32]| {
+            let ([a_row, a_column], [b_row, b_column]) = (a_strides.map(|x| x as isize), b_strides.map(|x| x as isize));
+            let beta = if problem.accumulate { 1.0 } else { 0.0 };
+            let (rows, row) = (c.len() / n, n as isize);
+            // SAFETY: the strides are those of dense matrices of the lengths that are asserted, of which A and C have
+            // lost the same number of rows.
+            unsafe {
+                let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+                matrixmultiply::sgemm(rows, k, n, 1.0, a, a_row, a_column, b, b_row, b_column, beta, c, row, 1);
+            }
+        };
+        let a = &problem.a.0;
+        if threads == 1 {
+            return part(a, c);
+        }
+        let half = m / 2;
+        let (upper, lower) = c.split_at_mut(half * n);
+        rayon::join(|| part(a, upper), || part(&a[half * a_strides[0]..], lower));
+    }
 }

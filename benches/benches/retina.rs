@@ -1,31 +1,68 @@
-//! ρ(x, l) for a batch of images, on one thread. Throughput is in glimpses.
+//! ρ(x, l) on one thread, as the image grows: Sec. 1 of the paper has the cost of a glimpse not depend on the image's size.
+//! Rates are 10⁶ glimpses a second, the recording of the operation included; the ratio is that to a 28×28 image.
 
 use std::hint::black_box;
 
 use autograd::{Params, Shape, Tape};
-use benches::{numbers, run};
+use benches::{Mode, Table, criterion, numbers};
 use criterion::Throughput;
 use ram::model::{Images, Retina, Sampling};
 
-const BATCH: usize = 128;
+/// Few images, since the largest are 64 MiB each.
+const BATCH: usize = 4;
+
+/// So many batches of locations are taken in turn that the glimpses of a large image come from memory.
+const TURNS: usize = 1021;
 
 fn main() {
-    run("retina", |group| {
-        group.throughput(Throughput::Elements(BATCH as u64));
-        for (patch, scales, edge) in [(8, 1, 28), (12, 3, 60)] {
-            let retina = Retina { patch, scales, sampling: Sampling::Crop };
-            let shape = Shape::new(&[BATCH, 1, edge, edge]);
-            let pixels: Vec<u8> = (0..shape.len()).map(|i| (i * 31 % 251) as u8).collect();
-            let locations = numbers(2 * BATCH);
-            let (params, mut tape) = (Params::<f32>::new(), Tape::new());
-            group.bench_function(format!("{patch}x{patch}x{scales} on {edge}x{edge}"), |bencher| {
-                bencher.iter(|| {
-                    let t = tape.begin(&params);
-                    let images = Images::Pixels { data: &pixels, shape };
-                    let rho = retina.sense(&t, images, t.constant([BATCH, 2], &locations));
-                    black_box(rho.value()[0])
-                });
+    let Some(mode) = Mode::of("retina") else { return };
+    let edges: &[usize] = if mode == Mode::Test { &[60, 100] } else { &[60, 100, 1024, 8192] };
+    let mut table = Table::new(mode, "Mglimpse/s");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    for (patch, scales) in [(8, 1), (12, 3)] {
+        let mut small = Glimpses::new(patch, scales, 28);
+        criterion("retina", |group| {
+            group.throughput(Throughput::Elements(BATCH as u64));
+            group
+                .bench_function(format!("{patch}x{patch}x{scales} on 28x28"), |bencher| bencher.iter(|| small.sense()));
+        });
+        for &edge in edges {
+            let mut large = Glimpses::new(patch, scales, edge);
+            let name = format!("{patch:>2}x{patch}x{scales} on {edge}x{edge}");
+            let work = BATCH as f64 / 1e6;
+            pool.install(|| {
+                table.row(name, work, &mut [("ours", &mut || large.sense()), ("28x28", &mut || small.sense())])
             });
         }
-    });
+    }
+    table.print();
+}
+
+/// A batch of images, and where to look.
+struct Glimpses {
+    retina: Retina,
+    shape: Shape,
+    pixels: Vec<u8>,
+    locations: Vec<f32>,
+    turn: usize,
+    params: Params<f32>,
+    tape: Tape<f32>,
+}
+
+impl Glimpses {
+    fn new(patch: usize, scales: usize, edge: usize) -> Glimpses {
+        let retina = Retina { patch, scales, sampling: Sampling::Crop };
+        let shape = Shape::new(&[BATCH, 1, edge, edge]);
+        let pixels = (0..shape.len()).map(|i| (i * 31 % 251) as u8).collect();
+        let locations = numbers(2 * BATCH * TURNS);
+        Glimpses { retina, shape, pixels, locations, turn: 0, params: Params::new(), tape: Tape::new() }
+    }
+
+    fn sense(&mut self) {
+        self.turn = (self.turn + 1) % TURNS;
+        let t = self.tape.begin(&self.params);
+        let images = Images::Pixels { data: &self.pixels, shape: self.shape };
+        let locations = t.constant([BATCH, 2], &self.locations[2 * BATCH * self.turn..][..2 * BATCH]);
+        black_box(self.retina.sense(&t, images, locations).value()[0]);
+    }
 }

@@ -1,47 +1,31 @@
-//! A whole training step of the mnist preset, on all threads: N glimpses, backward, clipping, Adam. Throughput is in images.
+//! A whole training step – N glimpses, backward, gradient descent with momentum – on one thread and on all. Rates are
+//! GFLOP/s of the model's matrix products ([`ram::bench::STEPS`]); `ram bench` tells images a second.
 
-use benches::run;
+use benches::{Mode, Table, criterion};
 use criterion::Throughput;
-use datasets::Batch;
-use ram::config::{Base, Config};
-use ram::train::data::TrainingData;
-use ram::train::learner::Learner;
-
-/// Different batches, taken in turn.
-const BATCHES: usize = 8;
-
-/// So that the last step is as much work as the first: a network that has learnt its few batches has gradients below the
-/// normal numbers, which processors are slow at.
-const LEARNING_RATE: f64 = 0.0;
+use ram::bench::{STEPS, TrainingStep};
 
 fn main() {
-    run("step", |group| {
-        for batch in [20, 128] {
-            let sets = [
-                "data.source=digits".to_owned(),
-                format!("data.train={}", BATCHES * batch),
-                "data.validation=1".to_owned(),
-                "data.test=1".to_owned(),
-                format!("train.batch={batch}"),
-            ];
-            let config = Config::load(Base::Preset("mnist"), &sets).expect("a valid configuration");
-            let data = TrainingData::open(&config, None).expect("digits need no file");
-            let mut learner = Learner::new(&config, data.train.images.channels(), data.train.classes);
-            let batches = batches(&config, &data);
-            let mut turn = batches.iter().cycle();
-            group.throughput(Throughput::Elements(batch as u64));
-            group.bench_function(format!("28x28, 6 glimpses/{batch}"), |bencher| {
-                bencher.iter(|| learner.step(turn.next().expect("a cycle"), 0, LEARNING_RATE));
+    let Some(mode) = Mode::of("step") else { return };
+    let mut steps = STEPS.map(|case| TrainingStep::new(&case).expect("built-in digits"));
+    let mut table = Table::new(mode, "GFLOP/s");
+
+    criterion("step", |group| {
+        for i in 0..2 {
+            group.throughput(Throughput::Elements(STEPS[i].batch as u64));
+            group.bench_function(format!("{}/{}", STEPS[i].name, STEPS[i].batch), |bencher| {
+                bencher.iter(|| steps[i].run());
             });
         }
     });
-}
 
-fn batches(config: &Config, data: &TrainingData) -> Vec<Batch> {
-    let mut loader = data.loader(config).expect("a loader");
-    let (mut epoch, mut all) = (loader.epoch(0, 0), Vec::new());
-    while let Some(batch) = epoch.next_batch().expect("a batch") {
-        all.push(batch.clone());
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    for threads in if cores > 1 { vec![1, cores] } else { vec![1] } {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        for (case, step) in STEPS.iter().zip(&mut steps) {
+            let (name, work) = (format!("{}, batch {}", case.name, case.batch), case.flops * case.batch as f64 / 1e9);
+            pool.install(|| table.row(name, work, &mut [("ours", &mut || step.run())]));
+        }
     }
-    all
+    table.print();
 }

@@ -1,25 +1,69 @@
-//! What the benches share. The benches themselves are in `benches/benches/`, one file for each criterion group:
+//! What the benches share. The benches themselves are in `benches/benches/`, one file for each group:
 //!
-//! | group | what it times | a unit of its throughput |
+//! | group | what it times | beside |
 //! |---|---|---|
-//! | `gemm` | a matrix product at the shapes of RAM, on one thread | a floating-point operation |
-//! | `elementwise` | exp, ln, tanh, sigmoid, Rect | a number |
-//! | `retina` | ρ(x, l) | a glimpse |
-//! | `step` | a whole training step, on all threads | an image |
-//! | `data` | the canvases to train on | a canvas |
+//! | `gemm` | the matrix products of RAM's layers, on one thread and on two | `gemm`, `faer`, `matrixmultiply` |
+//! | `elementwise` | exp, ln, tanh, sigmoid, Rect, on one thread | plain loops over the standard library |
+//! | `retina` | ρ(x, l) on images of 28×28 to 8192×8192 | itself on 28×28 |
+//! | `step` | a whole training step, on all threads | `benches/compare/pytorch.py` |
+//! | `data` | the canvases to train on, on one thread | the training step that consumes them |
 //!
-//! `cargo bench` runs all of them, `cargo bench -- gemm` a group. Criterion writes its units as `elem/s`: in `gemm`,
-//! `Gelem/s` are GFLOP/s.
+//! `cargo bench` runs all of them, `cargo bench -- gemm` a group; `RAM_BENCH=full` takes every shape. Each group prints a
+//! table, from rounds in which ours and its peers take turns ([`ram::bench::race`]), with what the processor could do
+//! ([`ram::bench::peak`]) measured before and after. Criterion keeps the history of a few rows.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
+use ram::bench::{Peak, cpu, peak, race};
 
-/// Runs the criterion group `name` as the program's command line asks, and tells, on the error stream, what it runs on.
-pub fn run(name: &str, bench: impl FnOnce(&mut BenchmarkGroup<WallTime>)) {
-    eprintln!("{name}: {} kernels, {} threads", autograd::kernels::path().name(), rayon::current_num_threads());
+pub use ram::bench::numbers;
+
+/// How long a row of a table is measured.
+const ROW: Duration = Duration::from_millis(500);
+
+const GROUPS: [&str; 5] = ["gemm", "elementwise", "retina", "step", "data"];
+
+/// How a bench is to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything once, for its own sake: `cargo bench -- --test`.
+    Test,
+    /// A table of some rows.
+    Some,
+    /// A table of all rows: `RAM_BENCH=full`.
+    Full,
+}
+
+impl Mode {
+    /// How the command line asks for a group; none where it names others.
+    pub fn of(group: &str) -> Option<Mode> {
+        let arguments: Vec<_> = std::env::args().skip(1).collect();
+        let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+        let mut named = arguments.iter().filter(|argument| GROUPS.iter().any(|group| argument.starts_with(group)));
+        let others = named.clone().next().is_some() && !named.any(|argument| argument.starts_with(group));
+        if others || has("--list") {
+            return None;
+        }
+        // `cargo bench` says --bench; `cargo test --benches` does not.
+        Some(match std::env::var("RAM_BENCH") {
+            _ if has("--test") || !has("--bench") => Mode::Test,
+            Ok(all) if all == "full" => Mode::Full,
+            _ => Mode::Some,
+        })
+    }
+
+    /// How long a row is measured.
+    fn row(self) -> Duration {
+        if self == Mode::Test { Duration::ZERO } else { ROW }
+    }
+}
+
+/// Runs the criterion group `name` as the program's command line asks.
+pub fn criterion(name: &str, bench: impl FnOnce(&mut BenchmarkGroup<WallTime>)) {
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group(name);
     group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3)).sample_size(50);
@@ -28,13 +72,75 @@ pub fn run(name: &str, bench: impl FnOnce(&mut BenchmarkGroup<WallTime>)) {
     criterion.final_summary();
 }
 
-/// Numbers spread evenly over [−1, 1), the same every time: multiples of the golden ratio, without their whole part.
-///
-/// ```
-/// let x = benches::numbers(1000);
-/// assert!(x.iter().all(|x| (-1.0..1.0).contains(x)) && x.iter().sum::<f32>().abs() < 2.0);
-/// ```
-pub fn numbers(len: usize) -> Vec<f32> {
-    const PHI: f64 = 0.618_033_988_749_894_8;
-    (0..len).map(|i| (2.0 * (i as f64 * PHI).fract() - 1.0) as f32).collect()
+/// A contender: its name, and a call of what it does.
+pub type Contender<'a> = (&'a str, &'a mut dyn FnMut());
+
+/// A table of ours beside the best of its peers.
+pub struct Table {
+    mode: Mode,
+    unit: &'static str,
+    /// The peak before; none where the unit is no floating-point operation.
+    peak: Option<f64>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    name: String,
+    threads: usize,
+    ours: f64,
+    peer: Option<(String, f64)>,
+}
+
+impl Table {
+    /// A table of rates in `unit`, such as GFLOP/s, for which the peak is measured too.
+    pub fn new(mode: Mode, unit: &'static str) -> Table {
+        Table { mode, unit, peak: unit.contains("FLOP").then(peak), rows: Vec::new() }
+    }
+
+    /// Measures a row on the current rayon pool. `work` is what a call does, in units such as FLOP; the first contender
+    /// is ours.
+    pub fn row(&mut self, name: impl Into<String>, work: f64, contenders: &mut [Contender]) {
+        let mut calls: Vec<&mut dyn FnMut()> = contenders.iter_mut().map(|(_, call)| &mut **call as _).collect();
+        let rates: Vec<f64> = race(&mut calls, self.mode.row()).iter().map(|seconds| work / seconds).collect();
+        let best = (1..rates.len()).max_by(|&i, &j| rates[i].total_cmp(&rates[j]));
+        self.rows.push(Row {
+            name: name.into(),
+            threads: rayon::current_num_threads(),
+            ours: rates[0],
+            peer: best.map(|i| (contenders[i].0.to_owned(), rates[i])),
+        });
+    }
+
+    /// Prints the table, the geometric mean and the worst of its ratios. (Not of a test: that has measured nothing.)
+    pub fn print(self) {
+        if self.mode == Mode::Test {
+            return println!("{} rows ran once", self.rows.len());
+        }
+        let peak = self.peak.map(|before| Peak { before, after: peak() });
+        println!("\n{}, {} kernels", cpu(), ram::kernel_path());
+        if let Some(peak) = peak {
+            println!("FMA peak of a thread: {:.1} GFLOP/s before, {:.1} after", peak.before, peak.after);
+            if peak.moved() {
+                println!("The peak moved by over 10 %: the machine was busy or throttled, and the shares mean little.");
+            }
+        }
+        let width = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+        let share_head = if peak.is_some() { "  of the peak" } else { "" };
+        println!("\n{:width$}  threads  {:>10}  {:<28}  ratio{share_head}", "", self.unit, "best peer");
+        for Row { name, threads, ours, peer } in &self.rows {
+            let (peer, ratio) = match peer {
+                Some((name, rate)) => (format!("{rate:.2} {name}"), format!("{:.2}", ours / rate)),
+                None => Default::default(),
+            };
+            let share = peak
+                .map_or(String::new(), |peak| format!("  {:>9.1} %", 100.0 * ours / (peak.mean() * *threads as f64)));
+            println!("{name:width$}  {threads:>7}  {ours:>10.2}  {peer:<28}  {ratio:>5}{share}");
+        }
+        let ratios = || self.rows.iter().filter_map(|row| Some((row.ours / row.peer.as_ref()?.1, row)));
+        if let Some((worst, row)) = ratios().min_by(|(a, _), (b, _)| a.total_cmp(b)) {
+            let logarithms: f64 = ratios().map(|(ratio, _)| autograd::math::ln(ratio)).sum();
+            let mean = autograd::math::exp(logarithms / ratios().count() as f64);
+            println!("\ngeometric mean {mean:.2}, worst {worst:.2}: {}, threads {}", row.name.trim(), row.threads);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, and what they share.
 
+mod bench;
 mod data;
 mod demo;
 mod eval;
@@ -51,6 +52,8 @@ enum Command {
     Train(train::Args),
     /// Evaluate a trained model.
     Eval(eval::Args),
+    /// Measure training steps against what this processor could do at most.
+    Bench(bench::Args),
     /// Look at the data.
     #[command(subcommand)]
     Data(data::Command),
@@ -151,6 +154,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Data(command)) => data::run(&command),
         None if cli.version => {
             say(&format!("ram {}", env!("CARGO_PKG_VERSION")))?;
