@@ -116,6 +116,11 @@ impl<'a, R: Real> Forward<'a, R> {
         self.inputs.len()
     }
 
+    /// Whether input i is all 0, as [`crate::Recording::zeros`] makes it.
+    pub fn is_zero(&self, i: usize) -> bool {
+        self.nodes[self.inputs[i] as usize].zero
+    }
+
     /// The whole numbers kept by [`crate::tape::Recording::indices`].
     pub fn indices(&self, indices: Indices) -> &'a [u32] {
         &self.indices[indices.0..indices.1]
@@ -157,6 +162,11 @@ impl<'a, R: Real> Backward<'a, R> {
     /// How many inputs there are.
     pub fn inputs(&self) -> usize {
         self.node.inputs().len()
+    }
+
+    /// Whether input i is all 0, as [`crate::Recording::zeros`] makes it.
+    pub fn is_zero(&self, i: usize) -> bool {
+        self.input(i).zero
     }
 
     /// The output, by rows.

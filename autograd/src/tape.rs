@@ -34,6 +34,8 @@ pub(crate) struct Node {
     saved_len: usize,
     /// Whether it has a gradient.
     pub(crate) tracks: bool,
+    /// Whether it is all 0, so that products with it need no computing.
+    pub(crate) zero: bool,
     place: &'static Location<'static>,
 }
 
@@ -197,7 +199,9 @@ impl<'t, R: Real> Recording<'t, R> {
     /// Zeros without a gradient.
     #[track_caller]
     pub fn zeros(&'t self, shape: impl Into<Shape>) -> Var<'t, R> {
-        self.leaf("zeros", shape.into(), false, |y| y.fill(R::ZERO))
+        let zeros = self.leaf("zeros", shape.into(), false, |y| y.fill(R::ZERO));
+        self.inner.borrow_mut().nodes[zeros.id as usize].zero = true;
+        zeros
     }
 
     /// Numbers without a gradient that `fill` writes, every one of them (they hold an earlier step's).
@@ -335,6 +339,7 @@ impl<R: Real> Inner<R> {
             saved: 0,
             saved_len: 0,
             tracks,
+            zero: false,
             place,
         });
         self.nodes.len() as u32 - 1

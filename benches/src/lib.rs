@@ -111,7 +111,7 @@ impl Table {
         });
     }
 
-    /// Prints the table, the geometric mean and the worst of its ratios. (Not of a test: that has measured nothing.)
+    /// Prints the table, and the geometric mean and the worst of its ratios. (Not of a test: that has measured nothing.)
     pub fn print(self) {
         if self.mode == Mode::Test {
             return println!("{} rows ran once", self.rows.len());
@@ -136,11 +136,15 @@ impl Table {
                 .map_or(String::new(), |peak| format!("  {:>9.1} %", 100.0 * ours / (peak.mean() * *threads as f64)));
             println!("{name:width$}  {threads:>7}  {ours:>10.2}  {peer:<28}  {ratio:>5}{share}");
         }
-        let ratios = || self.rows.iter().filter_map(|row| Some((row.ours / row.peer.as_ref()?.1, row)));
-        if let Some((worst, row)) = ratios().min_by(|(a, _), (b, _)| a.total_cmp(b)) {
-            let logarithms: f64 = ratios().map(|(ratio, _)| autograd::math::ln(ratio)).sum();
-            let mean = autograd::math::exp(logarithms / ratios().count() as f64);
-            println!("\ngeometric mean {mean:.2}, worst {worst:.2}: {}, threads {}", row.name.trim(), row.threads);
+        let mut threads: Vec<_> = self.rows.iter().map(|row| row.threads).collect();
+        threads.dedup();
+        for threads in threads {
+            let rows = self.rows.iter().filter(|row| row.threads == threads);
+            let ratios: Vec<_> = rows.filter_map(|row| Some((row.ours / row.peer.as_ref()?.1, &row.name))).collect();
+            let Some((worst, name)) = ratios.iter().min_by(|(a, _), (b, _)| a.total_cmp(b)) else { continue };
+            let logarithms: f64 = ratios.iter().map(|&(ratio, _)| autograd::math::ln(ratio)).sum();
+            let mean = autograd::math::exp(logarithms / ratios.len() as f64);
+            println!("\nthreads {threads}: geometric mean of the ratios {mean:.2}, worst {worst:.2} ({name})");
         }
     }
 }

@@ -94,13 +94,12 @@ pub fn pack_transposed<R: Real>(b: &[R], n: usize, k: usize, packed: &mut [R]) {
     assert_eq!((b.len(), packed.len()), (k * n, packed_len(k, n)), "pack_transposed [{n}, {k}]");
     for (p, panel) in packed.chunks_exact_mut((k * PANEL).max(1)).enumerate() {
         let width = PANEL.min(n - p * PANEL);
-        for j in 0..PANEL {
-            let column = panel.iter_mut().skip(j).step_by(PANEL);
-            if j < width {
-                column.zip(&b[(p * PANEL + j) * k..][..k]).for_each(|(packed, &b)| *packed = b);
-            } else {
-                column.for_each(|packed| *packed = R::ZERO);
+        let source = &b[p * PANEL * k..][..width * k];
+        for (row, packed) in panel.chunks_exact_mut(PANEL).enumerate() {
+            for (packed, b) in packed.iter_mut().zip(source.chunks_exact(k)) {
+                *packed = b[row];
             }
+            packed[width..].fill(R::ZERO);
         }
     }
 }

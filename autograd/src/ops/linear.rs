@@ -82,11 +82,17 @@ impl<R: Real> Op<R> for LinearSum {
 
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
         let (rows, out) = (cx.shape(0).rows(), cx.params.shape(self.terms[0].weight).columns());
-        // z = x₀·W₀ + x₁·W₁ + …: one chain, since each product goes on from what the last one left.
-        for (i, term) in self.terms().iter().enumerate() {
+        // z = x₀·W₀ + x₁·W₁ + …: one chain, since each product goes on from what the last one left. A product with zeros,
+        // such as h₀·W, adds nothing to it.
+        let mut begun = false;
+        for (i, term) in self.terms().iter().enumerate().filter(|&(i, _)| !cx.is_zero(i)) {
             let inner = cx.shape(i).columns();
             let x = Left::Rows { data: cx.x(i), stride: inner };
-            gemm(x, Right::Packed(cx.params.packed(term.weight)), y, [rows, out, inner], i > 0);
+            gemm(x, Right::Packed(cx.params.packed(term.weight)), y, [rows, out, inner], begun);
+            begun = true;
+        }
+        if !begun {
+            y.fill(R::ZERO);
         }
         // y = φ(z + b₀ + b₁ + …)
         for (i, term) in self.terms().iter().enumerate() {
@@ -115,7 +121,9 @@ impl<R: Real> Op<R> for LinearSum {
             if let Some(d_x) = cx.d_x(i) {
                 gemm(Left::Rows { data: d_z, stride: out }, Right::Packed(w_t), d_x, [rows, inner, out], true);
             }
-            cx.weight_gradient(term.weight, i, from_saved);
+            if !cx.is_zero(i) {
+                cx.weight_gradient(term.weight, i, from_saved);
+            }
             cx.bias_gradient(term.bias, from_saved);
         }
     }

@@ -1,0 +1,163 @@
+"""The training step of `ram bench` in PyTorch, eager and compiled, taking turns with `ram bench`; prints the ratios.
+
+    cargo build --release
+    python benches/compare/pytorch.py target/release/ram [--rounds 3] [--seconds 10] [--threads N] [--no-compile]
+
+Same model, sizes, batches, loss (the hybrid one of Sec. 3.2), f32, and optimiser: SGD with momentum 0.9. Written as one
+would in PyTorch for speed: a glimpse is one gather a scale, nothing is built in a step that can be built before it.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import time
+
+import torch
+import torch.nn.functional as F
+
+# (name in the table of `ram bench`, edge of the image, patch, scales, glimpses, batch)
+CASES = [
+    ("28x28, 6 glimpses of 8x8x1", 28, 8, 1, 6, 20),
+    ("28x28, 6 glimpses of 8x8x1", 28, 8, 1, 6, 128),
+    ("28x28, 6 glimpses of 8x8x1", 28, 8, 1, 6, 512),
+    ("translated 60x60, 8 glimpses of 12x12x3", 60, 12, 3, 8, 128),
+    ("cluttered 100x100, 8 glimpses of 12x12x4", 100, 12, 4, 8, 128),
+]
+FEATURES, WIDTH, CLASSES, STD = 128, 256, 10, 0.1
+
+
+class Ram(torch.nn.Module):
+    def __init__(self, edge, patch, scales, glimpses, batch):
+        super().__init__()
+        self.edge, self.patch, self.scales, self.glimpses = edge, patch, scales, glimpses
+        self.rho = torch.nn.Linear(patch * patch * scales, FEATURES)
+        self.where = torch.nn.Linear(2, FEATURES)
+        self.from_rho = torch.nn.Linear(FEATURES, WIDTH)
+        self.from_where = torch.nn.Linear(FEATURES, WIDTH)
+        self.hidden = torch.nn.Linear(WIDTH, WIDTH)
+        self.glimpse = torch.nn.Linear(WIDTH, WIDTH)
+        self.location = torch.nn.Linear(WIDTH, 2)
+        self.action = torch.nn.Linear(WIDTH, CLASSES)
+        self.baseline = torch.nn.Linear(WIDTH, 1)
+        # The coarsest patch may hang over the edge by all of its width: zeros around the image, so that all can be read.
+        self.pad = patch * 2 ** (scales - 1)
+        self.register_buffer("rows", torch.arange(batch)[:, None, None], persistent=False)
+        self.register_buffer("steps", torch.arange(self.pad), persistent=False)
+
+    def retina(self, padded, location):
+        centre = (location + 1) * (0.5 * self.edge)
+        patches = []
+        for scale in range(self.scales):
+            n = 2**scale
+            side = self.patch * n
+            start = torch.round(centre - side / 2).long().clamp(-self.pad, self.edge) + self.pad
+            steps = self.steps[:side]
+            columns, rows = start[:, :1] + steps, start[:, 1:] + steps
+            patch = padded[self.rows, rows[:, :, None], columns[:, None, :]]
+            patches.append(F.avg_pool2d(patch[:, None], n)[:, 0] if n > 1 else patch)
+        return torch.stack(patches, 1).flatten(1)
+
+    def forward(self, images, labels, first, noise):
+        padded = F.pad(images.float() * (1 / 255), (self.pad,) * 4)
+        location, h = first, None
+        log_probs, baselines = [], []
+        for t in range(self.glimpses):
+            seen = location.clamp(-1, 1)
+            h_g = F.relu(self.rho(self.retina(padded, seen)))
+            h_l = F.relu(self.where(seen))
+            g = F.relu(self.from_rho(h_g) + self.from_where(h_l))
+            # h₀ = 0
+            recurrent = self.hidden.bias if h is None else self.hidden(h)
+            h = F.relu(recurrent + self.glimpse(g))
+            if t + 1 == self.glimpses:
+                break
+            constant = h.detach()
+            mean = self.location(constant).clamp(-1, 1)
+            location = (mean + STD * noise[t]).detach()
+            log_probs.append((-((location - mean) ** 2) / (2 * STD**2) - math.log(STD * math.sqrt(2 * math.pi))).sum(1))
+            baselines.append(self.baseline(constant)[:, 0])
+        logits = self.action(h)
+        reward = (logits.argmax(1) == labels).float()
+        b, log_p = torch.stack(baselines), torch.stack(log_probs)
+        reinforce = -(log_p * (reward - b).detach()).sum(0).mean()
+        return F.cross_entropy(logits, labels) + reinforce + ((reward - b) ** 2).mean()
+
+
+def stepper(case, compiled):
+    """A function that does one training step."""
+    _, edge, patch, scales, glimpses, batch = case
+    model = Ram(edge, patch, scales, glimpses, batch)
+    loss_of = torch.compile(model) if compiled else model
+    # A learning rate of 0, as in `ram bench`: the last step is as much work as the first.
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
+    images = torch.randint(0, 256, (batch, edge, edge), dtype=torch.uint8)
+    labels = torch.randint(0, CLASSES, (batch,))
+
+    def step():
+        first, noise = torch.rand(batch, 2) * 2 - 1, torch.randn(glimpses - 1, batch, 2)
+        optimiser.zero_grad(set_to_none=True)
+        loss_of(images, labels, first, noise).backward()
+        optimiser.step()
+
+    return step
+
+
+def images_per_second(step, batch, seconds):
+    """As `ram bench`: the median of rounds, a round being the best of three bursts."""
+    rates, end = [], time.perf_counter() + seconds
+    while len(rates) < 3 or time.perf_counter() < end:
+        best = math.inf
+        for _ in range(3):
+            start = time.perf_counter()
+            step()
+            best = min(best, time.perf_counter() - start)
+        rates.append(batch / best)
+    return statistics.median(rates)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ram", help="the ram program, built with --release")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10, help="for each program in each round")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--no-compile", action="store_true", help="eager alone")
+    arguments = parser.parse_args()
+    torch.manual_seed(1)
+    torch.set_num_threads(arguments.threads)
+
+    contenders = {}
+    for compiled in [False] if arguments.no_compile else [False, True]:
+        for i, case in enumerate(CASES):
+            step = stepper(case, compiled)
+            try:
+                for _ in range(3):
+                    step()
+                contenders["compiled" if compiled else "eager", i] = step
+            except Exception as error:  # torch.compile needs a C++ compiler, and has its days
+                print(f"{case[0]}, batch {case[-1]}: not compiled: {str(error).splitlines()[0]}")
+
+    rates = {}
+    command = [arguments.ram, "bench", "--json", "--seconds", str(arguments.seconds), "--threads", str(arguments.threads)]
+    for _ in range(arguments.rounds):
+        ours = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        for i, (case, row) in enumerate(zip(CASES, ours["rows"], strict=True)):
+            assert (row["name"], row["batch"]) == (case[0], case[-1]), "the cases of this script are those of `ram bench`"
+            rates.setdefault(("ours", i), []).append(row["images_per_second"])
+        for (how, i), step in contenders.items():
+            seconds = arguments.seconds / len(CASES)
+            rates.setdefault((how, i), []).append(images_per_second(step, CASES[i][-1], seconds))
+
+    print(f"{ours['cpu']}, {ours['kernels']} kernels, {arguments.threads} threads, PyTorch {torch.__version__}")
+    print(f"\n{'images/s':42} {'batch':>5} {'ours':>8} {'eager':>8} {'compiled':>8}  ours / best")
+    for i, case in enumerate(CASES):
+        rate = {how: statistics.median(rates[how, i]) for how in ("ours", "eager", "compiled") if (how, i) in rates}
+        best = max(rate for how, rate in rate.items() if how != "ours")
+        shown = " ".join(f"{rate[how]:8.0f}" if how in rate else f"{'–':>8}" for how in ("ours", "eager", "compiled"))
+        print(f"{case[0]:42} {case[-1]:5} {shown}  {rate['ours'] / best:11.2f}")
+
+
+if __name__ == "__main__":
+    main()
