@@ -429,6 +429,9 @@ fn the_contact_sheet_is_a_picture() {
     place.ram("data show --preset demo --count 9 --out again.png").succeeds();
     assert_eq!(fs::read(place.path("again.png")).unwrap(), bytes);
     place.ram("data show --count 0").fails(2, &["--count"]);
+    let json = place.ram("data show --preset demo --count 9 --out again.png --json");
+    let json: Value = serde_json::from_str(json.succeeds()).unwrap();
+    assert_eq!(json, serde_json::json!({ "out": "again.png", "count": 9, "size": 44 }));
 }
 
 #[test]
@@ -446,6 +449,11 @@ fn the_demo_can_be_repeated_and_touches_only_its_own() {
         assert!(demo.out.contains("Next:") && demo.out.contains("eval runs/demo/learned"), "{}", demo.out);
     }
     place.ram("eval runs/demo/blind").succeeds();
+    // Missing data replaces nothing and leaves nothing.
+    place.ram("demo --set data.source=mnist").fails(3, &["RAM_DATA_DIR"]);
+    place.ram("eval runs/demo/learned").succeeds();
+    place.ram("demo --set data.source=mnist --runs none").fails(3, &["RAM_DATA_DIR"]);
+    assert!(!place.path("none").exists());
 
     let place = Place::new();
     place.ram("train --config tiny.toml --runs runs/demo --name learned").succeeds();
@@ -471,7 +479,8 @@ fn a_closed_pipe_is_no_error_of_ours() {
 #[test]
 fn an_interrupted_or_killed_run_resumes_to_the_same_bytes() {
     let place = Place::new();
-    let train = "train --config tiny.toml --set train.epochs=60 --name";
+    // Long enough that it is never done before the signal comes.
+    let train = "train --config tiny.toml --set train.epochs=60 --set data.train=2000 --name";
     place.ram(&format!("{train} whole")).succeeds();
     for (signal, code) in [("INT", Some(130)), ("KILL", None)] {
         let line = format!("{train} {signal}");

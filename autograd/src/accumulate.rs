@@ -38,8 +38,12 @@ pub(crate) enum Place {
 
 /// Adds to `grads` what the last sweep of each tape found, in parallel over the parameters.
 ///
-/// A weight's gradient is one chain of multiply-adds over (operation, tape, row): so a batch split into any number of
-/// tapes gives the bits that one tape would.
+/// The gradient of a linear layer is one chain of multiply-adds over (operation, tape, row): so a batch split into any
+/// number of tapes gives the bits that one tape would. (A parameter taken by [`crate::Recording::param`] is summed on each
+/// tape and then over the tapes, in their order.)
+///
+/// # Panics
+/// Where `grads` are not laid out as `params`.
 pub fn accumulate<R: Real>(params: &Params<R>, tapes: &[Tape<R>], grads: &mut Grads<R>) {
     add_up(params, tapes.len(), &|i| &tapes[i].inner, grads);
 }
@@ -56,6 +60,7 @@ pub(crate) fn add_up<'a, R: Real>(
     inner: &(impl Fn(usize) -> &'a Inner<R> + Sync),
     grads: &mut Grads<R>,
 ) {
+    grads.check(params);
     let rows = |c: &Contribution| match c.source {
         Source::Product { rows, .. } => rows * params.shape(c.param).len(),
         Source::Rows { .. } | Source::Whole => 0,

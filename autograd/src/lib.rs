@@ -47,10 +47,10 @@
 //!     let t = tape.begin(&params);
 //!     let x = t.constant([194, 2], &points).scale(3.0);
 //!     let h = x.linear_then(first, Tanh).linear_then(second, Tanh);
-//!     let losses = h.linear(last).cross_entropy(&labels);
-//!     loss = losses.mean().item();
+//!     let mean = h.linear(last).cross_entropy(&labels).mean();
+//!     loss = mean.item();
 //!     grads.clear();
-//!     losses.mean().backward(&mut grads);
+//!     mean.backward(&mut grads);
 //!     drop(t);
 //!     optimiser.step(&mut params, &grads, 0.01);
 //! }

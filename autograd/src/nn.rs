@@ -116,3 +116,76 @@ fn orthogonal<R: Real>(w: &mut [R], [inputs, outputs]: [usize; 2], rng: &mut imp
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+    use super::*;
+
+    fn weights(init: Init, size: [usize; 2]) -> Vec<f64> {
+        let mut w = vec![f64::NAN; size[0] * size[1]];
+        init.fill(&mut w, size, &mut ChaCha8Rng::seed_from_u64(5));
+        w
+    }
+
+    /// Mean 0, the variance that the name says, and nothing beyond a uniform's bound.
+    #[test]
+    fn families_have_their_variances() {
+        let size = [300, 200];
+        let uniform = |bound: f64| (bound * bound / 3.0, bound);
+        let cases = [
+            (Init::UniformFanIn, uniform((1.0f64 / 300.0).sqrt())),
+            (Init::NormalFanIn, (1.0 / 300.0, f64::INFINITY)),
+            (Init::Normal(0.1), (0.01, f64::INFINITY)),
+            (Init::He, (2.0 / 300.0, f64::INFINITY)),
+            (Init::Xavier, uniform((6.0f64 / 500.0).sqrt())),
+        ];
+        for (init, (variance, bound)) in cases {
+            let w = weights(init, size);
+            let n = w.len() as f64;
+            let mean = w.iter().sum::<f64>() / n;
+            let found = w.iter().map(|w| w * w).sum::<f64>() / n;
+            assert!(mean.abs() < 5.0 * (variance / n).sqrt(), "{init:?}: mean {mean}");
+            assert!((found / variance - 1.0).abs() < 0.03, "{init:?}: variance {found}, not {variance}");
+            let largest = w.iter().fold(0.0f64, |most, w| most.max(w.abs()));
+            assert!(
+                largest <= bound && (bound.is_infinite() || largest > 0.99 * bound),
+                "{init:?}: {largest} of {bound}"
+            );
+        }
+    }
+
+    #[test]
+    fn orthogonal_is_orthonormal_either_way() {
+        for size @ [rows, columns] in [[7, 4], [4, 7], [5, 5]] {
+            let w = weights(Init::Orthogonal, size);
+            let (count, at): (usize, &dyn Fn(usize, usize) -> f64) = if rows <= columns {
+                (rows, &|i, k| w[i * columns + k])
+            } else {
+                (columns, &|i, k| w[k * columns + i])
+            };
+            for i in 0..count {
+                for j in 0..count {
+                    let dot: f64 = (0..rows.max(columns)).map(|k| at(i, k) * at(j, k)).sum();
+                    assert!((dot - f64::from(i == j)).abs() < 1e-12, "{size:?}: {i}·{j} = {dot}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn identity_and_zeros() {
+        assert_eq!(weights(Init::Identity, [2, 3]), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(weights(Init::Identity, [3, 2]), [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(weights(Init::Zeros, [1, 2]), [0.0; 2]);
+    }
+
+    /// The same first weights on every machine.
+    #[test]
+    fn values_are_stable() {
+        let bits = |init| weights(init, [2, 1]).iter().map(|w| w.to_bits()).collect::<Vec<_>>();
+        let recorded = [[13824654681078922695, 4599153603826134352], [13824044682926726520, 13833922989071459332]];
+        assert_eq!([bits(Init::UniformFanIn), bits(Init::Normal(1.0))], recorded);
+    }
+}

@@ -204,6 +204,8 @@ impl<'a, R: Real> Backward<'a, R> {
     /// [`crate::accumulate()`]), which is faster than many short ones and is the same for any split of the batch.
     pub fn weight_gradient(&mut self, w: ParamId, i: usize, from_saved: bool) {
         let x = self.input(i);
+        let shape = self.params.shape(w);
+        assert_eq!(shape.axes(), [x.shape.columns(), self.node.shape.columns()], "{:?} [in, out]", self.params.name(w));
         self.contributions.push(Contribution {
             param: w,
             source: Source::Product { x: x.start, rows: x.shape.rows() },
@@ -213,12 +215,14 @@ impl<'a, R: Real> Backward<'a, R> {
 
     /// d_b += Σ_rows d, with d as in [`Backward::weight_gradient`].
     pub fn bias_gradient(&mut self, b: ParamId, from_saved: bool) {
+        assert_eq!(self.params.shape(b).axes(), [self.node.shape.columns()], "{:?} [out]", self.params.name(b));
         let source = Source::Rows { rows: self.node.shape.rows() };
         self.contributions.push(Contribution { param: b, source, d: self.place_of_d(from_saved) });
     }
 
-    /// d_p += d_y, elementwise.
-    pub(crate) fn whole_gradient(&mut self, p: ParamId) {
+    /// d_p += d_y, elementwise: p has the output's shape.
+    pub fn whole_gradient(&mut self, p: ParamId) {
+        assert_eq!(self.params.shape(p), self.node.shape, "{:?}", self.params.name(p));
         self.contributions.push(Contribution { param: p, source: Source::Whole, d: self.place_of_d(false) });
     }
 

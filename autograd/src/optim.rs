@@ -9,6 +9,9 @@ use crate::real::Real;
 /// A rule that changes parameters by their gradients.
 pub trait Optimiser<R: Real> {
     /// One step with this learning rate.
+    ///
+    /// # Panics
+    /// Where the gradients or the moments are of other parameters.
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R);
 
     /// What it carries from step to step, with names for a checkpoint: slices parallel to the parameters.
@@ -43,6 +46,8 @@ impl<R: Real> Sgd<R> {
 
 impl<R: Real> Optimiser<R> for Sgd<R> {
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
+        grads.check(params);
+        self.velocity.check(params);
         self.steps += 1;
         let rule = SgdRule { momentum: self.momentum, rate: learning_rate, nesterov: self.nesterov };
         let velocity = self.velocity.all_mut();
@@ -97,6 +102,8 @@ fn power(x: f64, n: u64) -> f64 {
 
 impl<R: Real> Optimiser<R> for Adam<R> {
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
+        grads.check(params);
+        self.first.check(params);
         self.steps += 1;
         let correction1 = 1.0 - power(self.beta1, self.steps);
         let correction2 = 1.0 - power(self.beta2, self.steps);
@@ -280,5 +287,51 @@ impl Schedule {
             // last + (1 − last)·(1 + cos π·done)/2
             Schedule::Cosine { last } => last + (1.0 - last) * 0.5 * (1.0 + math::sin_cos_turns(done / 2.0).1),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_pass_through_their_closed_values() {
+        let at = |schedule: Schedule, step| schedule.factor(step, 100, 0);
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        for step in [0, 50, 100, 1000] {
+            assert_eq!(at(Schedule::Constant, step), 1.0);
+        }
+        for (step, expected) in [(0, 1.0), (25, 0.8), (50, 0.6), (100, 0.2), (500, 0.2)] {
+            near(at(Schedule::Linear { last: 0.2 }, step), expected);
+        }
+        for (step, expected) in [(0, 1.0), (9, 1.0), (10, 0.5), (29, 0.25), (30, 0.125)] {
+            near(at(Schedule::Step { factor: 0.5, every: 10 }, step), expected);
+        }
+        for (step, expected) in [(0, 1.0), (5, 0.5f64.sqrt()), (10, 0.5), (30, 0.125)] {
+            near(at(Schedule::Exponential { factor: 0.5, every: 10 }, step), expected);
+        }
+        let quarter = 0.5 * (1.0 + 0.5f64.sqrt());
+        for (step, expected) in [(0, 1.0), (25, quarter), (50, 0.5), (75, 1.0 - quarter), (100, 0.0), (200, 0.0)] {
+            near(at(Schedule::Cosine { last: 0.0 }, step), expected);
+        }
+        near(at(Schedule::Cosine { last: 0.1 }, 50), 0.55);
+        // Warm-up: a straight rise over its steps, then the schedule over the rest.
+        let warm = |step| Schedule::Linear { last: 0.0 }.factor(step, 104, 4);
+        for (step, expected) in [(0, 0.25), (3, 1.0), (4, 1.0), (54, 0.5), (104, 0.0)] {
+            near(warm(step), expected);
+        }
+    }
+
+    #[test]
+    fn clipping_scales_to_the_norm_and_tells_the_one_before() {
+        let mut params = Params::<f64>::new();
+        let ids = [params.add("a", [1], |_| {}), params.add("b", [1], |_| {})];
+        let mut grads = params.zeros();
+        grads.get_mut(ids[0])[0] = 3.0;
+        grads.get_mut(ids[1])[0] = -4.0;
+        assert_eq!(clip(&mut grads, 10.0), 5.0);
+        assert_eq!((grads.get(ids[0])[0], grads.get(ids[1])[0]), (3.0, -4.0));
+        assert_eq!(clip(&mut grads, 1.0), 5.0);
+        assert!((grads.get(ids[0])[0] - 0.6).abs() < 1e-15 && (grads.get(ids[1])[0] + 0.8).abs() < 1e-15);
     }
 }

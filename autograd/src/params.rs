@@ -165,6 +165,14 @@ pub struct Grads<R> {
 }
 
 impl<R: Real> Grads<R> {
+    /// # Panics
+    /// Where these are not laid out as `params`: made of others, or before a parameter was added.
+    #[track_caller]
+    pub(crate) fn check(&self, params: &Params<R>) {
+        let same = self.used == params.used && self.entries.len() == params.entries.len();
+        assert!(same, "gradients or moments of {} parameters for {}", self.entries.len(), params.entries.len());
+    }
+
     /// Those of one parameter, by rows.
     pub fn get(&self, id: ParamId) -> &[R] {
         &self.values.all()[self.entries[id.0].clone()]

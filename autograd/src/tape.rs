@@ -76,6 +76,8 @@ pub(crate) struct Inner<R> {
     ops_used: usize,
     /// Which nodes the sweep has come to.
     reached: Vec<bool>,
+    /// How many nodes the last sweep of this step covered: the others have no gradient yet.
+    swept: usize,
     pub(crate) contributions: Vec<Contribution>,
 }
 
@@ -92,6 +94,7 @@ impl<R> Default for Inner<R> {
             ops: Vec::new(),
             ops_used: 0,
             reached: Vec::new(),
+            swept: 0,
             contributions: Vec::new(),
         }
     }
@@ -126,7 +129,7 @@ impl<R: Real> Tape<R> {
         inner.nodes.clear();
         inner.indices.clear();
         inner.contributions.clear();
-        (inner.used, inner.saved_used, inner.ops_used) = (0, 0, 0);
+        (inner.used, inner.saved_used, inner.ops_used, inner.swept) = (0, 0, 0, 0);
         Recording { inner: RefCell::new(inner), home: self, params }
     }
 }
@@ -220,6 +223,7 @@ impl<'t, R: Real> Recording<'t, R> {
         fill: impl FnOnce(&[R], &mut [R]),
     ) -> Var<'t, R> {
         let place = Location::caller();
+        assert!(std::ptr::eq(from.t, self), "{name}: from a variable of another tape");
         let inner = &mut *self.inner.borrow_mut();
         let id = inner.push(Kind::Leaf(name), &[], shape.into(), false, place);
         let (span, from) = (inner.nodes[id as usize].span(), inner.nodes[from.id as usize].span());
@@ -293,7 +297,8 @@ impl<'t, R: Real> Recording<'t, R> {
         for (id, node) in inner.nodes.iter().enumerate() {
             let norm = |slab: &Slab<R>| reduce::sum_of_squares(slab.all().get(node.span()).unwrap_or(&[])).sqrt();
             let inputs = node.inputs().iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
-            let gradient = if node.tracks { format!("{:.3e}", norm(&inner.grad)) } else { "-".to_owned() };
+            let has_gradient = node.tracks && id < inner.swept;
+            let gradient = if has_gradient { format!("{:.3e}", norm(&inner.grad)) } else { "-".to_owned() };
             let shape = node.shape.to_string();
             let name = inner.name(node);
             let value = format!("{:.3e}", norm(&inner.value));
@@ -382,6 +387,7 @@ impl<R: Real> Inner<R> {
         self.reached.clear();
         self.reached.resize(self.nodes.len(), false);
         self.contributions.clear();
+        self.swept = self.nodes.len();
         let start = self.nodes[root as usize].start;
         self.grad.all_mut()[start] = R::ONE;
         self.reached[root as usize] = true;
@@ -441,12 +447,14 @@ impl<'t, R: Real> Var<'t, R> {
     /// ∂L/∂ its elements, by rows, after a backward; zeros where L does not depend on it.
     ///
     /// # Panics
-    /// Before any backward.
+    /// Before a backward, or where it is a constant or a stopped variable, which has none.
     #[track_caller]
     pub fn grad(self) -> Ref<'t, [R]> {
         Ref::map(self.t.inner.borrow(), |inner| {
-            let grad = inner.grad.all().get(inner.nodes[self.id as usize].span());
-            grad.expect("gradients are there once backward was called")
+            let node = &inner.nodes[self.id as usize];
+            assert!((self.id as usize) < inner.swept, "gradients are there once backward was called");
+            assert!(node.tracks, "{} has no gradient: it depends on no input and no parameter", inner.name(node));
+            &inner.grad.all()[node.span()]
         })
     }
 

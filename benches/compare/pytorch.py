@@ -43,8 +43,7 @@ class Ram(torch.nn.Module):
         self.baseline = torch.nn.Linear(WIDTH, 1)
         # The coarsest patch may hang over the edge by all of its width: zeros around the image, so that all can be read.
         self.pad = patch * 2 ** (scales - 1)
-        self.register_buffer("rows", torch.arange(batch)[:, None, None], persistent=False)
-        self.register_buffer("steps", torch.arange(self.pad), persistent=False)
+        self.register_buffer("rows", torch.arange(batch), persistent=False)
 
     def retina(self, padded, location):
         centre = (location + 1) * (0.5 * self.edge)
@@ -53,14 +52,14 @@ class Ram(torch.nn.Module):
             n = 2**scale
             side = self.patch * n
             start = torch.round(centre - side / 2).long().clamp(-self.pad, self.edge) + self.pad
-            steps = self.steps[:side]
-            columns, rows = start[:, :1] + steps, start[:, 1:] + steps
-            patch = padded[self.rows, rows[:, :, None], columns[:, None, :]]
+            # A view of every window; the bytes of one for each image are copied, and only those become numbers.
+            windows = padded.unfold(1, side, 1).unfold(2, side, 1)
+            patch = windows[self.rows, start[:, 1], start[:, 0]].float()
             patches.append(F.avg_pool2d(patch[:, None], n)[:, 0] if n > 1 else patch)
-        return torch.stack(patches, 1).flatten(1)
+        return torch.stack(patches, 1).flatten(1) * (1 / 255)
 
     def forward(self, images, labels, first, noise):
-        padded = F.pad(images.float() * (1 / 255), (self.pad,) * 4)
+        padded = F.pad(images, (self.pad,) * 4)
         location, h = first, None
         log_probs, baselines = [], []
         for t in range(self.glimpses):

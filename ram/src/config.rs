@@ -550,8 +550,9 @@ impl Config {
         faults.number("optimiser.momentum", optimiser.momentum, decay, "from 0 to below 1");
         faults.number("optimiser.beta1", optimiser.beta1, decay, "from 0 to below 1");
         faults.number("optimiser.beta2", optimiser.beta2, decay, "from 0 to below 1");
-        faults.number("optimiser.epsilon", optimiser.epsilon, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
-        faults.number("optimiser.clip", optimiser.clip, |x| x >= 0.0, "0 (off) or above");
+        // Not so small that they would be 0 as f32.
+        faults.number("optimiser.epsilon", optimiser.epsilon, |x| (1e-30..=1.0).contains(&x), "from 1e-30 to 1");
+        faults.number("optimiser.clip", optimiser.clip, |x| x == 0.0 || x >= 1e-30, "0 (off), or 1e-30 or above");
 
         faults.number("schedule.final", schedule.last, |x| (0.0..=1.0).contains(&x), "from 0 to 1");
         faults.number("schedule.factor", schedule.factor, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
@@ -561,6 +562,16 @@ impl Config {
         faults.within("train.epochs", train.epochs, 1, 1_000_000);
         faults.within("train.batch", train.batch, 1, 65_536);
         faults.within("train.patience", train.patience, 0, 1_000_000);
+
+        let steps = train.epochs.saturating_mul(data.counts()[0].div_ceil(train.batch.max(1)));
+        faults.unless(
+            schedule.warmup == 0 || schedule.warmup < steps,
+            "schedule.warmup",
+            schedule.warmup,
+            &format!(
+                "below {steps}, all steps of the training (train.epochs × training images / train.batch, rounded up)"
+            ),
+        );
 
         if faults.0.is_empty() { Ok(()) } else { Err(RamError::Config(faults.0.join("\n"))) }
     }
@@ -863,6 +874,11 @@ mod tests {
             ("policy.std=0", "policy.std is 0, but must be above 0"),
             ("policy.std=nan", "policy.std is NaN"),
             ("optimiser.clip=inf", "optimiser.clip is inf"),
+            ("optimiser.clip=1e-46", "must be 0 (off), or 1e-30 or above"),
+            ("optimiser.clip=-1", "optimiser.clip is -1"),
+            ("optimiser.epsilon=1e-46", "must be from 1e-30 to 1"),
+            ("optimiser.epsilon=0", "optimiser.epsilon is 0"),
+            ("schedule.warmup=23460", "schedule.warmup is 23460, but must be below 23460, all steps"),
             ("model.patch=7", "model.patch is 7, but must be an even number"),
             ("model.glimpses=0", "model.glimpses is 0"),
             ("data.clutter=4", "data.canvas=cluttered"),
@@ -873,6 +889,9 @@ mod tests {
         ] {
             let text = message("mnist", &[set]);
             assert!(text.contains(part), "{text}");
+        }
+        for set in ["optimiser.clip=0", "optimiser.clip=1e-30", "optimiser.epsilon=1e-30", "schedule.warmup=23459"] {
+            Config::load(Base::Preset("mnist"), &[set.to_owned()]).unwrap();
         }
         assert_eq!(message("mnist", &["train.batch=0", "train.epochs=0"]).lines().count(), 2);
         assert!(message("cluttered", &["data.clutter=0"]).contains("from 1 to 1000"));

@@ -16,7 +16,16 @@ pub enum RamError {
     #[error("{0}")]
     Data(String),
 
-    /// A checkpoint is damaged, of another format version, or not of this model. Exit code 4.
+    /// A checkpoint is damaged, so that an older one may take its place. Exit code 4.
+    #[error("{}: {message}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found, what was expected, what to do.
+        message: String,
+    },
+
+    /// A checkpoint cannot be read, is of another format version, or not of this model. Exit code 4.
     #[error("{}: {message}", path.display())]
     Checkpoint {
         /// The file.
@@ -45,7 +54,7 @@ pub enum RamError {
         source: std::io::Error,
     },
 
-    /// Training cannot go on: the loss is no longer a number. Exit code 1.
+    /// Training cannot go on: the loss is no longer a number, or a thread failed. Exit code 1.
     #[error("{0}")]
     Training(String),
 }
@@ -56,9 +65,14 @@ impl RamError {
         match self {
             RamError::Config(_) => 2,
             RamError::Data(_) => 3,
-            RamError::Checkpoint { .. } | RamError::Run { .. } => 4,
+            RamError::Damaged { .. } | RamError::Checkpoint { .. } | RamError::Run { .. } => 4,
             RamError::Io { .. } | RamError::Training(_) => 1,
         }
+    }
+
+    /// A [`RamError::Damaged`] of `path`.
+    pub fn damaged(path: &Path, message: impl Into<String>) -> RamError {
+        RamError::Damaged { path: path.to_owned(), message: message.into() }
     }
 
     /// A [`RamError::Checkpoint`] of `path`.
@@ -81,6 +95,7 @@ mod tests {
         let error = RamError::checkpoint(Path::new("runs/a/last.safetensors"), "truncated");
         assert_eq!(error.to_string(), "runs/a/last.safetensors: truncated");
         assert_eq!(error.exit_code(), 4);
+        assert_eq!(RamError::damaged(Path::new("a"), "").exit_code(), 4);
         assert_eq!(RamError::Config(String::new()).exit_code(), 2);
         assert_eq!(RamError::Data(String::new()).exit_code(), 3);
         assert_eq!(RamError::Training(String::new()).exit_code(), 1);

@@ -6,7 +6,7 @@
 //!    [`model::baseline`]: the parts of Fig. 1.
 //! 2. [`model::agent`]: Fig. 1C, an iteration and an episode.
 //! 3. [`reinforce`]: eq. (1), eq. (2) and the hybrid loss of Sec. 3.2.
-//! 4. [`train::trainer`]: a training step, and the loop around it.
+//! 4. [`train::learner`]: a training step; [`train::trainer`]: the loop around it.
 #![forbid(unsafe_code)]
 
 pub mod bench;

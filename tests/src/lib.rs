@@ -1,4 +1,5 @@
 //! What the tests of this package share: golden values, differences, and running a test again in a process of its own.
+#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

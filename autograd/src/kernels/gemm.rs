@@ -13,7 +13,7 @@
 //! of k, so that a block of the panel stays in the L1 cache; loop 1 over tiles of rows; and the tile, whose
 //! accumulators stay in registers while k runs.
 
-use super::arch::stream::{Columns, Rows};
+use super::arch::stream::{PanelRows, TileColumns};
 use super::simd::{Kernel, LANES, Simd};
 use crate::real::Real;
 
@@ -124,6 +124,18 @@ pub fn gemm<R: Real>(a: Left<R>, b: Right<R>, c: &mut [R], [m, n, k]: [usize; 3]
     }
 }
 
+/// # Panics
+/// Where B is too short for [k, n].
+fn check<R>(b: Right<R>, [_, n, k]: [usize; 3]) {
+    match b {
+        Right::Rows { data, stride } if n * k > 0 => {
+            assert!(stride >= n && (k - 1) * stride + n <= data.len(), "gemm: B is [{k}, {n}], rows {stride} apart");
+        }
+        Right::Packed(data) => assert_eq!(data.len(), packed_len(k, n), "gemm: B is [{k}, {n}], packed"),
+        Right::Rows { .. } => {}
+    }
+}
+
 /// [`gemm`] on one thread, as a kernel, for those that run it on a path of their choice.
 pub struct Gemm<'a, R> {
     /// [m, k]
@@ -144,6 +156,7 @@ impl<R: Real> Kernel<R> for Gemm<'_, R> {
     #[inline(always)]
     fn run<S: Simd<R>>(self, s: S) {
         let Gemm { a, b, c, shape, accumulate } = self;
+        self::check(b, shape);
         let [_, n, k] = shape;
         let b = match b {
             Right::Packed(data) => {
@@ -174,8 +187,8 @@ struct LeftLayout<'a, R> {
 impl<'a, R: Real> LeftLayout<'a, R> {
     /// M rows from `i` over a block of k.
     #[inline(always)]
-    fn tile<const M: usize>(self, i: usize, k: usize, depth: usize) -> Columns<'a, R, M> {
-        Columns::new(&self.data[i * self.row + k * self.step..], self.row, self.step, depth)
+    fn tile<const M: usize>(self, i: usize, k: usize, depth: usize) -> TileColumns<'a, R, M> {
+        TileColumns::new(&self.data[i * self.row + k * self.step..], self.row, self.step, depth)
     }
 }
 
@@ -337,7 +350,7 @@ fn tile<R: Real, S: Simd<R>, const M: usize, const V: usize>(
             }
         }
     }
-    for (column, row) in a.tile::<M>(i, k, depth).zip(Rows::<R, V>::new(b, stride, depth)) {
+    for (column, row) in a.tile::<M>(i, k, depth).zip(PanelRows::<R, V>::new(b, stride, depth)) {
         let row: [S::V; V] = std::array::from_fn(|v| s.load(&row[v]));
         for i in 0..M {
             let x = s.splat(column[i]);

@@ -2,10 +2,10 @@
 
 use crate::kernels::gemm::{Left, Right, gemm};
 use crate::kernels::map::{Elementwise, map};
-use crate::kernels::math;
 use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
 use crate::nn::Linear;
 use crate::op::{Backward, Forward, Op, Setup};
+use crate::ops::unary::{Relu, Sigmoid, Tanh, Unary};
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::tape::Var;
@@ -109,9 +109,9 @@ impl<R: Real> Op<R> for LinearSum {
         let saved = std::mem::take(&mut cx.saved);
         match self.activation {
             Activation::None => {}
-            Activation::Relu => map(ReluSlope, [y, d_y], saved),
-            Activation::Tanh => map(TanhSlope, [y, d_y], saved),
-            Activation::Sigmoid => map(SigmoidSlope, [y, d_y], saved),
+            Activation::Relu => map(SlopeTimes(Relu), [y, d_y], saved),
+            Activation::Tanh => map(SlopeTimes(Tanh), [y, d_y], saved),
+            Activation::Sigmoid => map(SlopeTimes(Sigmoid), [y, d_y], saved),
         }
         let from_saved = self.activation != Activation::None;
         let d_z = if from_saved { &*saved } else { d_y };
@@ -143,9 +143,9 @@ impl<R: Real> Kernel<R> for AddBias<'_, R> {
     fn run<S: Simd<R>>(self, s: S) {
         match self.activation {
             Activation::None => rows(s, self.y, self.bias, |_, z| z),
-            Activation::Relu => rows(s, self.y, self.bias, |s, z| math::relu(s, z)),
-            Activation::Tanh => rows(s, self.y, self.bias, |s, z| math::tanh(s, z)),
-            Activation::Sigmoid => rows(s, self.y, self.bias, |s, z| math::sigmoid(s, z)),
+            Activation::Relu => rows(s, self.y, self.bias, |s, z| Relu.f(s, z)),
+            Activation::Tanh => rows(s, self.y, self.bias, |s, z| Tanh.f(s, z)),
+            Activation::Sigmoid => rows(s, self.y, self.bias, |s, z| Sigmoid.f(s, z)),
         }
     }
 }
@@ -167,33 +167,14 @@ fn rows<R: Real, S: Simd<R>>(s: S, y: &mut [R], bias: &[R], phi: impl Fn(S, S::V
     }
 }
 
+/// d_z = d_y·φ′(z), for a φ whose slope follows from y alone.
 #[derive(Clone, Copy)]
-struct ReluSlope;
-impl<R: Real> Elementwise<R, 2> for ReluSlope {
-    // d_y where y > 0, else 0
-    #[inline(always)]
-    fn apply<L: Lanes<R>>(self, l: L, _: L::V, [y, d_y]: [L::V; 2]) -> L::V {
-        l.if_gt(y, l.splat(R::ZERO), d_y, l.splat(R::ZERO))
-    }
-}
+struct SlopeTimes<U>(U);
 
-#[derive(Clone, Copy)]
-struct TanhSlope;
-impl<R: Real> Elementwise<R, 2> for TanhSlope {
-    // d_y·(1 − y²)
+impl<R: Real, U: Unary<R>> Elementwise<R, 2> for SlopeTimes<U> {
     #[inline(always)]
     fn apply<L: Lanes<R>>(self, l: L, _: L::V, [y, d_y]: [L::V; 2]) -> L::V {
-        l.mul(d_y, l.sub(l.splat(R::ONE), l.mul(y, y)))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct SigmoidSlope;
-impl<R: Real> Elementwise<R, 2> for SigmoidSlope {
-    // d_y·y(1 − y)
-    #[inline(always)]
-    fn apply<L: Lanes<R>>(self, l: L, _: L::V, [y, d_y]: [L::V; 2]) -> L::V {
-        l.mul(d_y, l.mul(y, l.sub(l.splat(R::ONE), y)))
+        l.mul(d_y, self.0.slope(l, y, y))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::shape::Shape;
 use crate::tape::Var;
 
 /// A row of the table: y = f(x), and f′ from x and y, whichever is cheaper.
-trait Unary<R: Real>: Copy + Send + Sync + 'static {
+pub(crate) trait Unary<R: Real>: Copy + Send + Sync + 'static {
     const NAME: &'static str;
     /// f(x)
     fn f<L: Lanes<R>>(self, l: L, x: L::V) -> L::V;
@@ -18,7 +18,7 @@ trait Unary<R: Real>: Copy + Send + Sync + 'static {
 }
 
 #[derive(Clone, Copy)]
-struct Relu;
+pub(crate) struct Relu;
 impl<R: Real> Unary<R> for Relu {
     const NAME: &'static str = "relu";
     // max(x, 0)
@@ -34,7 +34,7 @@ impl<R: Real> Unary<R> for Relu {
 }
 
 #[derive(Clone, Copy)]
-struct Tanh;
+pub(crate) struct Tanh;
 impl<R: Real> Unary<R> for Tanh {
     const NAME: &'static str = "tanh";
     #[inline(always)]
@@ -49,7 +49,7 @@ impl<R: Real> Unary<R> for Tanh {
 }
 
 #[derive(Clone, Copy)]
-struct Sigmoid;
+pub(crate) struct Sigmoid;
 impl<R: Real> Unary<R> for Sigmoid {
     const NAME: &'static str = "sigmoid";
     // 1/(1 + e⁻ˣ)
@@ -229,8 +229,12 @@ impl<'t, R: Real> Var<'t, R> {
     }
 
     /// x, but no less than `low` and no more than `high`, elementwise; the gradient is 0 outside of the bounds.
+    ///
+    /// # Panics
+    /// Where `low` is not at most `high`.
     #[track_caller]
     pub fn clamp(self, low: R, high: R) -> Var<'t, R> {
+        assert!(low <= high, "clamp: from {low} to {high}");
         self.then(Apply(Clamp(low, high)))
     }
 }

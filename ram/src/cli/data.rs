@@ -6,6 +6,7 @@ use anyhow::Context;
 use ram::error::RamError;
 use ram::train::atomic;
 use ram::train::trainer::first_images;
+use serde_json::json;
 
 use super::{Configuration, Ended, say};
 
@@ -36,6 +37,10 @@ pub struct Show {
     /// The picture.
     #[arg(long, value_name = "FILE.png", default_value = "contact-sheet.png")]
     out: PathBuf,
+
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs a subcommand of `ram data`.
@@ -45,7 +50,12 @@ pub fn run(command: &Command) -> anyhow::Result<Ended> {
     let images = first_images(&config, args.count as usize, args.data_dir.as_deref())?;
     let sheet = Sheet::new(&images, config.data.size);
     write(&args.out, &sheet.png()?)?;
-    say(&format!("{} images of {size}×{size} in {}", images.len(), args.out.display(), size = config.data.size))?;
+    let (out, count, size) = (args.out.display(), images.len(), config.data.size);
+    say(&if args.json {
+        json!({ "out": out.to_string(), "count": count, "size": size }).to_string()
+    } else {
+        format!("{count} images of {size}×{size} in {out}")
+    })?;
     Ok(Ended::Done)
 }
 

@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         match train(args, &folder, &config, stop)? {
             Some(evaluation) => rows.push((locations, evaluation)),
             None => {
-                complain(&format!("interrupted; the demo begins anew with\n  {} demo", program()));
+                complain(&format!("interrupted; the demo begins anew with\n  {}", again(&command_line())));
                 return Ok(Ended::Interrupted);
             }
         }
@@ -77,7 +77,8 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         let results: Vec<_> = rows.iter().map(|(locations, result)| row_json(&folder, *locations, result)).collect();
         say(&json!({ "event": "finished", "seed": config.seed, "results": results }).to_string())?;
     } else {
-        say(&format!("\n{}\n\n{}", table(&rows), next(&folder)))?;
+        let longer = 3 * Config::preset("demo")?.train.epochs;
+        say(&format!("\n{}\n\n{}", table(&rows), next(&folder, longer)))?;
     }
     Ok(Ended::Done)
 }
@@ -85,9 +86,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 /// Trains one policy and tests its best checkpoint; nothing if it was interrupted.
 fn train(args: &Args, folder: &Path, config: &Config, stop: &AtomicBool) -> anyhow::Result<Option<Evaluation>> {
     let (name, threads) = (config.policy.locations.name(), args.threads.count());
+    // Before the folder is made, so that missing data leaves no empty run and replaces none.
+    let mut trainer = Trainer::new(config.clone(), None, threads)?;
     let info = RunInfo::new("demo", command_line(), config);
     let mut run = RunFolder::create(folder, Name::Given(name), config, &info, Existing::ReplaceMadeBy("demo"))?;
-    let mut trainer = Trainer::new(config.clone(), None, threads)?;
     let mut console = Console::new(name, config.train.epochs, args.json);
     let outcome = trainer.train(Some(&mut run), stop, &mut console);
     console.finish();
@@ -121,7 +123,14 @@ fn row_json(folder: &Path, locations: Locations, result: &Evaluation) -> serde_j
     })
 }
 
-fn next(folder: &Path) -> String {
+/// A command line as it was given, for a shell.
+fn again(command: &[String]) -> String {
+    let options = command.iter().skip(1).map(|option| quoted(Path::new(option)));
+    std::iter::once(program()).chain(options).collect::<Vec<_>>().join(" ")
+}
+
+/// What to try next; `longer` is how many epochs a longer training has.
+fn next(folder: &Path, longer: usize) -> String {
     let (program, path) = (program(), quoted(&folder.join("learned")));
     let runs = Locations::ALL.map(|locations| folder.join(locations.name()).display().to_string()).join("\n  ");
     format!(
@@ -129,7 +138,7 @@ fn next(folder: &Path) -> String {
          Next:\n  \
          {program} eval {path} --split validation\n  \
          {program} data show --preset demo --out demo.png\n  \
-         {program} train --preset demo --set train.epochs=30 --name longer\n  \
+         {program} train --preset demo --set train.epochs={longer} --name longer\n  \
          {program} train --preset mnist --data-dir DIR    # DIR: the folder of MNIST's four files"
     )
 }
@@ -157,7 +166,15 @@ mod tests {
 
     #[test]
     fn what_comes_next_names_the_runs() {
-        let text = next(Path::new("runs/demo"));
+        let text = next(Path::new("runs/demo"), 120);
         assert!(text.contains("\n  runs/demo/blind\n") && text.contains("eval runs/demo/learned"), "{text}");
+        assert!(text.contains("--set train.epochs=120 "), "{text}");
+    }
+
+    #[test]
+    fn the_command_line_is_repeated_with_its_options() {
+        let command = ["ram", "demo", "--seed", "3", "--runs", "my runs"].map(String::from);
+        let text = again(&command);
+        assert!(text.ends_with(" demo --seed 3 --runs 'my runs'"), "{text}");
     }
 }

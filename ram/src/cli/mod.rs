@@ -20,13 +20,16 @@ use ram::error::RamError;
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    failure: a file that cannot be read or written, training that diverged
+  1    failure: a file that cannot be read or written, training that diverged, an internal fault
   2    the command line or the configuration is wrong
   3    a data set is missing or damaged
   4    a run folder or a checkpoint is missing, damaged, locked or of another version
   130  interrupted; `ram train` has saved and says how to resume
 
-NO_COLOR=1 turns colours off; RAM_DATA_DIR names the folder of MNIST's files, as --data-dir does.";
+Environment:
+  NO_COLOR=1    no colours
+  RAM_DATA_DIR  the folder of MNIST's files, as --data-dir names it
+  RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest that this machine has]";
 
 /// Recurrent Models of Visual Attention: trains a network that looks at a few small patches of an image.
 #[derive(Parser)]
@@ -235,6 +238,9 @@ mod tests {
         let top = command.render_long_help().to_string();
         for code in ["0 ", "1 ", "2 ", "3 ", "4 ", "130 "] {
             assert!(top.contains(&format!("\n  {code}")), "{code} in {top}");
+        }
+        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_KERNELS"] {
+            assert!(top.contains(&format!("\n  {variable}")), "{variable} in {top}");
         }
         let train = command.find_subcommand_mut("train").unwrap().render_long_help().to_string();
         for preset in Config::presets() {

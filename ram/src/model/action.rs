@@ -13,7 +13,13 @@ pub struct ActionNetwork {
 
 impl ActionNetwork {
     /// For a state of length `hidden` and so many classes or actions.
+    ///
+    /// # Panics
+    /// Where `actions` is not from 1 to 256.
+    #[track_caller]
     pub fn new<R: Real>(params: &mut Params<R>, hidden: usize, actions: usize, rng: &mut impl Rng) -> Self {
+        // A chosen action is kept as a whole number of a byte.
+        assert!((1..=256).contains(&actions), "action network: {actions} actions, but there must be from 1 to 256");
         ActionNetwork { linear: Linear::new(params, "action", [hidden, actions], Init::UniformFanIn, rng) }
     }
 
@@ -43,9 +49,13 @@ pub fn argmax_of<R: Real>(logits: &[R]) -> usize {
 
 /// An action a ∼ softmax(logits) for each row, by a uniform number on [0, 1) a row: [batch, actions] → `[batch]`, whole
 /// numbers without a gradient.
+///
+/// # Panics
+/// Where there is not one uniform number a row.
 #[track_caller]
 pub fn sample<'t, R: Real>(logits: Var<'t, R>, uniforms: &[R]) -> Var<'t, R> {
     let (rows, actions) = (logits.shape().rows(), logits.shape().columns());
+    assert_eq!(uniforms.len(), rows, "sample: one uniform number a row of logits is needed");
     logits.recording().filled_from("sample", [rows], logits, |logits, y| {
         for ((y, logits), &u) in y.iter_mut().zip(logits.chunks_exact(actions)).zip(uniforms) {
             let largest = logits[argmax_of(logits)];
@@ -61,8 +71,12 @@ pub fn sample<'t, R: Real>(logits: Var<'t, R>, uniforms: &[R]) -> Var<'t, R> {
 }
 
 /// The reward of Sec. 4.1: 1 where the chosen class is the label, else 0. `[batch]`, without a gradient.
+///
+/// # Panics
+/// Where there is not one label a choice.
 #[track_caller]
 pub fn reward<'t, R: Real>(chosen: Var<'t, R>, labels: &[u32]) -> Var<'t, R> {
+    assert_eq!(labels.len(), chosen.shape().len(), "reward: one label a choice is needed");
     chosen.recording().filled_from("reward", chosen.shape(), chosen, |chosen, y| {
         for ((y, &chosen), &label) in y.iter_mut().zip(chosen).zip(labels) {
             *y = if chosen == R::from(label as u8) { R::ONE } else { R::ZERO };

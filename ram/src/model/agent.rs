@@ -138,6 +138,11 @@ impl<R: Real> Draws<R> {
 
 impl Agent {
     /// Adds the parameters of a new agent, drawn from `rng`, for images of so many channels and classes.
+    ///
+    /// # Panics
+    /// Where `config` has more than [`MAX_GLIMPSES`] glimpses or none, or a retina that [`Retina::new`] refuses (neither
+    /// passes [`Config::validate`]), or where `classes` is not from 1 to 256.
+    #[track_caller]
     pub fn new<R: Real>(
         params: &mut Params<R>,
         config: &Config,
@@ -146,11 +151,13 @@ impl Agent {
         rng: &mut impl Rng,
     ) -> Agent {
         let (model, policy) = (&config.model, &config.policy);
+        let glimpses = model.glimpses;
+        assert!((1..=MAX_GLIMPSES).contains(&glimpses), "agent: {glimpses} glimpses, not from 1 to {MAX_GLIMPSES}");
         let sampling = match model.retina {
             config::Retina::Crop => Sampling::Crop,
             config::Retina::Bilinear => Sampling::Bilinear,
         };
-        let retina = Retina { patch: model.patch, scales: model.scales, sampling };
+        let retina = Retina::new(model.patch, model.scales, sampling);
         let core_init = match model.core_init {
             CoreInit::Identity => Init::Identity,
             CoreInit::FanIn => Init::UniformFanIn,
@@ -159,7 +166,7 @@ impl Agent {
             CoreInit::Orthogonal => Init::Orthogonal,
         };
         // The blind policy sees the number of the step in place of the state.
-        let seen_by_policy = if policy.locations == Locations::Blind { model.glimpses } else { model.hidden };
+        let seen_by_policy = if policy.locations == Locations::Blind { glimpses } else { model.hidden };
         Agent {
             retina,
             glimpse: GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse, rng),
@@ -168,7 +175,7 @@ impl Agent {
             action: ActionNetwork::new(params, model.hidden, classes, rng),
             baseline: Baseline::new(params, model.hidden, rng),
             hidden: model.hidden,
-            glimpses: model.glimpses,
+            glimpses,
             policy: policy.locations,
             location_into_core: config.loss.location_into_core,
         }

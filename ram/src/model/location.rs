@@ -42,8 +42,12 @@ impl LocationNetwork {
     }
 
     /// lₜ = μₜ + σ·noise as drawn, [batch, 2]: a constant, through which no gradient flows.
+    ///
+    /// # Panics
+    /// Where there are not as many numbers of noise as μₜ has.
     #[track_caller]
     pub fn sample<'t, R: Real>(&self, t: &'t Recording<'t, R>, mean: Var<'t, R>, noise: &[R]) -> Var<'t, R> {
+        assert_eq!(noise.len(), mean.shape().len(), "location: noise for a mean {}", mean.shape());
         let std = R::from_f64(self.std);
         t.filled_from("location", mean.shape(), mean, |mean, l| {
             for ((l, &mean), &noise) in l.iter_mut().zip(mean).zip(noise) {
@@ -62,7 +66,7 @@ impl LocationNetwork {
 /// ln N(x; μ, σ²) summed over the components: x and μ [batch, components] → `[batch]`. Gradients to both.
 ///
 /// # Panics
-/// Where the shapes differ or are no matrices.
+/// Where the shapes differ, are no matrices or have no columns.
 #[track_caller]
 pub fn gaussian_log_prob<'t, R: Real>(x: Var<'t, R>, mean: Var<'t, R>, std: f64) -> Var<'t, R> {
     x.recording().apply(GaussianLogProb { std }, &[x, mean])
@@ -81,8 +85,8 @@ impl<R: Real> Op<R> for GaussianLogProb {
 
     fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
         match setup.shapes {
-            [x, mean] if x == mean && x.axes().len() == 2 => Ok(Shape::new(&[x.rows()])),
-            _ => Err("the sample and its mean are both [batch, components]".to_owned()),
+            [x, mean] if x == mean && x.axes().len() == 2 && x.columns() > 0 => Ok(Shape::new(&[x.rows()])),
+            _ => Err("the sample and its mean are both [batch, components], with a component or more".to_owned()),
         }
     }
 

@@ -26,9 +26,9 @@ pub enum Sampling {
 /// The retina: k patches of g × g numbers around a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retina {
-    /// g, the edge of the finest patch in pixels, and of every patch in numbers; even.
+    /// g, the edge of the finest patch in pixels, and of every patch in numbers; even, 2 or more.
     pub patch: usize,
-    /// k, the number of patches, each twice as wide as the one before.
+    /// k, the number of patches, each twice as wide as the one before; from 1 to 8.
     pub scales: usize,
     /// Whole-pixel or sub-pixel.
     pub sampling: Sampling,
@@ -111,6 +111,17 @@ struct Start {
 }
 
 impl Retina {
+    /// A retina of `scales` patches of `patch` × `patch` numbers.
+    ///
+    /// # Panics
+    /// Where `patch` is not even or below 2, or `scales` is not from 1 to 8.
+    #[track_caller]
+    pub fn new(patch: usize, scales: usize, sampling: Sampling) -> Retina {
+        assert!(patch >= 2 && patch.is_multiple_of(2), "retina: the patch is {patch}, but must be even and 2 or more");
+        assert!((1..=8).contains(&scales), "retina: {scales} scales, but there must be from 1 to 8");
+        Retina { patch, scales, sampling }
+    }
+
     /// The length of ρ: channels · k · g².
     pub fn len(&self, channels: usize) -> usize {
         channels * self.scales * self.patch * self.patch
@@ -151,13 +162,12 @@ impl Retina {
         images: Images<'_, 't, R>,
         locations: Var<'t, R>,
     ) -> Var<'t, R> {
-        let shape = images.shape();
-        if let Err(why) = check(shape, locations.shape()) {
-            panic!("retina: {why}");
-        }
         match images {
             Images::Var(images) => t.apply(*self, &[images, locations]),
             Images::Pixels { data, shape } => {
+                if let Err(why) = check(shape, locations.shape()) {
+                    panic!("retina: {why}");
+                }
                 assert_eq!(data.len(), shape.len(), "retina: pixels of {shape}");
                 let size = Size::of(shape);
                 t.filled_from("retina", [shape.axes()[0], self.len(size.channels)], locations, |locations, y| {

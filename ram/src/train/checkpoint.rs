@@ -126,8 +126,8 @@ impl Checkpoint {
     /// Reads a checkpoint and checks all of it.
     ///
     /// # Errors
-    /// [`RamError::Checkpoint`] if the file is not there, not a safetensors file, cut short, not a checkpoint of `ram`, of
-    /// another format version, or altered.
+    /// [`RamError::Checkpoint`] if the file is not there, cannot be read or is of another format version;
+    /// [`RamError::Damaged`] if it is not a safetensors file, cut short, not a checkpoint of `ram`, or altered.
     pub fn read(path: &Path) -> Result<Checkpoint, RamError> {
         let bytes = std::fs::read(path).map_err(|error| {
             RamError::checkpoint(path, format!("cannot be read: {error}; name a run that has been trained"))
@@ -137,7 +137,7 @@ impl Checkpoint {
 
     /// As [`Checkpoint::read`], from bytes; errors call them `path`.
     pub fn decode(path: &Path, bytes: &[u8]) -> Result<Checkpoint, RamError> {
-        let fail = |message: String| RamError::checkpoint(path, message);
+        let fail = |message: String| RamError::damaged(path, message);
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| fail(fault(&error, bytes.len())))?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| fail(fault(&error, bytes.len())))?;
 
@@ -149,7 +149,10 @@ impl Checkpoint {
         })?;
         let mut header: serde_json::Value = serde_json::from_str(header)
             .map_err(|error| fail(format!("the `{KEY}` metadata is not JSON: {error}; {DAMAGED}")))?;
-        check_format(&header["format"], "checkpoint").map_err(fail)?;
+        check_format(&header["format"], "checkpoint").map_err(|message| match header["format"].as_u64() {
+            Some(_) => RamError::checkpoint(path, message),
+            None => fail(message),
+        })?;
         let sha256 = header["sha256"].take();
         let json = header["state"].take();
 
@@ -231,12 +234,6 @@ pub fn weights_hash<'a>(tensors: impl IntoIterator<Item = Tensor<'a>>) -> String
     let mut hasher = Sha256::new();
     add_tensors(&mut hasher, &params);
     hex(hasher)
-}
-
-/// SHA-256 of a file, in hexadecimal.
-pub fn file_hash(path: &Path) -> Result<String, RamError> {
-    let bytes = std::fs::read(path).map_err(|source| RamError::Io { action: "read", path: path.to_owned(), source })?;
-    Ok(hex(Sha256::new_with_prefix(bytes)))
 }
 
 /// Refuses a format version other than [`FORMAT`]; `what` is a checkpoint or a run.
@@ -359,7 +356,6 @@ pub(crate) mod tests {
         assert_eq!(checkpoint.config().unwrap(), Config::default());
         let weight = checkpoint.tensor("params/core.weight", &[2, 3]).unwrap();
         assert_eq!(weight.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), WEIGHT.map(f32::to_bits));
-        assert_eq!(file_hash(&path).unwrap().len(), 64);
     }
 
     #[test]

@@ -15,7 +15,11 @@ pub const FIXED_SEED: u64 = datasets::canvas::EVALUATION_SEED;
 
 impl From<DataError> for RamError {
     fn from(error: DataError) -> RamError {
-        RamError::Data(error.to_string())
+        match error {
+            // The data are fine; the program is not.
+            DataError::Worker(_) => RamError::Training(error.to_string()),
+            _ => RamError::Data(error.to_string()),
+        }
     }
 }
 
@@ -106,4 +110,15 @@ fn first(split: Labelled, count: usize) -> Result<Labelled, RamError> {
     let images = &split.images;
     let kept = datasets::Images::new(view.pixels.to_vec(), images.channels(), images.height(), images.width())?;
     Ok(Labelled::new(kept, view.labels.to_vec(), split.classes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_the_program_is_no_fault_of_the_data() {
+        assert_eq!(RamError::from(DataError::Worker("gone".into())).exit_code(), 1);
+        assert_eq!(RamError::from(DataError::NoFolder).exit_code(), 3);
+    }
 }

@@ -164,12 +164,13 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// Opens a run to go on with it: finds the newest checkpoint that is whole and cuts `metrics.jsonl` and `timing.jsonl`
-    /// back to the epochs complete in it.
+    /// Opens a run to go on with it: takes the newest checkpoint, or where that is damaged or absent the one before it, and
+    /// cuts `metrics.jsonl` and `timing.jsonl` back to the epochs complete in it.
     ///
     /// # Errors
-    /// [`RamError::Run`] or [`RamError::Checkpoint`] if it is not a run, is of another format version, has no whole checkpoint,
-    /// has a `config.toml` that was changed since, or if another process writes to it.
+    /// [`RamError::Run`], [`RamError::Checkpoint`] or [`RamError::Damaged`] if it is not a run, is of another format version,
+    /// has no whole checkpoint or one that cannot be read, has a `config.toml` that was changed since, or if another process
+    /// writes to it.
     pub fn resume(path: &Path) -> Result<Resumed, RamError> {
         read_info(path)?;
         let run = RunFolder::lock(path)?;
@@ -183,8 +184,13 @@ impl RunFolder {
         let (checkpoint, notice) = match Checkpoint::read(&last) {
             Ok(checkpoint) => (checkpoint, None),
             Err(error) => {
+                let there = last.exists();
+                // Only damage is mended: a file of another version, or one that may not be read, stays where it is.
+                if there && !matches!(error, RamError::Damaged { .. }) {
+                    return Err(error);
+                }
                 let Ok(checkpoint) = Checkpoint::read(&previous) else { return Err(error) };
-                if last.exists() {
+                if there {
                     // Out of the way, or the next save would put it in the place of the whole one.
                     let aside = path.join(DAMAGED);
                     fs::rename(&last, &aside).map_err(|error| unwritable(&aside, &error))?;
@@ -528,6 +534,19 @@ mod tests {
             fs::write(path.join(name), "oops").unwrap();
         }
         assert!(message(RunFolder::resume(&path)).contains("last.safetensors: cut short"));
+    }
+
+    #[test]
+    fn a_last_that_is_not_damaged_is_never_passed_over() {
+        let runs = tempfile::tempdir().unwrap();
+        let path = trained(runs.path(), 2);
+        fs::write(path.join(LAST), with_header(r#"{"format":7}"#)).unwrap();
+        assert!(message(RunFolder::resume(&path)).contains("last.safetensors: a checkpoint of format version 7"));
+        // A folder cannot be read, not even by root.
+        fs::remove_file(path.join(LAST)).unwrap();
+        fs::create_dir(path.join(LAST)).unwrap();
+        assert!(message(RunFolder::resume(&path)).contains("last.safetensors: cannot be read"));
+        assert!(path.join(LAST).exists() && path.join(PREVIOUS).exists() && !path.join(DAMAGED).exists());
     }
 
     #[test]

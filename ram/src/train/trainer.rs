@@ -157,14 +157,17 @@ fn train(
             rate = learning_rate(config, state.optimiser_steps, steps);
             let losses = learner.step(batch, state.epoch as u64, rate);
             if !losses.total.is_finite() || !losses.grad_norm.is_finite() {
+                let clip = match config.optimiser.clip {
+                    0.0 => "optimiser.clip=1".to_owned(),
+                    clip => format!("a lower optimiser.clip (it is {clip})"),
+                };
                 return Err(RamError::Training(format!(
-                    "epoch {}, step {}: the loss is {} and the gradient's norm {}; try a lower optimiser.learning_rate (it is {}) or a lower optimiser.clip (it is {})",
+                    "epoch {}, step {}: the loss is {} and the gradient's norm {}; try a lower optimiser.learning_rate (it is {}) or {clip}",
                     state.epoch + 1,
                     state.step + 1,
                     losses.total,
                     losses.grad_norm,
                     config.optimiser.learning_rate,
-                    config.optimiser.clip,
                 )));
             }
             state.step += 1;

@@ -12,4 +12,4 @@ pub mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 pub mod scalar;
-pub mod stream;
+pub(crate) mod stream;

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use crate::kernels::simd::LANES;
 
 /// M rows of A, yielding a column `[a[0, k], …, a[M − 1, k]]` for k = 0, 1, ….
-pub struct Columns<'a, R, const M: usize> {
+pub(crate) struct TileColumns<'a, R, const M: usize> {
     /// Rows 0, 3, 6, …: with one and two strides added they address all, within what an instruction can add up.
     starts: [*const R; 4],
     row: usize,
@@ -15,25 +15,25 @@ pub struct Columns<'a, R, const M: usize> {
     data: PhantomData<&'a [R]>,
 }
 
-impl<'a, R: Copy, const M: usize> Columns<'a, R, M> {
+impl<'a, R: Copy, const M: usize> TileColumns<'a, R, M> {
     /// Rows `row` apart, elements of a row `step` apart, `depth` of them.
     ///
     /// # Panics
     /// Where `data` is too short.
     #[inline(always)]
-    pub fn new(data: &'a [R], row: usize, step: usize, depth: usize) -> Self {
+    pub(crate) fn new(data: &'a [R], row: usize, step: usize, depth: usize) -> Self {
         const { assert!(M >= 1 && M <= 12) };
         if depth > 0 {
             let last = (M - 1).checked_mul(row).zip((depth - 1).checked_mul(step));
             let last = last.and_then(|(rows, steps)| rows.checked_add(steps));
             assert!(last.is_some_and(|last| last < data.len()), "the tile lies in the matrix");
         }
-        let starts = std::array::from_fn(|i| data.as_ptr().wrapping_add(3 * i * row));
-        Columns { starts, row, step, left: depth, data: PhantomData }
+        let starts = std::array::from_fn(|i| data.as_ptr().wrapping_add((3 * i).wrapping_mul(row)));
+        TileColumns { starts, row, step, left: depth, data: PhantomData }
     }
 }
 
-impl<R: Copy, const M: usize> Iterator for Columns<'_, R, M> {
+impl<R: Copy, const M: usize> Iterator for TileColumns<'_, R, M> {
     type Item = [R; M];
 
     #[inline(always)]
@@ -43,7 +43,7 @@ impl<R: Copy, const M: usize> Iterator for Columns<'_, R, M> {
         }
         self.left -= 1;
         let column = std::array::from_fn(|i| {
-            let at = self.starts[i / 3].wrapping_add((i % 3) * self.row);
+            let at = self.starts[i / 3].wrapping_add((i % 3).wrapping_mul(self.row));
             // SAFETY: row i < M, and of the `depth` steps this is one: `new` has checked that the last of the last row
             // lies in the data.
             unsafe { *at }
@@ -54,29 +54,29 @@ impl<R: Copy, const M: usize> Iterator for Columns<'_, R, M> {
 }
 
 /// Rows of V vectors of B, `stride` apart.
-pub struct Rows<'a, R, const V: usize> {
+pub(crate) struct PanelRows<'a, R, const V: usize> {
     start: *const R,
     stride: usize,
     left: usize,
     data: PhantomData<&'a [R]>,
 }
 
-impl<'a, R: Copy, const V: usize> Rows<'a, R, V> {
+impl<'a, R: Copy, const V: usize> PanelRows<'a, R, V> {
     /// `depth` rows.
     ///
     /// # Panics
     /// Where `data` is too short.
     #[inline(always)]
-    pub fn new(data: &'a [R], stride: usize, depth: usize) -> Self {
+    pub(crate) fn new(data: &'a [R], stride: usize, depth: usize) -> Self {
         if depth > 0 {
             let last = (depth - 1).checked_mul(stride).and_then(|last| last.checked_add(V * LANES));
             assert!(last.is_some_and(|end| end <= data.len()), "the panel lies in the matrix");
         }
-        Rows { start: data.as_ptr(), stride, left: depth, data: PhantomData }
+        PanelRows { start: data.as_ptr(), stride, left: depth, data: PhantomData }
     }
 }
 
-impl<'a, R: Copy, const V: usize> Iterator for Rows<'a, R, V> {
+impl<'a, R: Copy, const V: usize> Iterator for PanelRows<'a, R, V> {
     type Item = &'a [[R; LANES]; V];
 
     #[inline(always)]

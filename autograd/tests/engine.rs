@@ -1,0 +1,140 @@
+//! What a reader or a user of the tape meets: errors that name places, the dump, axes of length zero.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use autograd::nn::{Init, Linear};
+use autograd::optim::{Adam, Optimiser};
+use autograd::{Params, Recording, Tape, Var};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// The message of the panic in which `f` ends, on inputs of these shapes.
+fn message(shapes: &[&[usize]], f: impl Fn(&[Var<f64>])) -> String {
+    let params = Params::new();
+    let mut tape = Tape::new();
+    let t = tape.begin(&params);
+    let inputs: Vec<_> = shapes.iter().map(|&shape| t.zeros(shape)).collect();
+    let error = catch_unwind(AssertUnwindSafe(|| f(&inputs))).expect_err("shapes that do not fit");
+    error.downcast_ref::<String>().cloned().expect("a message")
+}
+
+#[test]
+fn shape_errors_name_the_operation_both_shapes_and_where_the_operands_were_made() {
+    let message = |shapes: &[&[usize]], f: &dyn Fn(&[Var<f64>])| message(shapes, f);
+    let cases = [
+        ("add", message(&[&[2, 3], &[3, 2]], &|x| drop(x[0] + x[1])), "[2, 3]", "[3, 2]"),
+        ("sub", message(&[&[2], &[3]], &|x| drop(x[0] - x[1])), "[2]", "[3]"),
+        ("mul", message(&[&[2], &[]], &|x| drop(x[0] * x[1])), "[2]", "[]"),
+        ("add_row", message(&[&[2, 3], &[2]], &|x| drop(x[0].add_row(x[1]))), "[2, 3]", "[2]"),
+        ("matmul", message(&[&[2, 3], &[4, 5]], &|x| drop(x[0].matmul(x[1]))), "[2, 3]", "[4, 5]"),
+        ("matmul_t", message(&[&[2, 3], &[4, 5]], &|x| drop(x[0].matmul_t(x[1]))), "[2, 3]", "[4, 5]"),
+        ("t_matmul", message(&[&[2, 3], &[4, 5]], &|x| drop(x[0].t_matmul(x[1]))), "[2, 3]", "[4, 5]"),
+        ("reshape", message(&[&[2, 3]], &|x| drop(x[0].reshape([4]))), "[2, 3]", "[4]"),
+        ("slice", message(&[&[2, 3]], &|x| drop(x[0].slice(1..3))), "[2, 3]", "1..3"),
+        ("narrow", message(&[&[2, 3]], &|x| drop(x[0].narrow(1, 2..4))), "[2, 3]", "2..4"),
+        ("sum_axis", message(&[&[2, 3]], &|x| drop(x[0].sum_axis(2))), "[2, 3]", "axis 2"),
+        ("log_softmax", message(&[&[3]], &|x| drop(x[0].log_softmax())), "[3]", "[rows, classes]"),
+        ("concat", message(&[&[2, 3], &[4, 4]], &|x| drop(x[0].recording().concat(0, x))), "[2, 3]", "[4, 4]"),
+    ];
+    for (op, message, first, second) in cases {
+        assert!(message.starts_with(op) && message.contains(first) && message.contains(second), "{op}: {message}");
+        assert!(message.contains("made at") && message.contains(file!()), "{op}: {message}");
+    }
+    let labels = message(&[&[2, 3]], &|x| drop(x[0].cross_entropy(&[0, 3])));
+    assert!(labels.contains("cross_entropy") && labels.contains("label 3") && labels.contains("[2, 3]"), "{labels}");
+    let vector = message(&[&[2]], &|x| x[0].backward(&mut Params::new().zeros()));
+    assert!(vector.contains("scalar") && vector.contains("[2]"), "{vector}");
+}
+
+#[test]
+fn a_layer_that_does_not_fit_is_named() {
+    let mut params = Params::<f32>::new();
+    let layer = Linear::new(&mut params, "core", [4, 5], Init::Zeros, &mut ChaCha8Rng::seed_from_u64(1));
+    let mut tape = Tape::new();
+    let t = tape.begin(&params);
+    let x = t.zeros([2, 3]);
+    let error = catch_unwind(AssertUnwindSafe(|| drop(x.linear(layer)))).expect_err("3 columns for 4");
+    let message = error.downcast_ref::<String>().expect("a message");
+    let parts = ["linear:", "core.weight", "[2, 3]", "[4, 5]", file!()];
+    assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+}
+
+#[test]
+fn gradients_of_other_parameters_are_refused() {
+    let mut params = Params::<f32>::new();
+    params.add("a", [3], |_| {});
+    let (mut optimiser, grads) = (Adam::new(&params), params.zeros());
+    params.add("b", [3], |_| {});
+    let step = catch_unwind(AssertUnwindSafe(|| optimiser.step(&mut params, &grads, 0.1)));
+    assert!(step.is_err(), "moments of one parameter for two");
+}
+
+#[test]
+fn the_dump_is_a_table_of_the_tape() {
+    let mut params = Params::<f64>::new();
+    let layer = Linear::new(&mut params, "layer", [2, 3], Init::Identity, &mut ChaCha8Rng::seed_from_u64(1));
+    let mut tape = Tape::new();
+    let t = tape.begin(&params);
+    let x = t.input([1, 2], &[3.0, 4.0]);
+    let y = x.linear(layer).sum();
+    let before = t.dump();
+    assert!(before.lines().nth(1).is_some_and(|line| line.contains("5.000e0") && line.contains(" - ")), "{before}");
+    y.backward(&mut params.zeros());
+    let dump = t.dump();
+    let lines: Vec<&str> = dump.lines().collect();
+    assert_eq!(lines.len(), 4, "{dump}");
+    assert!(["id", "operation", "shape", "‖value‖", "‖grad‖", "made at"].iter().all(|head| lines[0].contains(head)));
+    for (line, parts) in
+        lines[1..].iter().zip([["input", "[1, 2]", "5.000e0"], ["linear", "[1, 3]", "0"], ["sum", "[]", "7.000e0"]])
+    {
+        assert!(parts.iter().all(|part| line.contains(part)) && line.contains(file!()), "{dump}");
+    }
+    assert!(lines[1].contains("1.414e0"), "∂Σ/∂x = (1, 1): {dump}");
+}
+
+/// A gradient is not read from an earlier step, nor of a constant.
+#[test]
+fn gradients_are_there_after_backward_alone() {
+    let params = Params::<f64>::new();
+    let mut tape = Tape::new();
+    let t = tape.begin(&params);
+    let x = t.input([1], &[2.0]);
+    x.square().sum().backward(&mut params.zeros());
+    assert_eq!(x.grad().to_vec(), [4.0]);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(x.stop_gradient().grad()))).is_err());
+    drop(t);
+    let t = tape.begin(&params);
+    let x = t.input([1], &[2.0]);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(x.grad()))).is_err(), "the last step's gradient");
+}
+
+/// Every operation on axes of length zero, forward and backward.
+#[test]
+fn nothing_is_also_a_batch() {
+    let mut params = Params::<f64>::new();
+    let layer = Linear::new(&mut params, "layer", [3, 2], Init::He, &mut ChaCha8Rng::seed_from_u64(1));
+    let run = |shapes: &[&[usize]], f: &dyn for<'t> Fn(&'t Recording<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64>| {
+        let mut tape = Tape::new();
+        let t = tape.begin(&params);
+        let inputs: Vec<_> = shapes.iter().map(|&s| t.input(s, &vec![0.5; s.iter().product()])).collect();
+        let y = f(&t, &inputs).sum();
+        let mut grads = params.zeros();
+        y.backward(&mut grads);
+        assert!(grads.all().iter().all(|g| g.is_finite()) && y.item().is_finite());
+        y.item()
+    };
+    for shape in [&[0usize, 3][..], &[3, 0], &[0]] {
+        run(&[shape], &|_, x| (x[0].relu() + x[0].tanh()) * x[0].sigmoid() - x[0].exp());
+        run(&[shape], &|_, x| x[0].clamp(0.0, 1.0).square().scale(2.0).sum_axis(0));
+        run(&[shape, shape], &|t, x| t.concat(0, x));
+        run(&[shape], &|_, x| x[0].reshape([0]).slice(0..0));
+    }
+    run(&[&[3, 0]], &|_, x| x[0].sum_axis(1));
+    run(&[&[2, 0], &[0]], &|_, x| x[0].add_row(x[1]));
+    run(&[&[0, 3]], &|_, x| x[0].linear(layer).log_softmax());
+    run(&[&[0, 3]], &|_, x| x[0].cross_entropy(&[]));
+    run(&[&[0, 3], &[3, 2]], &|_, x| x[0].matmul(x[1]));
+    run(&[&[2, 3], &[0, 3]], &|_, x| x[0].matmul_t(x[1]));
+    // A sum over k = 0 is 0, not what the memory held.
+    assert_eq!(run(&[&[2, 0], &[0, 4]], &|_, x| x[0].matmul(x[1])), 0.0);
+    assert_eq!(run(&[&[0, 2], &[0, 4]], &|_, x| x[0].t_matmul(x[1])), 0.0);
+}
