@@ -398,6 +398,14 @@ fn another_version_and_damage_are_told() {
 }
 
 #[test]
+fn a_training_that_diverges_says_what_to_try() {
+    let place = Place::new();
+    let line = "train --config tiny.toml --set train.epochs=10 --set optimiser.kind=sgd --set schedule.kind=constant \
+                --set optimiser.learning_rate=100 --set optimiser.clip=0";
+    place.ram(line).fails(1, &["optimiser.learning_rate (it is 100) or optimiser.clip=1"]);
+}
+
+#[test]
 fn a_changed_configuration_is_not_resumed() {
     let place = Place::trained();
     replace_bytes(&place.path("runs/a/config.toml"), b"epochs = 2", b"epochs = 5");

@@ -209,7 +209,8 @@ fn the_mean_moves_toward_what_was_rewarded() {
                 let mean = episode.means.iter().next().unwrap().value().to_vec();
                 let drawn = episode.locations.iter().nth(1).unwrap().value().to_vec();
                 let sample = sample.unwrap_or([drawn[0], drawn[1]]);
-                (sample, (mean[0] - sample[0]).hypot(mean[1] - sample[1]))
+                let (dx, dy) = (mean[0] - sample[0], mean[1] - sample[1]);
+                (sample, (dx * dx + dy * dy).sqrt())
             };
             let (sample, before) = distance(&problem, None);
             let grads = problem.look(false, |loss| problem.gradient(loss.location.unwrap()));
