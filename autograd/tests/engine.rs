@@ -21,25 +21,25 @@ fn message(shapes: &[&[usize]], f: impl Fn(&[Var<f64>])) -> String {
 fn shape_errors_name_the_operation_both_shapes_and_where_the_operands_were_made() {
     let message = |shapes: &[&[usize]], f: &dyn Fn(&[Var<f64>])| message(shapes, f);
     let cases = [
-        ("add", message(&[&[2, 3], &[3, 2]], &|x| drop(x[0] + x[1])), "[2, 3]", "[3, 2]"),
-        ("sub", message(&[&[2], &[3]], &|x| drop(x[0] - x[1])), "[2]", "[3]"),
-        ("mul", message(&[&[2], &[]], &|x| drop(x[0] * x[1])), "[2]", "[]"),
-        ("add_row", message(&[&[2, 3], &[2]], &|x| drop(x[0].add_row(x[1]))), "[2, 3]", "[2]"),
-        ("matmul", message(&[&[2, 3], &[4, 5]], &|x| drop(x[0].matmul(x[1]))), "[2, 3]", "[4, 5]"),
-        ("matmul_t", message(&[&[2, 3], &[4, 5]], &|x| drop(x[0].matmul_t(x[1]))), "[2, 3]", "[4, 5]"),
-        ("t_matmul", message(&[&[2, 3], &[4, 5]], &|x| drop(x[0].t_matmul(x[1]))), "[2, 3]", "[4, 5]"),
-        ("reshape", message(&[&[2, 3]], &|x| drop(x[0].reshape([4]))), "[2, 3]", "[4]"),
-        ("slice", message(&[&[2, 3]], &|x| drop(x[0].slice(1..3))), "[2, 3]", "1..3"),
-        ("narrow", message(&[&[2, 3]], &|x| drop(x[0].narrow(1, 2..4))), "[2, 3]", "2..4"),
-        ("sum_axis", message(&[&[2, 3]], &|x| drop(x[0].sum_axis(2))), "[2, 3]", "axis 2"),
-        ("log_softmax", message(&[&[3]], &|x| drop(x[0].log_softmax())), "[3]", "[rows, classes]"),
-        ("concat", message(&[&[2, 3], &[4, 4]], &|x| drop(x[0].recording().concat(0, x))), "[2, 3]", "[4, 4]"),
+        ("add", message(&[&[2, 3], &[3, 2]], &|x| _ = x[0] + x[1]), "[2, 3]", "[3, 2]"),
+        ("sub", message(&[&[2], &[3]], &|x| _ = x[0] - x[1]), "[2]", "[3]"),
+        ("mul", message(&[&[2], &[]], &|x| _ = x[0] * x[1]), "[2]", "[]"),
+        ("add_row", message(&[&[2, 3], &[2]], &|x| _ = x[0].add_row(x[1])), "[2, 3]", "[2]"),
+        ("matmul", message(&[&[2, 3], &[4, 5]], &|x| _ = x[0].matmul(x[1])), "[2, 3]", "[4, 5]"),
+        ("matmul_t", message(&[&[2, 3], &[4, 5]], &|x| _ = x[0].matmul_t(x[1])), "[2, 3]", "[4, 5]"),
+        ("t_matmul", message(&[&[2, 3], &[4, 5]], &|x| _ = x[0].t_matmul(x[1])), "[2, 3]", "[4, 5]"),
+        ("reshape", message(&[&[2, 3]], &|x| _ = x[0].reshape([4])), "[2, 3]", "[4]"),
+        ("slice", message(&[&[2, 3]], &|x| _ = x[0].slice(1..3)), "[2, 3]", "1..3"),
+        ("narrow", message(&[&[2, 3]], &|x| _ = x[0].narrow(1, 2..4)), "[2, 3]", "2..4"),
+        ("sum_axis", message(&[&[2, 3]], &|x| _ = x[0].sum_axis(2)), "[2, 3]", "axis 2"),
+        ("log_softmax", message(&[&[3]], &|x| _ = x[0].log_softmax()), "[3]", "[rows, classes]"),
+        ("concat", message(&[&[2, 3], &[4, 4]], &|x| _ = x[0].recording().concat(0, x)), "[2, 3]", "[4, 4]"),
     ];
     for (op, message, first, second) in cases {
         assert!(message.starts_with(op) && message.contains(first) && message.contains(second), "{op}: {message}");
         assert!(message.contains("made at") && message.contains(file!()), "{op}: {message}");
     }
-    let labels = message(&[&[2, 3]], &|x| drop(x[0].cross_entropy(&[0, 3])));
+    let labels = message(&[&[2, 3]], &|x| _ = x[0].cross_entropy(&[0, 3]));
     assert!(labels.contains("cross_entropy") && labels.contains("label 3") && labels.contains("[2, 3]"), "{labels}");
     let vector = message(&[&[2]], &|x| x[0].backward(&mut Params::new().zeros()));
     assert!(vector.contains("scalar") && vector.contains("[2]"), "{vector}");
@@ -52,7 +52,7 @@ fn a_layer_that_does_not_fit_is_named() {
     let mut tape = Tape::new();
     let t = tape.begin(&params);
     let x = t.zeros([2, 3]);
-    let error = catch_unwind(AssertUnwindSafe(|| drop(x.linear(layer)))).expect_err("3 columns for 4");
+    let error = catch_unwind(AssertUnwindSafe(|| _ = x.linear(layer))).expect_err("3 columns for 4");
     let message = error.downcast_ref::<String>().expect("a message");
     let parts = ["linear:", "core.weight", "[2, 3]", "[4, 5]", file!()];
     assert!(parts.iter().all(|part| message.contains(part)), "{message}");
@@ -107,12 +107,15 @@ fn gradients_are_there_after_backward_alone() {
     assert!(catch_unwind(AssertUnwindSafe(|| drop(x.grad()))).is_err(), "the last step's gradient");
 }
 
+/// Builds a variable from inputs.
+type Function = dyn for<'t> Fn(&'t Recording<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64>;
+
 /// Every operation on axes of length zero, forward and backward.
 #[test]
 fn nothing_is_also_a_batch() {
     let mut params = Params::<f64>::new();
     let layer = Linear::new(&mut params, "layer", [3, 2], Init::He, &mut ChaCha8Rng::seed_from_u64(1));
-    let run = |shapes: &[&[usize]], f: &dyn for<'t> Fn(&'t Recording<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64>| {
+    let run = |shapes: &[&[usize]], f: &Function| {
         let mut tape = Tape::new();
         let t = tape.begin(&params);
         let inputs: Vec<_> = shapes.iter().map(|&s| t.input(s, &vec![0.5; s.iter().product()])).collect();
