@@ -108,7 +108,7 @@ fn gradients_are_there_after_backward_alone() {
 }
 
 /// Builds a variable from inputs.
-type Function = dyn for<'t> Fn(&'t Recording<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64>;
+type Function<'a> = dyn for<'t> Fn(&'t Recording<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64> + 'a;
 
 /// Every operation on axes of length zero, forward and backward.
 #[test]
