@@ -7,7 +7,11 @@ use crate::real::Real;
 /// A cache line, and the widest register: what every span begins at.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
-struct Line([u8; 64]);
+pub(crate) struct Line([u8; 64]);
+
+impl Line {
+    pub(crate) const ZERO: Line = Line([0; 64]);
+}
 
 /// A buffer of numbers that starts at a cache line and only ever grows.
 pub(crate) struct Slab<R> {
@@ -40,7 +44,7 @@ impl<R: Real> Slab<R> {
     pub(crate) fn grow(&mut self, len: usize) {
         let lines = len.div_ceil(Self::LINE);
         if lines > self.lines.len() {
-            self.lines.resize(lines.max(self.lines.len() * 3 / 2), Line::zeroed());
+            self.lines.resize(lines.max(self.lines.len() * 3 / 2), Line::ZERO);
         }
     }
 

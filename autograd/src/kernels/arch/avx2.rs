@@ -17,6 +17,7 @@ impl Avx2 {
     /// Runs `kernel` compiled for these instructions.
     pub fn run<K: Kernel<f32>>(self, kernel: K) -> K::Out {
         #[target_feature(enable = "avx2,fma")]
+        #[inline(never)]
         fn shell<K: Kernel<f32>>(s: Avx2, kernel: K) -> K::Out {
             kernel.run(s)
         }
@@ -108,6 +109,10 @@ impl Simd<f32> for Avx2 {
     const TILE_VECTORS: usize = 1;
 
     #[inline(always)]
+    fn outlined<K: Kernel<f32>>(self, kernel: K) -> K::Out {
+        self.run(kernel)
+    }
+    #[inline(always)]
     fn load(self, x: &[f32; LANES]) -> Pair {
         // SAFETY: `self` proves AVX2; x holds 16 elements; the loads need no alignment.
         unsafe { [_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(x.as_ptr().add(8))] }
@@ -118,6 +123,41 @@ impl Simd<f32> for Avx2 {
         unsafe {
             _mm256_storeu_ps(y.as_mut_ptr(), v[0]);
             _mm256_storeu_ps(y.as_mut_ptr().add(8), v[1]);
+        }
+    }
+    #[inline(always)]
+    fn transpose(self, columns: [&[f32; LANES]; LANES], rows: &mut [[f32; LANES]; LANES]) {
+        // SAFETY: `self` proves AVX2.
+        unsafe { transpose(columns, rows) }
+    }
+}
+
+/// A square of 16 × 16 as four of 8 × 8.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn transpose(columns: [&[f32; LANES]; LANES], rows: &mut [[f32; LANES]; LANES]) {
+    for half in 0..2 {
+        for k in [0, 8] {
+            // SAFETY: a column holds 16 elements, and k + 8 ≤ 16.
+            let c: [__m256; 8] =
+                std::array::from_fn(|c| unsafe { _mm256_loadu_ps(columns[8 * half + c].as_ptr().add(k)) });
+            // Pairs of columns, then fours, in each half of a register; then the halves.
+            let low: [__m256; 4] = std::array::from_fn(|i| _mm256_unpacklo_ps(c[2 * i], c[2 * i + 1]));
+            let high: [__m256; 4] = std::array::from_fn(|i| _mm256_unpackhi_ps(c[2 * i], c[2 * i + 1]));
+            let four = |pairs: [__m256; 4], i: usize| {
+                let (a, b) = (pairs[2 * i], pairs[2 * i + 1]);
+                [_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xee>(a, b)]
+            };
+            let [[a0, a1], [b0, b1]] = [four(low, 0), four(low, 1)];
+            let [[a2, a3], [b2, b3]] = [four(high, 0), four(high, 1)];
+            for (i, (a, b)) in [(a0, b0), (a1, b1), (a2, b2), (a3, b3)].into_iter().enumerate() {
+                let (upper, lower) = (_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
+                // SAFETY: a row holds 16 elements, and 8·half + 8 ≤ 16.
+                unsafe {
+                    _mm256_storeu_ps(rows[k + i].as_mut_ptr().add(8 * half), upper);
+                    _mm256_storeu_ps(rows[k + 4 + i].as_mut_ptr().add(8 * half), lower);
+                }
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ impl Avx512 {
     /// Runs `kernel` compiled for these instructions.
     pub fn run<K: Kernel<f32>>(self, kernel: K) -> K::Out {
         #[target_feature(enable = "avx512f,avx512dq")]
+        #[inline(never)]
         fn shell<K: Kernel<f32>>(s: Avx512, kernel: K) -> K::Out {
             kernel.run(s)
         }
@@ -99,6 +100,10 @@ impl Simd<f32> for Avx512 {
     const TILE_VECTORS: usize = 2;
 
     #[inline(always)]
+    fn outlined<K: Kernel<f32>>(self, kernel: K) -> K::Out {
+        self.run(kernel)
+    }
+    #[inline(always)]
     fn load(self, x: &[f32; LANES]) -> __m512 {
         // SAFETY: `self` proves AVX-512; x holds 16 elements; the load needs no alignment.
         unsafe { _mm512_loadu_ps(x.as_ptr()) }
@@ -107,5 +112,10 @@ impl Simd<f32> for Avx512 {
     fn store(self, v: __m512, y: &mut [f32; LANES]) {
         // SAFETY: `self` proves AVX-512; y holds 16 elements; the store needs no alignment.
         unsafe { _mm512_storeu_ps(y.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn transpose(self, columns: [&[f32; LANES]; LANES], rows: &mut [[f32; LANES]; LANES]) {
+        // SAFETY: `self` proves AVX-512 F, of which AVX2 is a part.
+        unsafe { super::avx2::transpose(columns, rows) }
     }
 }

@@ -15,6 +15,7 @@ impl Neon {
     }
 
     /// Runs `kernel` compiled for these instructions.
+    #[inline(never)]
     pub fn run<K: Kernel<f32>>(self, kernel: K) -> K::Out {
         kernel.run(self)
     }
@@ -96,6 +97,10 @@ impl Simd<f32> for Neon {
     const TILE_ROWS: usize = 6;
     const TILE_VECTORS: usize = 1;
 
+    #[inline(always)]
+    fn outlined<K: Kernel<f32>>(self, kernel: K) -> K::Out {
+        self.run(kernel)
+    }
     #[inline(always)]
     fn load(self, x: &[f32; LANES]) -> Quad {
         // SAFETY: `self` proves NEON; x holds 16 elements, and 4·i + 4 ≤ 16.

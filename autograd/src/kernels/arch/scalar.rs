@@ -1,6 +1,6 @@
 //! The path of every machine: plain Rust, one lane after the other. Also the only path of f64.
 
-use crate::kernels::simd::{LANES, Lanes, Simd};
+use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
 use crate::real::Real;
 
 /// One number at a time: for the odd value outside a kernel, such as one normal variate.
@@ -113,6 +113,10 @@ impl<R: Real> Simd<R> for Scalar {
     const TILE_ROWS: usize = 4;
     const TILE_VECTORS: usize = 1;
 
+    #[inline(never)]
+    fn outlined<K: Kernel<R>>(self, kernel: K) -> K::Out {
+        kernel.run(self)
+    }
     #[inline(always)]
     fn load(self, x: &[R; LANES]) -> Self::V {
         *x

@@ -53,9 +53,9 @@ impl<R: Copy, const M: usize> Iterator for TileColumns<'_, R, M> {
     }
 }
 
-/// Rows of V vectors of B, `stride` apart.
+/// V vectors of each row of B, `vector` apart, rows `stride` apart.
 pub(crate) struct PanelRows<'a, R, const V: usize> {
-    start: *const R,
+    starts: [*const R; V],
     stride: usize,
     left: usize,
     data: PhantomData<&'a [R]>,
@@ -67,17 +67,19 @@ impl<'a, R: Copy, const V: usize> PanelRows<'a, R, V> {
     /// # Panics
     /// Where `data` is too short.
     #[inline(always)]
-    pub(crate) fn new(data: &'a [R], stride: usize, depth: usize) -> Self {
+    pub(crate) fn new(data: &'a [R], stride: usize, vector: usize, depth: usize) -> Self {
         if depth > 0 {
-            let last = (depth - 1).checked_mul(stride).and_then(|last| last.checked_add(V * LANES));
-            assert!(last.is_some_and(|end| end <= data.len()), "the panel lies in the matrix");
+            let last = (depth - 1).checked_mul(stride).zip((V - 1).checked_mul(vector));
+            let end = last.and_then(|(rows, vectors)| rows.checked_add(vectors)?.checked_add(LANES));
+            assert!(end.is_some_and(|end| end <= data.len()), "the panel lies in the matrix");
         }
-        PanelRows { start: data.as_ptr(), stride, left: depth, data: PhantomData }
+        let starts = std::array::from_fn(|v| data.as_ptr().wrapping_add(v * vector));
+        PanelRows { starts, stride, left: depth, data: PhantomData }
     }
 }
 
 impl<'a, R: Copy, const V: usize> Iterator for PanelRows<'a, R, V> {
-    type Item = &'a [[R; LANES]; V];
+    type Item = [&'a [R; LANES]; V];
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
@@ -85,10 +87,10 @@ impl<'a, R: Copy, const V: usize> Iterator for PanelRows<'a, R, V> {
             return None;
         }
         self.left -= 1;
-        // SAFETY: of the `depth` rows this is one: `new` has checked that V vectors from the start of the last lie in
+        // SAFETY: of the `depth` rows this is one: `new` has checked that all of the last vector of the last row lies in
         // the data. An array is aligned as its element.
-        let row = unsafe { &*self.start.cast::<[[R; LANES]; V]>() };
-        self.start = self.start.wrapping_add(self.stride);
+        let row = self.starts.map(|start| unsafe { &*start.cast::<[R; LANES]>() });
+        self.starts = self.starts.map(|start| start.wrapping_add(self.stride));
         Some(row)
     }
 }

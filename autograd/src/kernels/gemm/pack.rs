@@ -1,0 +1,351 @@
+//! What the tiles read: operands where they lie, or copies of parts of them.
+//!
+//! A copy is worth its time where the tiles would otherwise jump: rows that lie a power of two apart fall on the same few
+//! sets of the L1 cache and push each other out. So
+//!
+//! - weights are packed once a step ([`pack`], [`pack_transposed`]) and used T times;
+//! - B by rows is packed panel by panel, unless so few rows of A pass over it that it would not pay;
+//! - Aᵀ, as in a weight's gradient, is packed; A only where C is so wide that its rows are read often.
+//!
+//! Terms of a sum that are packed lie one after the other, so that many short products are one long one.
+
+use std::cell::RefCell;
+
+use super::tile::{self, ForHeight};
+use super::{K_BLOCK, Left, MAX_TERMS, MAX_TILE_VECTORS, PANEL, ROW_BLOCK, Right, Term};
+use crate::kernels::arch::stream::{PanelRows, TileColumns};
+use crate::kernels::simd::{Kernel, LANES, Simd};
+use crate::real::Real;
+use crate::slab::Line;
+
+/// Columns of C from which A by rows is packed: each of its elements is then read 64 times and more.
+const WIDE: usize = 1024;
+
+/// The length of packed [k, n]: panels of [`PANEL`] columns, the last filled up with zeros.
+pub fn packed_len(k: usize, n: usize) -> usize {
+    k * n.next_multiple_of(PANEL)
+}
+
+/// Packs b [k, n]: panel by panel, in each its rows one after the other.
+pub fn pack<R: Real>(b: &[R], k: usize, n: usize, packed: &mut [R]) {
+    assert_eq!((b.len(), packed.len()), (k * n, packed_len(k, n)), "pack [{k}, {n}]");
+    R::dispatch(Pack { b: Right::Rows { data: b, stride: n }, shape: [k, n], packed });
+}
+
+/// Packs the transpose of b [n, k], which is [k, n].
+pub fn pack_transposed<R: Real>(b: &[R], n: usize, k: usize, packed: &mut [R]) {
+    assert_eq!((b.len(), packed.len()), (k * n, packed_len(k, n)), "pack_transposed [{n}, {k}]");
+    R::dispatch(Pack { b: Right::Columns { data: b, stride: k }, shape: [k, n], packed });
+}
+
+struct Pack<'a, R> {
+    b: Right<'a, R>,
+    shape: [usize; 2],
+    packed: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for Pack<'_, R> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<R>>(self, s: S) {
+        let [k, n] = self.shape;
+        for (p, panel) in self.packed.chunks_exact_mut((k * PANEL).max(1)).enumerate() {
+            let j = p * PANEL;
+            pack_panel(s, self.b, [0, j], PANEL.min(n - j), panel.as_chunks_mut().0);
+        }
+    }
+}
+
+/// A panel of B from row k and column j on, as many rows as it takes, `width` columns.
+#[inline(always)]
+fn pack_panel<R: Real, S: Simd<R>>(
+    s: S,
+    b: Right<R>,
+    [k, j]: [usize; 2],
+    width: usize,
+    panel: &mut [[R; PANEL]],
+) {
+    match b {
+        Right::Rows { data, stride } => {
+            let rows = data.get(k * stride + j..).unwrap_or(&[]).chunks(stride.max(1));
+            for (to, from) in panel.iter_mut().zip(rows) {
+                // Whole vectors are moved as such; a slice of any length would be a call.
+                match from.first_chunk::<PANEL>().filter(|_| width == PANEL) {
+                    Some(from) => *to = *from,
+                    None => {
+                        to[..width].copy_from_slice(&from[..width]);
+                        to[width..].fill(R::ZERO);
+                    }
+                }
+            }
+        }
+        Right::Columns { data, stride } => {
+            let column = |c: usize| data.get((j + c) * stride + k..).unwrap_or(&[]);
+            let depth = panel.len();
+            let (blocks, rest) = panel.as_chunks_mut::<LANES>();
+            let whole = if width == PANEL { blocks.len() } else { 0 };
+            for (at, block) in blocks[..whole].iter_mut().enumerate() {
+                let columns = std::array::from_fn(|c| column(c)[at * LANES..].first_chunk().expect("checked: in B"));
+                s.transpose(columns, block);
+            }
+            for (at, to) in blocks[whole..].as_flattened_mut().iter_mut().chain(rest).enumerate() {
+                let at = whole * LANES + at;
+                debug_assert!(at < depth);
+                *to = std::array::from_fn(|c| if c < width { column(c)[at] } else { R::ZERO });
+            }
+        }
+        Right::Packed(_) => unreachable!("it is packed"),
+    }
+}
+
+/// A part of a term within a block of k.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Piece {
+    term: usize,
+    /// Where it begins in the term.
+    k: usize,
+    /// Where it begins in the block.
+    at: usize,
+    depth: usize,
+}
+
+/// A block of k: parts of terms, one after the other.
+pub(super) struct Pieces {
+    pieces: [Piece; MAX_TERMS],
+    len: usize,
+    depth: usize,
+}
+
+impl Pieces {
+    fn all(&self) -> &[Piece] {
+        &self.pieces[..self.len]
+    }
+}
+
+/// The blocks of a sum, each at most [`K_BLOCK`] deep.
+pub(super) struct Blocks<'t, 'a, R> {
+    terms: &'t [Term<'a, R>],
+    term: usize,
+    k: usize,
+}
+
+impl<'t, 'a, R> Blocks<'t, 'a, R> {
+    pub(super) fn new(terms: &'t [Term<'a, R>]) -> Self {
+        Blocks { terms, term: 0, k: 0 }
+    }
+
+    /// The next block, and whether it is the last. The first is there even where there is nothing to sum.
+    pub(super) fn next_block(&mut self) -> (Pieces, bool) {
+        let mut block =
+            Pieces { pieces: [Piece::default(); MAX_TERMS], len: 0, depth: 0 };
+        while let Some(term) = self.terms.get(self.term) {
+            let depth = (term.k - self.k).min(K_BLOCK - block.depth);
+            if depth > 0 {
+                block.pieces[block.len] = Piece { term: self.term, k: self.k, at: block.depth, depth };
+                (block.len, block.depth) = (block.len + 1, block.depth + depth);
+                self.k += depth;
+            }
+            if self.k < term.k {
+                return (block, false);
+            }
+            (self.term, self.k) = (self.term + 1, 0);
+        }
+        (block, true)
+    }
+}
+
+/// How the tiles read A.
+pub(super) trait LeftSource<R>: Copy {
+    /// Whether the pieces of a block follow each other as if they were one.
+    const CONTIGUOUS: bool;
+    /// M rows from `i` (of the terms' rows) over a piece of a block: for each k a column of A.
+    fn columns<const M: usize>(self, terms: &[Term<R>], i: usize, piece: Piece) -> impl Iterator<Item = [R; M]>;
+}
+
+/// A by rows, where it lies.
+#[derive(Clone, Copy)]
+pub(super) struct RowsInPlace;
+
+impl<R: Real> LeftSource<R> for RowsInPlace {
+    const CONTIGUOUS: bool = false;
+    #[inline(always)]
+    fn columns<const M: usize>(self, terms: &[Term<R>], i: usize, piece: Piece) -> impl Iterator<Item = [R; M]> {
+        let Left::Rows { data, stride } = terms[piece.term].a else { unreachable!("all A are stored by rows") };
+        TileColumns::new(&data[i * stride + piece.k..], stride, 1, piece.depth)
+    }
+}
+
+/// A by columns, where it lies.
+#[derive(Clone, Copy)]
+pub(super) struct ColumnsInPlace;
+
+impl<R: Real> LeftSource<R> for ColumnsInPlace {
+    const CONTIGUOUS: bool = false;
+    #[inline(always)]
+    fn columns<const M: usize>(self, terms: &[Term<R>], i: usize, piece: Piece) -> impl Iterator<Item = [R; M]> {
+        let Left::Columns { data, stride } = terms[piece.term].a else { unreachable!("all A are stored by columns") };
+        TileColumns::new(&data[piece.k * stride + i..], 1, stride, piece.depth)
+    }
+}
+
+/// A block of A as [`pack_left`] lays it out.
+#[derive(Clone, Copy)]
+pub(super) struct PackedLeft<'a, R> {
+    data: &'a [R],
+    first: usize,
+    depth: usize,
+}
+
+impl<R: Real> LeftSource<R> for PackedLeft<'_, R> {
+    const CONTIGUOUS: bool = true;
+    #[inline(always)]
+    fn columns<const M: usize>(self, _: &[Term<R>], i: usize, piece: Piece) -> impl Iterator<Item = [R; M]> {
+        let tile = &self.data[(i - self.first) * self.depth..][..M * self.depth];
+        tile.as_chunks().0[piece.at..][..piece.depth].iter().copied()
+    }
+}
+
+/// Whether a copy of A is worth its time.
+pub(super) fn packs_left(by_columns: bool, n: usize) -> bool {
+    by_columns || n >= WIDE
+}
+
+/// Copies rows first.. of a block of A: tile by tile, in each its columns one after the other.
+#[inline(always)]
+pub(super) fn pack_left<'a, R: Real, S: Simd<R>>(
+    s: S,
+    source: impl LeftSource<R>,
+    terms: &[Term<R>],
+    pieces: &Pieces,
+    [first, rows]: [usize; 2],
+    room: &'a mut [R],
+) -> PackedLeft<'a, R> {
+    let depth = pieces.depth;
+    for (i, height) in tile::heights(rows, S::TILE_ROWS) {
+        let room = &mut room[i * depth..][..height * depth];
+        tile::for_height(s, height, PackTile { source, terms, pieces, i: first + i, room });
+    }
+    PackedLeft { data: &room[..rows * depth], first, depth }
+}
+
+struct PackTile<'a, 't, R, L> {
+    source: L,
+    terms: &'t [Term<'a, R>],
+    pieces: &'t Pieces,
+    i: usize,
+    room: &'t mut [R],
+}
+
+impl<R: Real, L: LeftSource<R>> ForHeight<R> for PackTile<'_, '_, R, L> {
+    #[inline(always)]
+    fn run<S: Simd<R>, const M: usize>(self, _: S) {
+        let columns = self.room.as_chunks_mut::<M>().0;
+        for &piece in self.pieces.all() {
+            let from = self.source.columns::<M>(self.terms, self.i, piece);
+            for (to, from) in columns[piece.at..][..piece.depth].iter_mut().zip(from) {
+                *to = from;
+            }
+        }
+    }
+}
+
+/// How the tiles read one or two panels of B.
+#[derive(Clone, Copy)]
+pub(super) enum RightSource<'a, R> {
+    /// Packed beforehand; the first panel's column.
+    Packed(usize),
+    /// By rows, where it lies, from this column on.
+    Rows(usize),
+    /// A copy of so many rows.
+    Copy(&'a [R], usize),
+}
+
+impl<R: Real> RightSource<'_, R> {
+    /// V vectors of each row of a piece of a block.
+    #[inline(always)]
+    pub(super) fn rows<'t, const V: usize>(self, terms: &'t [Term<R>], piece: Piece) -> PanelRows<'t, R, V>
+    where
+        Self: 't,
+    {
+        let Piece { term, k, at, depth } = piece;
+        match (self, terms[term].b) {
+            (RightSource::Packed(j), Right::Packed(data)) => {
+                PanelRows::new(&data[j * terms[term].k + k * PANEL..], PANEL, terms[term].k * PANEL, depth)
+            }
+            (RightSource::Rows(j), Right::Rows { data, stride }) => {
+                PanelRows::new(&data[k * stride + j..], stride, PANEL, depth)
+            }
+            (RightSource::Copy(data, rows), _) => PanelRows::new(&data[at * PANEL..], PANEL, rows * PANEL, depth),
+            _ => unreachable!("all B are stored in one way"),
+        }
+    }
+
+    /// The pieces that the tiles walk over: all as one where both operands are copies.
+    #[inline(always)]
+    pub(super) fn pieces<'t, L: LeftSource<R>>(self, pieces: &'t Pieces, whole: &'t mut Piece) -> &'t [Piece] {
+        if L::CONTIGUOUS && matches!(self, RightSource::Copy(..)) {
+            whole.depth = pieces.depth;
+            std::slice::from_ref(whole)
+        } else {
+            pieces.all()
+        }
+    }
+}
+
+/// Where tiles of `rows` rows find the V panels of B from column `j` on; a copy of them goes to `room`.
+#[inline(always)]
+pub(super) fn right_source<'a, R: Real, S: Simd<R>>(
+    s: S,
+    terms: &[Term<R>],
+    pieces: &Pieces,
+    rows: usize,
+    [j, n]: [usize; 2],
+    vectors: usize,
+    room: &'a mut [R],
+) -> RightSource<'a, R> {
+    let in_place = rows <= 2 * S::TILE_ROWS && n - j >= vectors * PANEL;
+    match terms.first().map(|term| term.b) {
+        Some(Right::Packed(_)) => RightSource::Packed(j),
+        Some(Right::Rows { .. }) if in_place => RightSource::Rows(j),
+        _ => {
+            let depth = pieces.depth;
+            for (v, panel) in room[..vectors * depth * PANEL].chunks_exact_mut((depth * PANEL).max(1)).enumerate() {
+                let (j, panel) = (j + v * PANEL, panel.as_chunks_mut::<PANEL>().0);
+                for piece in pieces.all() {
+                    let panel = &mut panel[piece.at..][..piece.depth];
+                    pack_panel(s, terms[piece.term].b, [piece.k, j], PANEL.min(n - j), panel);
+                }
+            }
+            RightSource::Copy(room, depth)
+        }
+    }
+}
+
+/// Memory for copies, kept by each thread: neither allocated nor cleared in a step.
+struct Scratch {
+    left: [Line; ROW_BLOCK * K_BLOCK * 4 / 64],
+    /// Wide enough for f64.
+    right: [Line; MAX_TILE_VECTORS * PANEL * K_BLOCK * 8 / 64],
+}
+
+/// Room for copies of parts of A and of B.
+pub struct Room<'a, R> {
+    pub(super) left: &'a mut [R],
+    pub(super) right: &'a mut [R],
+}
+
+/// Lends the memory of this thread. (A kernel cannot borrow it itself: a closure is not compiled for its path.)
+pub(super) fn with_room<R: Real>(work: impl FnOnce(Room<R>)) {
+    thread_local! {
+        static SCRATCH: RefCell<Scratch> = const {
+            RefCell::new(Scratch {
+                left: [Line::ZERO; ROW_BLOCK * K_BLOCK * 4 / 64],
+                right: [Line::ZERO; MAX_TILE_VECTORS * PANEL * K_BLOCK * 8 / 64],
+            })
+        };
+    }
+    SCRATCH.with_borrow_mut(|Scratch { left, right }| {
+        work(Room { left: bytemuck::cast_slice_mut(left), right: bytemuck::cast_slice_mut(right) });
+    });
+}

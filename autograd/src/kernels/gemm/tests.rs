@@ -1,0 +1,186 @@
+use super::*;
+use crate::kernels::Path;
+
+/// Numbers of mixed magnitude and sign, so that a chain in another order gives other bits.
+fn numbers(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let x = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
+            if state & 64 == 0 { x * 1e3 } else { x }
+        })
+        .collect()
+}
+
+/// How a matrix is stored in the tests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Layout {
+    Rows,
+    Columns,
+    Packed,
+    PackedTransposed,
+}
+
+/// A matrix [rows, columns] in a layout, its rows or columns `gap` further apart than they must be.
+struct Matrix {
+    layout: Layout,
+    columns: usize,
+    stride: usize,
+    stored: Vec<f32>,
+    /// By rows, without a gap.
+    dense: Vec<f32>,
+}
+
+impl Matrix {
+    fn new(layout: Layout, [rows, columns]: [usize; 2], gap: usize, seed: u32) -> Matrix {
+        let dense = numbers(rows * columns, seed);
+        let flipped: Vec<f32> = (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c))).map(|(r, c)| dense[r * columns + c]).collect();
+        let (lines, stride, source) = match layout {
+            Layout::Columns => (columns, rows + gap, &flipped),
+            _ => (rows, columns + gap, &dense),
+        };
+        let mut stored = vec![f32::NAN; lines * stride];
+        for (to, from) in stored.chunks_mut(stride.max(1)).zip(source.chunks((stride - gap).max(1))) {
+            to[..from.len()].copy_from_slice(from);
+        }
+        if matches!(layout, Layout::Packed | Layout::PackedTransposed) {
+            stored = vec![f32::NAN; packed_len(rows, columns)];
+            match layout {
+                Layout::Packed => pack(&dense, rows, columns, &mut stored),
+                _ => pack_transposed(&flipped, columns, rows, &mut stored),
+            }
+        }
+        Matrix { layout, columns, stride, stored, dense }
+    }
+
+    fn left(&self) -> Left<'_, f32> {
+        match self.layout {
+            Layout::Columns => Left::Columns { data: &self.stored, stride: self.stride },
+            _ => Left::Rows { data: &self.stored, stride: self.stride },
+        }
+    }
+
+    fn right(&self) -> Right<'_, f32> {
+        match self.layout {
+            Layout::Rows => Right::Rows { data: &self.stored, stride: self.stride },
+            Layout::Columns => Right::Columns { data: &self.stored, stride: self.stride },
+            _ => Right::Packed(&self.stored),
+        }
+    }
+
+    fn at(&self, row: usize, column: usize) -> f32 {
+        self.dense[row * self.columns + column]
+    }
+}
+
+const LEFTS: [Layout; 2] = [Layout::Rows, Layout::Columns];
+const RIGHTS: [Layout; 4] = [Layout::Rows, Layout::Columns, Layout::Packed, Layout::PackedTransposed];
+
+/// A sum over terms of these depths in every layout, with C that must be overwritten (it holds NaN) or added to, with and
+/// without biases and Rect, on every path: bitwise the oracle.
+fn check(m: usize, n: usize, depths: &[usize], gap: usize) {
+    for (left, right) in LEFTS.into_iter().flat_map(|left| RIGHTS.map(|right| (left, right))) {
+        let matrices: Vec<_> = (0u32..)
+            .zip(depths)
+            .map(|(i, &k)| (Matrix::new(left, [m, k], gap, 2 * i), Matrix::new(right, [k, n], gap, 2 * i + 1)))
+            .collect();
+        let terms: Vec<_> =
+            matrices.iter().zip(depths).map(|((a, b), &k)| Term { a: a.left(), b: b.right(), k }).collect();
+        let (first, second) = (numbers(n, 100), numbers(n, 101));
+        for accumulate in [false, true] {
+            for epilogue in [Epilogue::NONE, Epilogue { biases: &[&first, &second], relu: true }] {
+                let start = if accumulate { numbers(m * n, 102) } else { vec![f32::NAN; m * n] };
+                let mut expected = start.clone();
+                for (t, ((a, b), &k)) in matrices.iter().zip(depths).enumerate() {
+                    let (a, b) = (|i, p| a.at(i, p), |p, j| b.at(p, j));
+                    oracle(a, b, &mut expected, [m, n, k], accumulate || t > 0);
+                }
+                for (i, e) in expected.iter_mut().enumerate() {
+                    for bias in epilogue.biases {
+                        *e += bias[i % n];
+                    }
+                    *e = if epilogue.relu && *e <= 0.0 { 0.0 } else { *e };
+                }
+                for path in Path::all() {
+                    let mut c = start.clone();
+                    sum_on(|sum| path.run(sum), &terms, &mut c, [m, n], accumulate, epilogue);
+                    let same = c.iter().zip(&expected).all(|(c, e)| c.to_bits() == e.to_bits());
+                    let path = path.name();
+                    assert!(same, "{path} [{m}, {n}, {depths:?}] {left:?} {right:?} accumulate {accumulate} {epilogue:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_tile_edge_is_the_oracle() {
+    for m in 0..=25 {
+        for n in [0, 1, 2, 4, 5, 10, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 65] {
+            for k in [0, 1, 2, 17] {
+                check(m, n, &[k], 3);
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_of_k_do_not_show() {
+    for k in [K_BLOCK - 1, K_BLOCK, K_BLOCK + 1, 2 * K_BLOCK + 7] {
+        check(13, 37, &[k], 0);
+        check(40, 3, &[k], 1);
+    }
+}
+
+#[test]
+fn blocks_of_rows_and_wide_products_are_the_oracle() {
+    check(ROW_BLOCK + 5, 40, &[20], 1);
+    check(13, 1040, &[33], 0);
+}
+
+#[test]
+fn terms_are_one_chain() {
+    for depths in [&[3, 0, 5][..], &[0, 0], &[100, 200, 50, 1], &[K_BLOCK, 1], &[7; MAX_TERMS]] {
+        for [m, n] in [[1, 1], [7, 16], [14, 37], [20, 2], [33, 10]] {
+            check(m, n, depths, 2);
+        }
+    }
+    // No term at all: 0, or what C holds.
+    let mut c = [f32::NAN; 6];
+    sum(&[], &mut c, [2, 3], false, Epilogue::NONE);
+    assert_eq!(c, [0.0; 6]);
+}
+
+/// The same product, split between threads.
+#[test]
+fn threads_do_not_show() {
+    let [m, n, k] = [301, 130, 257];
+    let (a, b) = (numbers(m * k, 6), numbers(k * n, 7));
+    let mut expected = vec![0.0; m * n];
+    oracle(|i, p| a[i * k + p], |p, j| b[p * n + j], &mut expected, [m, n, k], false);
+    for threads in [1, 2, 3] {
+        let mut c = vec![0.0; m * n];
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let (left, right) = (Left::Rows { data: &a, stride: k }, Right::Rows { data: &b, stride: n });
+        pool.install(|| gemm(left, right, &mut c, [m, n, k], false));
+        assert_eq!(c, expected);
+    }
+}
+
+/// The test can fail: two chains in place of one give other bits.
+#[test]
+fn a_reassociated_sum_differs() {
+    let (a, b) = (numbers(500, 8), numbers(500, 9));
+    let chain = |range: std::ops::Range<usize>| range.fold(0.0f32, |sum, k| a[k].mul_add(b[k], sum));
+    assert_ne!(chain(0..500), chain(0..250) + chain(250..500));
+}
+
+#[test]
+#[should_panic(expected = "stored in one way")]
+fn layouts_are_not_mixed() {
+    let x = [1.0f32; 4];
+    let rows = Term { a: Left::Rows { data: &x, stride: 2 }, b: Right::Rows { data: &x, stride: 2 }, k: 2 };
+    let columns = Term { a: Left::Columns { data: &x, stride: 2 }, ..rows };
+    sum(&[rows, columns], &mut [0.0; 4], [2, 2], false, Epilogue::NONE);
+}

@@ -1,0 +1,190 @@
+//! The register tile and the loop over tiles.
+
+use super::pack::{LeftSource, Piece, Pieces, RightSource};
+use super::{Epilogue, MAX_BIASES, MAX_TILE_ROWS, MAX_TILE_VECTORS, PANEL, Target, Term};
+use crate::kernels::math;
+use crate::kernels::simd::{Kernel, LANES, Simd};
+use crate::real::Real;
+
+/// Rows up to which a tile takes two panels even where its registers could not hold two of more rows.
+const LOW: usize = 2;
+
+/// How many panels of B a tile of so few rows takes at once, where so many columns are left: two where one would leave too
+/// few sums under way.
+pub(super) fn vectors<R: Real, S: Simd<R>>(rows: usize, columns: usize) -> usize {
+    if columns > LANES && (S::TILE_VECTORS == 2 || rows <= LOW) { 2 } else { 1 }
+}
+
+/// The rows in tiles of nearly equal height, at most `most`: (first row, height).
+pub(super) fn heights(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let tiles = rows.div_ceil(most);
+    let mut i = 0;
+    (0..tiles).map(move |t| {
+        let height = rows / tiles + usize::from(t < rows % tiles);
+        i += height;
+        (i - height, height)
+    })
+}
+
+/// What is compiled apart for each height of a tile, because its rows are registers.
+pub(super) trait ForHeight<R: Real> {
+    fn run<S: Simd<R>, const M: usize>(self, s: S);
+}
+
+/// Runs the variant of that height, a function of its own.
+#[inline(always)]
+pub(super) fn for_height<R: Real, S: Simd<R>>(s: S, height: usize, work: impl ForHeight<R>) {
+    struct Height<W, const M: usize>(W);
+    impl<R: Real, W: ForHeight<R>, const M: usize> Kernel<R> for Height<W, M> {
+        type Out = ();
+        #[inline(always)]
+        fn run<S: Simd<R>>(self, s: S) {
+            self.0.run::<S, M>(s);
+        }
+    }
+    match height {
+        1 => s.outlined(Height::<_, 1>(work)),
+        2 => s.outlined(Height::<_, 2>(work)),
+        3 => s.outlined(Height::<_, 3>(work)),
+        4 => s.outlined(Height::<_, 4>(work)),
+        5 if S::TILE_ROWS >= 5 => s.outlined(Height::<_, 5>(work)),
+        6 if S::TILE_ROWS >= 6 => s.outlined(Height::<_, 6>(work)),
+        7 if S::TILE_ROWS >= 7 => s.outlined(Height::<_, 7>(work)),
+        8 if S::TILE_ROWS >= 8 => s.outlined(Height::<_, 8>(work)),
+        9 if S::TILE_ROWS >= 9 => s.outlined(Height::<_, 9>(work)),
+        10 if S::TILE_ROWS >= 10 => s.outlined(Height::<_, 10>(work)),
+        11 if S::TILE_ROWS >= 11 => s.outlined(Height::<_, 11>(work)),
+        12 if S::TILE_ROWS >= 12 => s.outlined(Height::<_, 12>(work)),
+        _ => unreachable!("a tile has at most TILE_ROWS rows"),
+    }
+}
+
+/// What the tiles of a panel have in common.
+pub(super) struct Panel<'a, R, L> {
+    pub(super) terms: &'a [Term<'a, R>],
+    pub(super) pieces: &'a Pieces,
+    pub(super) left: L,
+    pub(super) right: RightSource<'a, R>,
+    /// The first column.
+    pub(super) j: usize,
+    /// How many of its columns C has.
+    pub(super) columns: usize,
+    /// The sums go on from C.
+    pub(super) from_c: bool,
+    /// The panel's part of each bias, filled up with zeros.
+    biases: [[[R; LANES]; MAX_TILE_VECTORS]; MAX_BIASES],
+    biases_len: usize,
+    relu: bool,
+}
+
+impl<'a, R: Real, L: LeftSource<R>> Panel<'a, R, L> {
+    #[inline(always)]
+    pub(super) fn new(
+        terms: &'a [Term<'a, R>],
+        pieces: &'a Pieces,
+        left: L,
+        right: RightSource<'a, R>,
+        [j, columns]: [usize; 2],
+        from_c: bool,
+        epilogue: Epilogue<R>,
+    ) -> Self {
+        let mut biases = [[[R::ZERO; LANES]; MAX_TILE_VECTORS]; MAX_BIASES];
+        for (all, bias) in biases.iter_mut().zip(epilogue.biases) {
+            all.as_flattened_mut()[..columns].copy_from_slice(&bias[j..][..columns]);
+        }
+        let biases_len = epilogue.biases.len();
+        Panel { terms, pieces, left, right, j, columns, from_c, biases, biases_len, relu: epilogue.relu }
+    }
+
+    /// Loop 1: `rows` rows from `first` on, in tiles of V vectors.
+    #[inline(always)]
+    pub(super) fn rows_loop<S: Simd<R>, const V: usize>(&self, s: S, c: &mut Target<R>, [first, rows]: [usize; 2]) {
+        let mut one = Piece::default();
+        let pieces = self.right.pieces::<L>(self.pieces, &mut one);
+        for (i, height) in heights(rows, S::TILE_ROWS) {
+            let i = first + i;
+            if c.column == 1 && self.columns == V * LANES {
+                let (stride, c) = (c.row, &mut c.data[i * c.row + self.j..]);
+                for_height(s, height, Tile::<R, L, V> { panel: self, pieces, i, c, stride });
+                continue;
+            }
+            // Where vectors of C are partly missing, or C is stored by columns, the tile works on a copy.
+            let mut copy = [[R::ZERO; MAX_TILE_VECTORS * PANEL]; MAX_TILE_ROWS];
+            let at = |row: usize, column: usize| (i + row) * c.row + (self.j + column) * c.column;
+            if self.from_c {
+                for (row, copy) in copy[..height].iter_mut().enumerate() {
+                    for (column, copy) in copy[..self.columns].iter_mut().enumerate() {
+                        *copy = c.data[at(row, column)];
+                    }
+                }
+            }
+            let (stride, inner) = (MAX_TILE_VECTORS * PANEL, copy.as_flattened_mut());
+            for_height(s, height, Tile::<R, L, V> { panel: self, pieces, i, c: inner, stride });
+            for (row, copy) in copy[..height].iter().enumerate() {
+                for (column, &copy) in copy[..self.columns].iter().enumerate() {
+                    c.data[at(row, column)] = copy;
+                }
+            }
+        }
+    }
+}
+
+/// M × V vectors of C, which are registers while k runs over a block.
+struct Tile<'a, R, L, const V: usize> {
+    panel: &'a Panel<'a, R, L>,
+    pieces: &'a [Piece],
+    /// The first row of A.
+    i: usize,
+    /// C from the tile's first element on, its rows `stride` apart.
+    c: &'a mut [R],
+    stride: usize,
+}
+
+impl<R: Real, L: LeftSource<R>, const V: usize> ForHeight<R> for Tile<'_, R, L, V> {
+    #[inline(always)]
+    fn run<S: Simd<R>, const M: usize>(self, s: S) {
+        if V > S::TILE_VECTORS && M > LOW {
+            unreachable!("vectors() chose one panel");
+        }
+        let Tile { panel, pieces, i, c, stride } = self;
+        let mut sums = [[s.splat(R::ZERO); V]; M];
+        if panel.from_c {
+            for i in 0..M {
+                let (row, _) = c[i * stride..][..V * LANES].as_chunks::<LANES>();
+                for v in 0..V {
+                    sums[i][v] = s.load(&row[v]);
+                }
+            }
+        }
+        for &piece in pieces {
+            let columns = panel.left.columns::<M>(panel.terms, i, piece);
+            for (column, row) in columns.zip(panel.right.rows::<V>(panel.terms, piece)) {
+                let row: [S::V; V] = std::array::from_fn(|v| s.load(row[v]));
+                for i in 0..M {
+                    let x = s.splat(column[i]);
+                    for v in 0..V {
+                        // c ← a[i, k]·b[k, j] + c
+                        sums[i][v] = s.mul_add(x, row[v], sums[i][v]);
+                    }
+                }
+            }
+        }
+        for bias in &panel.biases[..panel.biases_len] {
+            for v in 0..V {
+                let b = s.load(&bias[v]);
+                for i in 0..M {
+                    sums[i][v] = s.add(sums[i][v], b);
+                }
+            }
+        }
+        if panel.relu {
+            sums = sums.map(|row| row.map(|z| math::relu(s, z)));
+        }
+        for i in 0..M {
+            let (row, _) = c[i * stride..][..V * LANES].as_chunks_mut::<LANES>();
+            for v in 0..V {
+                s.store(sums[i][v], &mut row[v]);
+            }
+        }
+    }
+}
