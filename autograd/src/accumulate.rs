@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::gemm::{self, Left, Right};
+use crate::kernels::gemm::{self, Epilogue, Left, MAX_TERMS, Right, Term};
 use crate::kernels::map::add_to;
 use crate::kernels::reduce;
 use crate::params::{Grads, ParamId, Params};
@@ -45,20 +45,29 @@ pub(crate) enum Place {
 /// # Panics
 /// Where `grads` are not laid out as `params`.
 pub fn accumulate<R: Real>(params: &Params<R>, tapes: &[Tape<R>], grads: &mut Grads<R>) {
-    add_up(params, tapes.len(), &|i| &tapes[i].inner, grads);
+    add_up(params, tapes.len(), &|i| &tapes[i].inner, grads, true);
+}
+
+/// Sets `grads` to what the last sweep of each tape found: [`accumulate`] from 0, without a pass to clear them.
+///
+/// # Panics
+/// Where `grads` are not laid out as `params`.
+pub fn gradients<R: Real>(params: &Params<R>, tapes: &[Tape<R>], grads: &mut Grads<R>) {
+    add_up(params, tapes.len(), &|i| &tapes[i].inner, grads, false);
 }
 
 /// Multiply-adds from which another thread is worth waking.
 const PARALLEL_FROM: usize = 1 << 20;
 
-/// Rows of a weight from which they are shared: fewer would read each panel of d too often.
-const SHARED_FROM: usize = 96;
+/// Rows of a weight, and multiply-adds, from which its rows are shared: fewer would pack each panel of d too often.
+const SHARED_FROM: (usize, usize) = (128, 1 << 22);
 
 pub(crate) fn add_up<'a, R: Real>(
     params: &Params<R>,
     tapes: usize,
     inner: &(impl Fn(usize) -> &'a Inner<R> + Sync),
     grads: &mut Grads<R>,
+    add: bool,
 ) {
     grads.check(params);
     let rows = |c: &Contribution| match c.source {
@@ -70,6 +79,7 @@ pub(crate) fn add_up<'a, R: Real>(
         params,
         tapes,
         inner,
+        add,
         parallel: work >= PARALLEL_FROM,
         work_per_number: work / params.count().max(1),
     };
@@ -81,6 +91,8 @@ struct ParameterSum<'p, R, F> {
     params: &'p Params<R>,
     tapes: usize,
     inner: &'p F,
+    /// To what the gradients hold, rather than in its place.
+    add: bool,
     parallel: bool,
     work_per_number: usize,
 }
@@ -111,37 +123,58 @@ impl<'a, R: Real, F: Fn(usize) -> &'a Inner<R> + Sync> ParameterSum<'_, R, F> {
     fn rows(&self, param: ParamId, first: usize, d: &mut [R]) {
         let columns = self.params.shape(param).columns();
         let rows = d.len() / columns.max(1);
-        if self.parallel && rows >= SHARED_FROM && d.len() * self.work_per_number >= PARALLEL_FROM {
+        if self.parallel && rows >= SHARED_FROM.0 && d.len() * self.work_per_number >= SHARED_FROM.1 {
             let half = rows / 2;
             let (upper, lower) = d.split_at_mut(half * columns);
             self.both(|| self.rows(param, first, upper), || self.rows(param, first + half, lower));
             return;
         }
+        // d_W += Σ xᵀ·d_z: as many products as one sum takes at a time.
+        let mut terms = [Term::EMPTY; MAX_TERMS];
+        let mut waiting = 0;
+        let mut begun = self.add;
         let most = (0..self.tapes).map(|i| (self.inner)(i).contributions.len()).max().unwrap_or(0);
         for c in 0..most {
             for tape in 0..self.tapes {
                 let inner = (self.inner)(tape);
-                if let Some(found) = inner.contributions.get(c).filter(|c| c.param == param) {
-                    self.add(inner, found, first, [rows, columns], d);
+                let Some(found) = inner.contributions.get(c).filter(|c| c.param == param) else { continue };
+                if let Source::Product { x, rows: batch } = found.source {
+                    terms[waiting] = self.product(inner, found, first, [x, batch, columns]);
+                    waiting += 1;
+                    if waiting < MAX_TERMS {
+                        continue;
+                    }
+                }
+                if waiting > 0 {
+                    gemm::sum(&terms[..waiting], d, [rows, columns], begun, Epilogue::NONE);
+                    (waiting, begun) = (0, true);
+                }
+                if !std::mem::replace(&mut begun, true) {
+                    d.fill(R::ZERO);
+                }
+                match found.source {
+                    Source::Product { .. } => {}
+                    Source::Rows { rows } => reduce::add_rows(inner.d(found.d, rows * d.len()), d),
+                    Source::Whole => add_to(&inner.d(found.d, first * columns + d.len())[first * columns..], d),
                 }
             }
+        }
+        if waiting > 0 || !begun {
+            gemm::sum(&terms[..waiting], d, [rows, columns], begun, Epilogue::NONE);
         }
     }
 
-    fn add(&self, inner: &Inner<R>, found: &Contribution, first: usize, [rows, columns]: [usize; 2], d: &mut [R]) {
-        match found.source {
-            Source::Product { x, rows: batch } => {
-                // d_W += xᵀ·d_z, rows first.. of W: columns first.. of x.
-                let stride = self.params.shape(found.param).rows();
-                let x = &inner.value.all()[x..][..batch * stride];
-                if let Some(x) = x.get(first..) {
-                    let d_z = inner.d(found.d, batch * columns);
-                    let (left, right) = (Left::Columns { data: x, stride }, Right::Rows { data: d_z, stride: columns });
-                    gemm::gemm(left, right, d, [rows, columns, batch], true);
-                }
-            }
-            Source::Rows { rows } => reduce::add_rows(inner.d(found.d, rows * d.len()), d),
-            Source::Whole => add_to(&inner.d(found.d, first * columns + d.len())[first * columns..], d),
-        }
+    /// xᵀ·d_z for rows first.. of W, which are columns first.. of x.
+    fn product<'i>(
+        &self,
+        inner: &'i Inner<R>,
+        found: &Contribution,
+        first: usize,
+        [x, batch, columns]: [usize; 3],
+    ) -> Term<'i, R> {
+        let stride = self.params.shape(found.param).rows();
+        let x = inner.value.all()[x..][..batch * stride].get(first..).unwrap_or(&[]);
+        let d_z = inner.d(found.d, batch * columns);
+        Term { a: Left::Columns { data: x, stride }, b: Right::Rows { data: d_z, stride: columns }, k: batch }
     }
 }

@@ -72,7 +72,7 @@ mod shape;
 mod slab;
 pub mod tape;
 
-pub use accumulate::accumulate;
+pub use accumulate::{accumulate, gradients};
 pub use params::{Grads, ParamId, Params};
 pub use real::Real;
 pub use shape::Shape;

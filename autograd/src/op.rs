@@ -137,6 +137,7 @@ pub struct Backward<'a, R> {
     pub(crate) before: &'a mut [R],
     pub(crate) d_y: &'a [R],
     pub(crate) reached: &'a mut [bool],
+    pub(crate) begun: &'a mut [bool],
     pub(crate) contributions: &'a mut Vec<Contribution>,
     /// The parameters.
     pub params: &'a Params<R>,
@@ -186,10 +187,36 @@ impl<'a, R: Real> Backward<'a, R> {
 
     /// ∂L/∂xᵢ to add to, by rows; `None` where input i has no gradient.
     pub fn d_x(&mut self, i: usize) -> Option<&mut [R]> {
-        let id = self.node.inputs()[i];
-        let node = &self.nodes[id as usize];
-        self.reached[id as usize] = true;
-        node.tracks.then(|| &mut self.before[node.span()])
+        self.reach(i).map(|(d_x, first)| {
+            if first {
+                d_x.fill(R::ZERO);
+            }
+            d_x
+        })
+    }
+
+    /// As [`Backward::d_x`], for an operation that can write as well as add: where nothing was added before, the second is
+    /// true, and the first holds an earlier step's numbers, every one of which is to be written.
+    pub fn d_x_or_first(&mut self, i: usize) -> Option<(&mut [R], bool)> {
+        self.reach(i)
+    }
+
+    /// Gradients are not cleared before a sweep, but when it first comes to them.
+    fn reach(&mut self, i: usize) -> Option<(&mut [R], bool)> {
+        let id = self.node.inputs()[i] as usize;
+        let node = &self.nodes[id];
+        self.reached[id] = true;
+        if !node.tracks {
+            return None;
+        }
+        let owner = &self.nodes[node.owner as usize];
+        let mut first = !std::mem::replace(&mut self.begun[node.owner as usize], true);
+        if first && owner.span() != node.span() {
+            // A view of a part: the rest must be 0 as well.
+            self.before[owner.span()].fill(R::ZERO);
+            first = false;
+        }
+        Some((&mut self.before[node.span()], first))
     }
 
     /// The whole numbers kept by [`crate::tape::Recording::indices`].

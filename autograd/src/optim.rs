@@ -1,6 +1,7 @@
 //! Optimisers, learning-rate schedules and gradient clipping: loops over the parallel slices of parameters, gradients
 //! and moments.
 
+use crate::kernels::map::{Elementwise, map};
 use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
 use crate::math;
 use crate::params::{Grads, Params};
@@ -46,12 +47,9 @@ impl<R: Real> Sgd<R> {
 
 impl<R: Real> Optimiser<R> for Sgd<R> {
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
-        grads.check(params);
-        self.velocity.check(params);
         self.steps += 1;
         let rule = SgdRule { momentum: self.momentum, rate: learning_rate, nesterov: self.nesterov };
-        let velocity = self.velocity.all_mut();
-        params.change_all(|theta| R::dispatch(Update { rule, theta, g: grads.all(), moments: [velocity] }));
+        params.update(grads, [&mut self.velocity], |theta, g, moments| R::dispatch(Update { rule, theta, g, moments }));
     }
     fn moments(&mut self) -> Vec<(&'static str, &mut Grads<R>)> {
         vec![("velocity", &mut self.velocity)]
@@ -102,8 +100,6 @@ fn power(x: f64, n: u64) -> f64 {
 
 impl<R: Real> Optimiser<R> for Adam<R> {
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
-        grads.check(params);
-        self.first.check(params);
         self.steps += 1;
         let correction1 = 1.0 - power(self.beta1, self.steps);
         let correction2 = 1.0 - power(self.beta2, self.steps);
@@ -116,8 +112,8 @@ impl<R: Real> Optimiser<R> for Adam<R> {
             rate: R::from_f64(learning_rate.to_f64() / correction1),
             root: R::from_f64(correction2.sqrt()),
         };
-        let moments = [self.first.all_mut(), self.second.all_mut()];
-        params.change_all(|theta| R::dispatch(Update { rule, theta, g: grads.all(), moments }));
+        let moments = [&mut self.first, &mut self.second];
+        params.update(grads, moments, |theta, g, moments| R::dispatch(Update { rule, theta, g, moments }));
     }
     fn moments(&mut self) -> Vec<(&'static str, &mut Grads<R>)> {
         vec![("first", &mut self.first), ("second", &mut self.second)]
@@ -228,14 +224,23 @@ impl<R: Real, U: Rule<R, N>, const N: usize> Kernel<R> for Update<'_, R, U, N> {
     }
 }
 
+/// factor·y
+#[derive(Clone, Copy)]
+struct Times<R>(R);
+
+impl<R: Real> Elementwise<R, 0> for Times<R> {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, y: L::V, _: [L::V; 0]) -> L::V {
+        l.mul(y, l.splat(self.0))
+    }
+}
+
 /// Scales the gradients so that ‖g‖₂ ≤ `max` over all parameters; returns the norm before.
 pub fn clip<R: Real>(grads: &mut Grads<R>, max: R) -> R {
     let norm = grads.norm();
     if norm > max {
         let factor = max / norm;
-        for g in grads.all_mut() {
-            *g *= factor;
-        }
+        map(Times(factor), [], grads.all_mut());
     }
     norm
 }

@@ -3,7 +3,9 @@
 //! [`Params`], [`Grads`] and an optimiser's moments have one layout, so an optimiser is one loop over slices and a
 //! checkpoint is those slices. Weight matrices are also kept packed for the kernels, W and Wᵀ, anew after each change.
 
-use crate::kernels::gemm;
+use std::ops::Range;
+
+use crate::kernels::{gemm, reduce};
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::slab::Slab;
@@ -18,13 +20,70 @@ pub(crate) struct Entry {
     pub(crate) shape: Shape,
     /// Where it lies in the slabs of Params, Grads and moments.
     pub(crate) start: usize,
-    /// Where W and Wᵀ lie packed, for a matrix.
-    packed: Option<[std::ops::Range<usize>; 2]>,
+    /// Where W and Wᵀ lie packed, one after the other, for a matrix.
+    packed_start: usize,
 }
 
 impl Entry {
-    pub(crate) fn span(&self) -> std::ops::Range<usize> {
+    pub(crate) fn span(&self) -> Range<usize> {
         self.start..self.start + self.shape.len()
+    }
+
+    /// Where, from `packed_start` on, W and Wᵀ lie packed; `None` for what is no matrix.
+    fn packed_spans(&self) -> Option<[Range<usize>; 2]> {
+        let &[rows, columns] = self.shape.axes() else { return None };
+        // Packed matrices are whole vectors, so that these begin at cache lines.
+        let plain = gemm::packed_len(rows, columns);
+        Some([0..plain, plain..plain + gemm::packed_len(columns, rows)])
+    }
+
+    /// Packs the matrix w; nothing where it is none.
+    fn pack<R: Real>(&self, w: &[R], packed: &mut [R]) {
+        if let (&[rows, columns], Some([plain, transposed])) = (self.shape.axes(), self.packed_spans()) {
+            gemm::pack(w, rows, columns, &mut packed[plain]);
+            gemm::pack_transposed(w, rows, columns, &mut packed[transposed]);
+        }
+    }
+}
+
+/// Some of the parameters, with all that an optimiser's step reads and writes of them.
+struct Part<'a, R, const N: usize> {
+    entries: &'a [Entry],
+    theta: &'a mut [R],
+    packed: &'a mut [R],
+    g: &'a [R],
+    moments: [&'a mut [R]; N],
+}
+
+impl<R: Real, const N: usize> Part<'_, R, N> {
+    /// Halved between threads, down to one parameter.
+    fn update(self, rule: &(impl Fn(&mut [R], &[R], [&mut [R]; N]) + Sync)) {
+        let Part { entries, theta, packed, g, moments } = self;
+        match entries {
+            [] => {}
+            [entry] => {
+                rule(theta, g, moments);
+                entry.pack(&theta[..entry.shape.len()], packed);
+            }
+            _ => {
+                let (first, second) = entries.split_at(entries.len() / 2);
+                let at = second[0].start - first[0].start;
+                let (theta_1, theta_2) = theta.split_at_mut(at);
+                let (packed_1, packed_2) = packed.split_at_mut(second[0].packed_start - first[0].packed_start);
+                let (g_1, g_2) = g.split_at(at);
+                let mut rest = [const { None }; N];
+                let mut rest_of = rest.iter_mut();
+                let moments = moments.map(|moment| {
+                    let (moment_1, moment_2) = moment.split_at_mut(at);
+                    *rest_of.next().expect("N of them") = Some(moment_2);
+                    moment_1
+                });
+                let rest = rest.map(|moment| moment.expect("N of them"));
+                let first = Part { entries: first, theta: theta_1, packed: packed_1, g: g_1, moments };
+                let second = Part { entries: second, theta: theta_2, packed: packed_2, g: g_2, moments: rest };
+                rayon::join(|| first.update(rule), || second.update(rule));
+            }
+        }
     }
 }
 
@@ -56,17 +115,12 @@ impl<R: Real> Params<R> {
         let start = self.used;
         self.used += Slab::<R>::span(shape.len());
         self.values.grow(self.used);
-        let packed = match *shape.axes() {
-            [rows, columns] => Some([(rows, columns), (columns, rows)].map(|(k, n)| {
-                let start = self.packed_used;
-                let len = gemm::packed_len(k, n);
-                self.packed_used += Slab::<R>::span(len);
-                start..start + len
-            })),
-            _ => None,
-        };
-        self.packed.grow(self.packed_used);
-        self.entries.push(Entry { name: name.to_owned(), shape, start, packed });
+        let entry = Entry { name: name.to_owned(), shape, start, packed_start: self.packed_used };
+        if let Some([_, transposed]) = entry.packed_spans() {
+            self.packed_used += Slab::<R>::span(transposed.end);
+            self.packed.grow(self.packed_used);
+        }
+        self.entries.push(entry);
         let id = ParamId(self.entries.len() - 1);
         initialise(&mut self.values.all_mut()[start..start + shape.len()]);
         self.repack(id);
@@ -85,20 +139,30 @@ impl<R: Real> Params<R> {
         self.repack(id);
     }
 
-    /// Changes all of them at once: `change` is given the one slab in which they lie, gaps between them included.
-    pub(crate) fn change_all(&mut self, change: impl FnOnce(&mut [R])) {
-        let used = self.used;
-        change(&mut self.values.all_mut()[..used]);
-        (0..self.entries.len()).for_each(|i| self.repack(ParamId(i)));
+    /// Changes all of them by `rule`, which is given a parameter, its gradient and its moments, and packs them anew: in
+    /// parallel over the parameters, each while it is in the cache. The slices are whole cache lines, gaps between
+    /// parameters included.
+    pub(crate) fn update<const N: usize>(
+        &mut self,
+        grads: &Grads<R>,
+        moments: [&mut Grads<R>; N],
+        rule: impl Fn(&mut [R], &[R], [&mut [R]; N]) + Sync,
+    ) {
+        grads.check(self);
+        moments.iter().for_each(|moment| moment.check(self));
+        Part {
+            entries: &self.entries,
+            theta: &mut self.values.all_mut()[..self.used],
+            packed: &mut self.packed.all_mut()[..self.packed_used],
+            g: grads.all(),
+            moments: moments.map(Grads::all_mut),
+        }
+        .update(&rule);
     }
 
     fn repack(&mut self, id: ParamId) {
-        let Entry { shape, packed, .. } = &self.entries[id.0];
-        if let (&[rows, columns], Some([plain, transposed])) = (shape.axes(), packed) {
-            let w = &self.values.all()[self.entries[id.0].span()];
-            gemm::pack(w, rows, columns, &mut self.packed.all_mut()[plain.clone()]);
-            gemm::pack_transposed(w, rows, columns, &mut self.packed.all_mut()[transposed.clone()]);
-        }
+        let entry = &self.entries[id.0];
+        entry.pack(&self.values.all()[entry.span()], &mut self.packed.all_mut()[entry.packed_start..]);
     }
 
     /// W [in, out], packed as the right matrix of x·W.
@@ -107,15 +171,15 @@ impl<R: Real> Params<R> {
     /// Where it is no matrix.
     #[track_caller]
     pub(crate) fn packed(&self, id: ParamId) -> &[R] {
-        let packed = self.entries[id.0].packed.as_ref().expect("a weight matrix has two axes");
-        &self.packed.all()[packed[0].clone()]
+        let entry = &self.entries[id.0];
+        &self.packed.all()[entry.packed_start..][entry.packed_spans().expect("a weight matrix has two axes")[0].clone()]
     }
 
     /// Wᵀ [out, in], packed as the right matrix of d_y·Wᵀ.
     #[track_caller]
     pub(crate) fn packed_transposed(&self, id: ParamId) -> &[R] {
-        let packed = self.entries[id.0].packed.as_ref().expect("a weight matrix has two axes");
-        &self.packed.all()[packed[1].clone()]
+        let entry = &self.entries[id.0];
+        &self.packed.all()[entry.packed_start..][entry.packed_spans().expect("a weight matrix has two axes")[1].clone()]
     }
 
     /// The parameter's shape.
@@ -161,7 +225,7 @@ impl<R: Real> Params<R> {
 pub struct Grads<R> {
     values: Slab<R>,
     used: usize,
-    entries: Vec<std::ops::Range<usize>>,
+    entries: Vec<Range<usize>>,
 }
 
 impl<R: Real> Grads<R> {
@@ -199,8 +263,27 @@ impl<R: Real> Grads<R> {
         self.all_mut().fill(R::ZERO);
     }
 
-    /// ‖g‖₂ over all parameters.
+    /// ‖g‖₂ over all parameters: a sum for each, in parallel, and then their sum, in order.
     pub fn norm(&self) -> R {
-        crate::kernels::reduce::sum_of_squares(self.all()).sqrt()
+        fn squares<R: Real>(all: &[R], entries: &[Range<usize>], sums: &mut [R]) {
+            match entries {
+                [] => {}
+                [entry] => sums[0] = reduce::sum_of_squares(&all[entry.clone()]),
+                _ => {
+                    let (first, second) = entries.split_at(entries.len() / 2);
+                    let (sums_1, sums_2) = sums.split_at_mut(first.len());
+                    rayon::join(|| squares(all, first, sums_1), || squares(all, second, sums_2));
+                }
+            }
+        }
+        let all = self.all();
+        let mut total = R::ZERO;
+        // As many at once as fit into an array.
+        for entries in self.entries.chunks(64) {
+            let mut sums = [R::ZERO; 64];
+            squares(all, entries, &mut sums[..entries.len()]);
+            total = sums[..entries.len()].iter().fold(total, |total, &sum| total + sum);
+        }
+        total.sqrt()
     }
 }

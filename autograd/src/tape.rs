@@ -32,6 +32,8 @@ pub(crate) struct Node {
     /// Where what it saved begins.
     pub(crate) saved: usize,
     saved_len: usize,
+    /// The node whose span it lies in: itself, or what it is a view of.
+    pub(crate) owner: u32,
     /// Whether it has a gradient.
     pub(crate) tracks: bool,
     /// Whether it is all 0, so that products with it need no computing.
@@ -76,6 +78,8 @@ pub(crate) struct Inner<R> {
     ops_used: usize,
     /// Which nodes the sweep has come to.
     reached: Vec<bool>,
+    /// Of which nodes that own their span the gradient holds numbers of this sweep.
+    begun: Vec<bool>,
     /// How many nodes the last sweep of this step covered: the others have no gradient yet.
     swept: usize,
     pub(crate) contributions: Vec<Contribution>,
@@ -94,6 +98,7 @@ impl<R> Default for Inner<R> {
             ops: Vec::new(),
             ops_used: 0,
             reached: Vec::new(),
+            begun: Vec::new(),
             swept: 0,
             contributions: Vec::new(),
         }
@@ -335,6 +340,10 @@ impl<R: Real> Inner<R> {
     ) -> u32 {
         let mut all = [0; MAX_INPUTS];
         all[..inputs.len()].copy_from_slice(inputs);
+        let owner = match kind {
+            Kind::View(_) => self.nodes[inputs[0] as usize].owner,
+            _ => self.nodes.len() as u32,
+        };
         self.nodes.push(Node {
             kind,
             inputs: all,
@@ -343,6 +352,7 @@ impl<R: Real> Inner<R> {
             start,
             saved: 0,
             saved_len: 0,
+            owner,
             tracks,
             zero: false,
             place,
@@ -383,14 +393,17 @@ impl<R: Real> Inner<R> {
     /// The reverse sweep: ∂L/∂ of every node, and the list of what it adds to parameters.
     fn sweep(&mut self, root: u32, params: &Params<R>) {
         self.grad.grow(self.used);
-        self.grad.all_mut()[..self.used].fill(R::ZERO);
-        self.reached.clear();
-        self.reached.resize(self.nodes.len(), false);
+        for flags in [&mut self.reached, &mut self.begun] {
+            flags.clear();
+            flags.resize(self.nodes.len(), false);
+        }
         self.contributions.clear();
         self.swept = self.nodes.len();
-        let start = self.nodes[root as usize].start;
+        let Node { start, owner, .. } = self.nodes[root as usize];
+        // (The root may be a view of a part.)
+        self.grad.all_mut()[self.nodes[owner as usize].span()].fill(R::ZERO);
         self.grad.all_mut()[start] = R::ONE;
-        self.reached[root as usize] = true;
+        (self.reached[root as usize], self.begun[owner as usize]) = (true, true);
         for id in (0..=root as usize).rev() {
             let node = &self.nodes[id];
             if !self.reached[id] || !node.tracks {
@@ -409,12 +422,19 @@ impl<R: Real> Inner<R> {
                         before,
                         d_y: &after[..node.shape.len()],
                         reached: &mut self.reached,
+                        begun: &mut self.begun,
                         contributions: &mut self.contributions,
                         params,
                         saved: &mut self.saved.all_mut()[node.saved..][..node.saved_len],
                     };
                     self.ops[slot as usize].backward(&mut cx);
                 }
+            }
+        }
+        // What the sweep did not come to has the gradient 0.
+        for (id, node) in self.nodes.iter().enumerate() {
+            if node.tracks && node.owner == id as u32 && !self.begun[id] {
+                self.grad.all_mut()[node.span()].fill(R::ZERO);
             }
         }
     }
@@ -553,6 +573,6 @@ impl<'t, R: Real> Var<'t, R> {
     pub fn backward(self, grads: &mut Grads<R>) {
         self.sweep();
         let inner: &Inner<R> = &self.t.inner.borrow();
-        accumulate::add_up(self.t.params, 1, &|_| inner, grads);
+        accumulate::add_up(self.t.params, 1, &|_| inner, grads, true);
     }
 }

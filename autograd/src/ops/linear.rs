@@ -1,8 +1,8 @@
 //! The paper's layer: Rect(Linear(u) + Linear(v)), as one operation with its parameters, sums and activation.
 
-use crate::kernels::gemm::{Left, Right, gemm};
+use crate::kernels::gemm::{self, Epilogue, Left, Right, Term};
 use crate::kernels::map::{Elementwise, map};
-use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
+use crate::kernels::simd::Lanes;
 use crate::nn::Linear;
 use crate::op::{Backward, Forward, Op, Setup};
 use crate::ops::unary::{Relu, Sigmoid, Tanh, Unary};
@@ -82,22 +82,26 @@ impl<R: Real> Op<R> for LinearSum {
 
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
         let (rows, out) = (cx.shape(0).rows(), cx.params.shape(self.terms[0].weight).columns());
-        // z = x₀·W₀ + x₁·W₁ + …: one chain, since each product goes on from what the last one left. A product with zeros,
-        // such as h₀·W, adds nothing to it.
-        let mut begun = false;
+        // z = x₀·W₀ + x₁·W₁ + … + b₀ + b₁ + …: one chain an element. A product with zeros, such as h₀·W, adds nothing to it.
+        let mut terms = [Term::EMPTY; MAX_TERMS];
+        let mut products = 0;
         for (i, term) in self.terms().iter().enumerate().filter(|&(i, _)| !cx.is_zero(i)) {
-            let inner = cx.shape(i).columns();
-            let x = Left::Rows { data: cx.x(i), stride: inner };
-            gemm(x, Right::Packed(cx.params.packed(term.weight)), y, [rows, out, inner], begun);
-            begun = true;
+            let k = cx.shape(i).columns();
+            let (a, b) = (Left::Rows { data: cx.x(i), stride: k }, Right::Packed(cx.params.packed(term.weight)));
+            terms[products] = Term { a, b, k };
+            products += 1;
         }
-        if !begun {
-            y.fill(R::ZERO);
+        let mut biases = [&[][..]; MAX_TERMS];
+        for (bias, term) in biases.iter_mut().zip(self.terms()) {
+            *bias = cx.params.get(term.bias);
         }
-        // y = φ(z + b₀ + b₁ + …)
-        for (i, term) in self.terms().iter().enumerate() {
-            let activation = if i + 1 == self.len { self.activation } else { Activation::None };
-            R::dispatch(AddBias { bias: cx.params.get(term.bias), activation, y });
+        // y = φ(z): Rect while z is still in registers.
+        let epilogue = Epilogue { biases: &biases[..self.len], relu: self.activation == Activation::Relu };
+        gemm::sum(&terms[..products], y, [rows, out], false, epilogue);
+        match self.activation {
+            Activation::None | Activation::Relu => {}
+            Activation::Tanh => map(InPlace(Tanh), [], y),
+            Activation::Sigmoid => map(InPlace(Sigmoid), [], y),
         }
     }
 
@@ -118,8 +122,9 @@ impl<R: Real> Op<R> for LinearSum {
         for (i, term) in self.terms().iter().enumerate() {
             // forward: z = xᵢ·Wᵢ + …;   d_xᵢ += d_z·Wᵢᵀ;   d_Wᵢ += xᵢᵀ·d_z;   d_bᵢ += Σ_rows d_z
             let (inner, w_t) = (cx.shape(i).columns(), cx.params.packed_transposed(term.weight));
-            if let Some(d_x) = cx.d_x(i) {
-                gemm(Left::Rows { data: d_z, stride: out }, Right::Packed(w_t), d_x, [rows, inner, out], true);
+            if let Some((d_x, first)) = cx.d_x_or_first(i) {
+                let d_z = Left::Rows { data: d_z, stride: out };
+                gemm::gemm(d_z, Right::Packed(w_t), d_x, [rows, inner, out], !first);
             }
             if !cx.is_zero(i) {
                 cx.weight_gradient(term.weight, i, from_saved);
@@ -129,41 +134,14 @@ impl<R: Real> Op<R> for LinearSum {
     }
 }
 
-/// y ← φ(y + bias) for each row.
-struct AddBias<'a, R> {
-    bias: &'a [R],
-    activation: Activation,
-    y: &'a mut [R],
-}
+/// y ← φ(y)
+#[derive(Clone, Copy)]
+struct InPlace<U>(U);
 
-impl<R: Real> Kernel<R> for AddBias<'_, R> {
-    type Out = ();
-
+impl<R: Real, U: Unary<R>> Elementwise<R, 0> for InPlace<U> {
     #[inline(always)]
-    fn run<S: Simd<R>>(self, s: S) {
-        match self.activation {
-            Activation::None => rows(s, self.y, self.bias, |_, z| z),
-            Activation::Relu => rows(s, self.y, self.bias, |s, z| Relu.f(s, z)),
-            Activation::Tanh => rows(s, self.y, self.bias, |s, z| Tanh.f(s, z)),
-            Activation::Sigmoid => rows(s, self.y, self.bias, |s, z| Sigmoid.f(s, z)),
-        }
-    }
-}
-
-#[inline(always)]
-fn rows<R: Real, S: Simd<R>>(s: S, y: &mut [R], bias: &[R], phi: impl Fn(S, S::V) -> S::V) {
-    let (bias_vectors, bias_tail) = bias.as_chunks::<LANES>();
-    let bias_tail = crate::kernels::map::padded(bias_tail, R::ZERO);
-    for row in y.chunks_exact_mut(bias.len().max(1)) {
-        let (vectors, tail) = row.as_chunks_mut::<LANES>();
-        for (y, b) in vectors.iter_mut().zip(bias_vectors) {
-            s.store(phi(s, s.add(s.load(y), s.load(b))), y);
-        }
-        if !tail.is_empty() {
-            let mut y = crate::kernels::map::padded(tail, R::ZERO);
-            s.store(phi(s, s.add(s.load(&y), s.load(&bias_tail))), &mut y);
-            tail.copy_from_slice(&y[..tail.len()]);
-        }
+    fn apply<L: Lanes<R>>(self, l: L, y: L::V, _: [L::V; 0]) -> L::V {
+        self.0.f(l, y)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use autograd::optim::{self, Adam, Optimiser, Schedule, Sgd};
-use autograd::{Grads, Params, Shape, Tape, accumulate};
+use autograd::{Grads, Params, Shape, Tape, gradients};
 use datasets::Batch;
 use datasets::rng::{Key, Purpose};
 use rayon::prelude::*;
@@ -75,8 +75,7 @@ impl Learner {
             let range = i * batch.len() / count..(i + 1) * batch.len() / count;
             sweep(config, agent, params, tape, piece, batch, range, epoch);
         });
-        self.grads.clear();
-        accumulate(&self.params, &self.tapes[..count], &mut self.grads);
+        gradients(&self.params, &self.tapes[..count], &mut self.grads);
         let max = if config.optimiser.clip > 0.0 { config.optimiser.clip as f32 } else { f32::INFINITY };
         let norm = optim::clip(&mut self.grads, max);
         self.optimiser.step(&mut self.params, &self.grads, learning_rate as f32);

@@ -48,7 +48,9 @@ impl<R: Copy, const M: usize> Iterator for TileColumns<'_, R, M> {
             // lies in the data.
             unsafe { *at }
         });
-        self.starts = self.starts.map(|start| start.wrapping_add(self.step));
+        for start in &mut self.starts {
+            *start = start.wrapping_add(self.step);
+        }
         Some(column)
     }
 }
@@ -90,7 +92,9 @@ impl<'a, R: Copy, const V: usize> Iterator for PanelRows<'a, R, V> {
         // SAFETY: of the `depth` rows this is one: `new` has checked that all of the last vector of the last row lies in
         // the data. An array is aligned as its element.
         let row = self.starts.map(|start| unsafe { &*start.cast::<[R; LANES]>() });
-        self.starts = self.starts.map(|start| start.wrapping_add(self.stride));
+        for start in &mut self.starts {
+            *start = start.wrapping_add(self.stride);
+        }
         Some(row)
     }
 }

@@ -25,7 +25,7 @@ use super::math;
 use super::simd::{Kernel, LANES, Simd};
 use crate::real::Real;
 use pack::{Blocks, ColumnsInPlace, LeftSource, Pieces, Room, RowsInPlace};
-use tile::Panel;
+use tile::{Panel, Tiles};
 
 /// Columns in a panel of packed B: a vector.
 pub const PANEL: usize = LANES;
@@ -100,8 +100,8 @@ pub struct Term<'a, R> {
 }
 
 impl<R> Term<'_, R> {
-    /// The product with k = 0.
-    const EMPTY: Self = Term { a: Left::Rows { data: &[], stride: 0 }, b: Right::Packed(&[]), k: 0 };
+    /// The product with k = 0, to fill up an array.
+    pub const EMPTY: Self = Term { a: Left::Rows { data: &[], stride: 0 }, b: Right::Packed(&[]), k: 0 };
 
     /// The product without the first rows of A.
     fn skip_rows(self, rows: usize) -> Self {
@@ -253,7 +253,7 @@ impl<R: Real> Kernel<R> for Sum<'_, R> {
         if m == 0 || n == 0 {
             return;
         }
-        let thin = is_thin([m, n], by_columns(terms));
+        let thin = is_thin(terms, [m, n]);
         let mut flipped = [Term::EMPTY; MAX_TERMS];
         if thin {
             for (flipped, term) in flipped.iter_mut().zip(terms) {
@@ -287,10 +287,15 @@ fn check<R>(terms: &[Term<R>], c: &[R], [m, n]: [usize; 2], epilogue: Epilogue<R
     assert!(terms.iter().all(alike), "gemm: all A of a sum are stored in one way, and so are all B");
 }
 
-/// Whether C has so few columns that its transpose is the better product. Rows of A must be transposed for it, which costs
-/// about as much as four columns do.
-fn is_thin([m, n]: [usize; 2], by_columns: bool) -> bool {
-    m >= LANES && n <= if by_columns { LANES - 1 } else { 4 }
+/// Whether C has so few columns that its transpose is the better product.
+///
+/// A row of C takes a vector's time a step of k, whether or not its columns fill the vector; in the transpose only its n
+/// columns' share of it. Against that stands to copy C to and fro, and to transpose A where it is stored by rows, which costs
+/// about as much as five columns do. (The factor 64 was measured.)
+fn is_thin<R>(terms: &[Term<R>], [m, n]: [usize; 2]) -> bool {
+    let depth: usize = terms.iter().map(|term| term.k).sum();
+    let to_transpose = if by_columns(terms) { 0 } else { 5 };
+    m >= LANES && n + to_transpose < LANES && depth * (LANES - n - to_transpose) > 64 * n
 }
 
 /// [`Epilogue`] for a C by rows that its tiles did not see by rows.
@@ -342,15 +347,16 @@ fn blocks_loop<R: Real, S: Simd<R>>(
     loop {
         let (pieces, last) = blocks.next_block();
         let epilogue = if last { epilogue } else { Epilogue::NONE };
-        let mut work = Work { terms, pieces: &pieces, rows: [0, 0], n, from_c, epilogue, room: &mut *room.right };
         for first in (0..m).step_by(row_block) {
-            work.rows = [first, row_block.min(m - first)];
+            let rows = row_block.min(m - first);
+            let tiles = tile::deal(first, rows, S::TILE_ROWS);
+            let mut work = Work { terms, pieces: &pieces, rows, tiles, n, from_c, epilogue, room: &mut *room.right };
             // One copy of the loops for each way in which A lies in memory.
             if pack::packs_left(by_columns, n) {
                 let left = if by_columns {
-                    pack::pack_left(s, ColumnsInPlace, terms, &pieces, work.rows, room.left)
+                    pack::pack_left(s, ColumnsInPlace, terms, &pieces, tiles, room.left)
                 } else {
-                    pack::pack_left(s, RowsInPlace, terms, &pieces, work.rows, room.left)
+                    pack::pack_left(s, RowsInPlace, terms, &pieces, tiles, room.left)
                 };
                 work.panels_loop(s, left, &mut c);
             } else {
@@ -368,8 +374,9 @@ fn blocks_loop<R: Real, S: Simd<R>>(
 struct Work<'a, R> {
     terms: &'a [Term<'a, R>],
     pieces: &'a Pieces,
-    /// The first row, and how many.
-    rows: [usize; 2],
+    /// How many rows.
+    rows: usize,
+    tiles: [Tiles; 2],
     n: usize,
     from_c: bool,
     epilogue: Epilogue<'a, R>,
@@ -380,14 +387,14 @@ impl<R: Real> Work<'_, R> {
     /// Loop 2.
     #[inline(always)]
     fn panels_loop<S: Simd<R>>(&mut self, s: S, left: impl LeftSource<R>, c: &mut Target<R>) {
-        let &mut Work { terms, pieces, rows, n, from_c, epilogue, ref mut room } = self;
+        let &mut Work { terms, pieces, rows, tiles, n, from_c, epilogue, ref mut room } = self;
         let mut j = 0;
         while j < n {
-            let vectors = tile::vectors::<R, S>(rows[1], n - j);
-            let right = pack::right_source(s, terms, pieces, rows[1], [j, n], vectors, room);
+            let vectors = tile::vectors::<R, S>(rows, n - j);
+            let right = pack::right_source(s, terms, pieces, rows, [j, n], vectors, room);
             let columns = [j, (vectors * PANEL).min(n - j)];
             let panel = Panel::new(terms, pieces, left, right, columns, from_c, epilogue);
-            if vectors == 2 { panel.rows_loop::<S, 2>(s, c, rows) } else { panel.rows_loop::<S, 1>(s, c, rows) }
+            if vectors == 2 { panel.rows_loop::<S, 2>(s, c, tiles) } else { panel.rows_loop::<S, 1>(s, c, tiles) }
             j += vectors * PANEL;
         }
     }

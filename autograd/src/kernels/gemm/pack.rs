@@ -11,7 +11,7 @@
 
 use std::cell::RefCell;
 
-use super::tile::{self, ForHeight};
+use super::tile::{self, ForHeight, Tiles};
 use super::{K_BLOCK, Left, MAX_TERMS, MAX_TILE_VECTORS, PANEL, ROW_BLOCK, Right, Term};
 use crate::kernels::arch::stream::{PanelRows, TileColumns};
 use crate::kernels::simd::{Kernel, LANES, Simd};
@@ -218,33 +218,35 @@ pub(super) fn pack_left<'a, R: Real, S: Simd<R>>(
     source: impl LeftSource<R>,
     terms: &[Term<R>],
     pieces: &Pieces,
-    [first, rows]: [usize; 2],
+    tiles: [Tiles; 2],
     room: &'a mut [R],
 ) -> PackedLeft<'a, R> {
-    let depth = pieces.depth;
-    for (i, height) in tile::heights(rows, S::TILE_ROWS) {
-        let room = &mut room[i * depth..][..height * depth];
-        tile::for_height(s, height, PackTile { source, terms, pieces, i: first + i, room });
+    let (first, depth) = (tiles[0].first, pieces.depth);
+    for tiles in tiles {
+        let room = &mut room[(tiles.first - first) * depth..][..tiles.count * tiles.height * depth];
+        tile::for_height(s, tiles, PackTiles { source, terms, pieces, tiles, room });
     }
-    PackedLeft { data: &room[..rows * depth], first, depth }
+    PackedLeft { data: room, first, depth }
 }
 
-struct PackTile<'a, 't, R, L> {
+struct PackTiles<'a, 't, R, L> {
     source: L,
     terms: &'t [Term<'a, R>],
     pieces: &'t Pieces,
-    i: usize,
+    tiles: Tiles,
     room: &'t mut [R],
 }
 
-impl<R: Real, L: LeftSource<R>> ForHeight<R> for PackTile<'_, '_, R, L> {
+impl<R: Real, L: LeftSource<R>> ForHeight<R> for PackTiles<'_, '_, R, L> {
     #[inline(always)]
     fn run<S: Simd<R>, const M: usize>(self, _: S) {
         let columns = self.room.as_chunks_mut::<M>().0;
-        for &piece in self.pieces.all() {
-            let from = self.source.columns::<M>(self.terms, self.i, piece);
-            for (to, from) in columns[piece.at..][..piece.depth].iter_mut().zip(from) {
-                *to = from;
+        for (t, columns) in columns.chunks_exact_mut(self.pieces.depth.max(1)).enumerate() {
+            for &piece in self.pieces.all() {
+                let from = self.source.columns::<M>(self.terms, self.tiles.first + t * M, piece);
+                for (to, from) in columns[piece.at..][..piece.depth].iter_mut().zip(from) {
+                    *to = from;
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The register tile and the loop over tiles.
 
 use super::pack::{LeftSource, Piece, Pieces, RightSource};
-use super::{Epilogue, MAX_BIASES, MAX_TILE_ROWS, MAX_TILE_VECTORS, PANEL, Target, Term};
+use super::{Epilogue, MAX_BIASES, MAX_TILE_VECTORS, PANEL, Target, Term};
 use crate::kernels::math;
 use crate::kernels::simd::{Kernel, LANES, Simd};
 use crate::real::Real;
@@ -15,15 +15,21 @@ pub(super) fn vectors<R: Real, S: Simd<R>>(rows: usize, columns: usize) -> usize
     if columns > LANES && (S::TILE_VECTORS == 2 || rows <= LOW) { 2 } else { 1 }
 }
 
-/// The rows in tiles of nearly equal height, at most `most`: (first row, height).
-pub(super) fn heights(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
-    let tiles = rows.div_ceil(most);
-    let mut i = 0;
-    (0..tiles).map(move |t| {
-        let height = rows / tiles + usize::from(t < rows % tiles);
-        i += height;
-        (i - height, height)
-    })
+/// Tiles of one height, one below the other.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    /// The first row of the first.
+    pub(super) first: usize,
+    pub(super) height: usize,
+    pub(super) count: usize,
+}
+
+/// `rows` rows from `first` on in tiles of nearly equal height, at most `most`: the taller ones, then the others.
+pub(super) fn deal(first: usize, rows: usize, most: usize) -> [Tiles; 2] {
+    let tiles = rows.div_ceil(most).max(1);
+    let (height, taller) = (rows / tiles, rows % tiles);
+    let upper = Tiles { first, height: height + 1, count: taller };
+    [upper, Tiles { first: first + taller * (height + 1), height, count: tiles - taller }]
 }
 
 /// What is compiled apart for each height of a tile, because its rows are registers.
@@ -33,7 +39,7 @@ pub(super) trait ForHeight<R: Real> {
 
 /// Runs the variant of that height, a function of its own.
 #[inline(always)]
-pub(super) fn for_height<R: Real, S: Simd<R>>(s: S, height: usize, work: impl ForHeight<R>) {
+pub(super) fn for_height<R: Real, S: Simd<R>>(s: S, tiles: Tiles, work: impl ForHeight<R>) {
     struct Height<W, const M: usize>(W);
     impl<R: Real, W: ForHeight<R>, const M: usize> Kernel<R> for Height<W, M> {
         type Out = ();
@@ -42,7 +48,10 @@ pub(super) fn for_height<R: Real, S: Simd<R>>(s: S, height: usize, work: impl Fo
             self.0.run::<S, M>(s);
         }
     }
-    match height {
+    if tiles.count == 0 {
+        return;
+    }
+    match tiles.height {
         1 => s.outlined(Height::<_, 1>(work)),
         2 => s.outlined(Height::<_, 2>(work)),
         3 => s.outlined(Height::<_, 3>(work)),
@@ -96,32 +105,53 @@ impl<'a, R: Real, L: LeftSource<R>> Panel<'a, R, L> {
         Panel { terms, pieces, left, right, j, columns, from_c, biases, biases_len, relu: epilogue.relu }
     }
 
-    /// Loop 1: `rows` rows from `first` on, in tiles of V vectors.
+    /// Loop 1: the rows, in tiles of V vectors.
     #[inline(always)]
-    pub(super) fn rows_loop<S: Simd<R>, const V: usize>(&self, s: S, c: &mut Target<R>, [first, rows]: [usize; 2]) {
+    pub(super) fn rows_loop<S: Simd<R>, const V: usize>(&self, s: S, c: &mut Target<R>, tiles: [Tiles; 2]) {
         let mut one = Piece::default();
         let pieces = self.right.pieces::<L>(self.pieces, &mut one);
-        for (i, height) in heights(rows, S::TILE_ROWS) {
-            let i = first + i;
-            if c.column == 1 && self.columns == V * LANES {
-                let (stride, c) = (c.row, &mut c.data[i * c.row + self.j..]);
-                for_height(s, height, Tile::<R, L, V> { panel: self, pieces, i, c, stride });
+        for tiles in tiles {
+            for_height(s, tiles, Column::<R, L, V> { panel: self, pieces, tiles, c });
+        }
+    }
+}
+
+/// Tiles of one height in a panel, each M × V vectors of C.
+struct Column<'a, 'c, R, L, const V: usize> {
+    panel: &'a Panel<'a, R, L>,
+    pieces: &'a [Piece],
+    tiles: Tiles,
+    c: &'a mut Target<'c, R>,
+}
+
+impl<R: Real, L: LeftSource<R>, const V: usize> ForHeight<R> for Column<'_, '_, R, L, V> {
+    #[inline(always)]
+    fn run<S: Simd<R>, const M: usize>(self, s: S) {
+        if V > S::TILE_VECTORS && M > LOW {
+            unreachable!("vectors() chose one panel");
+        }
+        let Column { panel, pieces, tiles, c } = self;
+        let (j, columns) = (panel.j, panel.columns);
+        let whole = c.column == 1 && columns == V * LANES;
+        let mut copy = [[R::ZERO; MAX_TILE_VECTORS * PANEL]; M];
+        for t in 0..tiles.count {
+            let i = tiles.first + t * M;
+            if whole {
+                tile::<R, S, L, M, V>(s, panel, pieces, i, &mut c.data[i * c.row + j..], c.row);
                 continue;
             }
             // Where vectors of C are partly missing, or C is stored by columns, the tile works on a copy.
-            let mut copy = [[R::ZERO; MAX_TILE_VECTORS * PANEL]; MAX_TILE_ROWS];
-            let at = |row: usize, column: usize| (i + row) * c.row + (self.j + column) * c.column;
-            if self.from_c {
-                for (row, copy) in copy[..height].iter_mut().enumerate() {
-                    for (column, copy) in copy[..self.columns].iter_mut().enumerate() {
+            let at = |row: usize, column: usize| (i + row) * c.row + (j + column) * c.column;
+            if panel.from_c {
+                for (row, copy) in copy.iter_mut().enumerate() {
+                    for (column, copy) in copy[..columns].iter_mut().enumerate() {
                         *copy = c.data[at(row, column)];
                     }
                 }
             }
-            let (stride, inner) = (MAX_TILE_VECTORS * PANEL, copy.as_flattened_mut());
-            for_height(s, height, Tile::<R, L, V> { panel: self, pieces, i, c: inner, stride });
-            for (row, copy) in copy[..height].iter().enumerate() {
-                for (column, &copy) in copy[..self.columns].iter().enumerate() {
+            tile::<R, S, L, M, V>(s, panel, pieces, i, copy.as_flattened_mut(), MAX_TILE_VECTORS * PANEL);
+            for (row, copy) in copy.iter().enumerate() {
+                for (column, &copy) in copy[..columns].iter().enumerate() {
                     c.data[at(row, column)] = copy;
                 }
             }
@@ -129,62 +159,62 @@ impl<'a, R: Real, L: LeftSource<R>> Panel<'a, R, L> {
     }
 }
 
-/// M × V vectors of C, which are registers while k runs over a block.
-struct Tile<'a, R, L, const V: usize> {
-    panel: &'a Panel<'a, R, L>,
-    pieces: &'a [Piece],
-    /// The first row of A.
+/// A tile, whose M × V vectors are registers while k runs over a block. `c` is C from the tile's first element on, its rows
+/// `stride` apart.
+#[inline(always)]
+fn tile<R: Real, S: Simd<R>, L: LeftSource<R>, const M: usize, const V: usize>(
+    s: S,
+    panel: &Panel<R, L>,
+    pieces: &[Piece],
     i: usize,
-    /// C from the tile's first element on, its rows `stride` apart.
-    c: &'a mut [R],
+    c: &mut [R],
     stride: usize,
-}
-
-impl<R: Real, L: LeftSource<R>, const V: usize> ForHeight<R> for Tile<'_, R, L, V> {
-    #[inline(always)]
-    fn run<S: Simd<R>, const M: usize>(self, s: S) {
-        if V > S::TILE_VECTORS && M > LOW {
-            unreachable!("vectors() chose one panel");
-        }
-        let Tile { panel, pieces, i, c, stride } = self;
-        let mut sums = [[s.splat(R::ZERO); V]; M];
-        if panel.from_c {
-            for i in 0..M {
-                let (row, _) = c[i * stride..][..V * LANES].as_chunks::<LANES>();
-                for v in 0..V {
-                    sums[i][v] = s.load(&row[v]);
-                }
-            }
-        }
-        for &piece in pieces {
-            let columns = panel.left.columns::<M>(panel.terms, i, piece);
-            for (column, row) in columns.zip(panel.right.rows::<V>(panel.terms, piece)) {
-                let row: [S::V; V] = std::array::from_fn(|v| s.load(row[v]));
-                for i in 0..M {
-                    let x = s.splat(column[i]);
-                    for v in 0..V {
-                        // c ← a[i, k]·b[k, j] + c
-                        sums[i][v] = s.mul_add(x, row[v], sums[i][v]);
-                    }
-                }
-            }
-        }
-        for bias in &panel.biases[..panel.biases_len] {
-            for v in 0..V {
-                let b = s.load(&bias[v]);
-                for i in 0..M {
-                    sums[i][v] = s.add(sums[i][v], b);
-                }
-            }
-        }
-        if panel.relu {
-            sums = sums.map(|row| row.map(|z| math::relu(s, z)));
-        }
+) {
+    let mut sums = [[s.splat(R::ZERO); V]; M];
+    if panel.from_c {
         for i in 0..M {
-            let (row, _) = c[i * stride..][..V * LANES].as_chunks_mut::<LANES>();
+            let (row, _) = c[i * stride..][..V * LANES].as_chunks::<LANES>();
             for v in 0..V {
-                s.store(sums[i][v], &mut row[v]);
+                sums[i][v] = s.load(&row[v]);
             }
+        }
+    }
+    for &piece in pieces {
+        let columns = panel.left.columns::<M>(panel.terms, i, piece);
+        for (column, row) in columns.zip(panel.right.rows::<V>(panel.terms, piece)) {
+            // (Loops: the closures of `map` and `from_fn` are not always compiled into the tile.)
+            let mut b = [s.splat(R::ZERO); V];
+            for v in 0..V {
+                b[v] = s.load(row[v]);
+            }
+            for i in 0..M {
+                let x = s.splat(column[i]);
+                for v in 0..V {
+                    // c ← a[i, k]·b[k, j] + c
+                    sums[i][v] = s.mul_add(x, b[v], sums[i][v]);
+                }
+            }
+        }
+    }
+    for bias in &panel.biases[..panel.biases_len] {
+        for v in 0..V {
+            let b = s.load(&bias[v]);
+            for i in 0..M {
+                sums[i][v] = s.add(sums[i][v], b);
+            }
+        }
+    }
+    if panel.relu {
+        for i in 0..M {
+            for v in 0..V {
+                sums[i][v] = math::relu(s, sums[i][v]);
+            }
+        }
+    }
+    for i in 0..M {
+        let (row, _) = c[i * stride..][..V * LANES].as_chunks_mut::<LANES>();
+        for v in 0..V {
+            s.store(sums[i][v], &mut row[v]);
         }
     }
 }
