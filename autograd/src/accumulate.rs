@@ -60,7 +60,7 @@ pub fn gradients<R: Real>(params: &Params<R>, tapes: &[Tape<R>], grads: &mut Gra
 const PARALLEL_FROM: usize = 1 << 20;
 
 /// Rows of a weight, and multiply-adds, from which its rows are shared: fewer would pack each panel of d too often.
-const SHARED_FROM: (usize, usize) = (128, 1 << 22);
+const SHARED_FROM: (usize, usize) = (192, 1 << 22);
 
 pub(crate) fn add_up<'a, R: Real>(
     params: &Params<R>,

@@ -20,6 +20,7 @@ pub trait Real:
     sealed::Sealed
     + bytemuck::Pod
     + From<u8>
+    + From<u16>
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>

@@ -10,6 +10,7 @@
 //! ([`Sampling::Crop`]), or as it is ([`Sampling::Bilinear`]). It is averaged over blocks of 2ˢ × 2ˢ pixels to g × g.
 //! Pixels outside of the image are 0. The cost depends on g and k, never on the size of the image.
 
+use autograd::kernels::arch::prefetch;
 use autograd::kernels::simd::{Kernel, Simd};
 use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::{Real, Recording, Shape, Var};
@@ -79,13 +80,26 @@ impl Size {
 
 /// A grey level, from a byte or from the tape.
 trait Level<R>: Copy + Send + Sync {
+    /// What levels of a column are summed in, exactly: a block is at most 128 rows high.
+    type Sum: Copy + Default;
     fn level(self) -> R;
+    fn add_to(self, sum: &mut Self::Sum);
+    fn total(sum: Self::Sum) -> R;
 }
 
 impl<R: Real> Level<R> for u8 {
+    type Sum = u16;
     #[inline(always)]
     fn level(self) -> R {
         R::from(self)
+    }
+    #[inline(always)]
+    fn add_to(self, sum: &mut u16) {
+        *sum = sum.wrapping_add(u16::from(self));
+    }
+    #[inline(always)]
+    fn total(sum: u16) -> R {
+        R::from(sum)
     }
 }
 
@@ -95,9 +109,18 @@ impl<R: Real> Level<R> for u8 {
 struct Number<R>(R);
 
 impl<R: Real> Level<R> for Number<R> {
+    type Sum = R;
     #[inline(always)]
     fn level(self) -> R {
         self.0
+    }
+    #[inline(always)]
+    fn add_to(self, sum: &mut R) {
+        *sum += self.0;
+    }
+    #[inline(always)]
+    fn total(sum: R) -> R {
+        sum
     }
 }
 
@@ -180,7 +203,16 @@ impl Retina {
     /// ρ for each image of a batch.
     fn see<R: Real, P: Level<R>>(&self, images: &[P], size: Size, locations: &[R], y: &mut [R]) {
         let glimpses = locations.chunks_exact(2).zip(y.chunks_exact_mut(self.len(size.channels).max(1)));
-        for (image, (l, y)) in images.chunks_exact(size.len().max(1)).zip(glimpses) {
+        let image_len = size.len().max(1);
+        let far = size_of_val(images) / images.len().max(1) * image_len >= FAR;
+        let mut asked = 0;
+        for (i, (image, (l, y))) in images.chunks_exact(image_len).zip(glimpses).enumerate() {
+            // What lies in memory rather than in a cache is asked for some glimpses before it is looked at.
+            while far && asked < (i + self.ahead()).min(locations.len() / 2) {
+                let l = [locations[2 * asked].to_f64(), locations[2 * asked + 1].to_f64()];
+                self.ask_for(&images[asked * image_len..][..image_len], size, l);
+                asked += 1;
+            }
             let l = [l[0].to_f64(), l[1].to_f64()];
             match self.sampling {
                 Sampling::Crop => R::dispatch(Crop { retina: self, image, size, l, y }),
@@ -190,6 +222,28 @@ impl Retina {
                         y[cell] += R::from_f64(wx * wy * unit) * image[pixel].level();
                     });
                 }
+            }
+        }
+    }
+
+    /// How many glimpses ahead to ask for, so that a few hundred lines of a cache are under way at most.
+    fn ahead(&self) -> usize {
+        (128 / self.side(self.scales - 1)).clamp(2, 8)
+    }
+
+    /// Asks for the pixels of the coarsest patch, within which the others lie.
+    fn ask_for<P>(&self, image: &[P], Size { channels, height, width }: Size, l: [f64; 2]) {
+        let [scale, line] = [self.scales - 1, 64 / size_of::<P>()];
+        let range = |start: Start, extent: usize| {
+            let clamp = |x: i64| x.clamp(0, extent as i64) as usize;
+            clamp(start.pixel)..clamp(start.pixel + self.side(scale) as i64 + 1)
+        };
+        let columns = range(self.start(l[0], scale, width), width);
+        for channel in 0..channels {
+            for v in range(self.start(l[1], scale, height), height) {
+                let row = (channel * height + v) * width;
+                (columns.start..columns.end).step_by(line).for_each(|u| prefetch(image, row + u));
+                prefetch(image, row + columns.end.saturating_sub(1));
             }
         }
     }
@@ -235,7 +289,13 @@ fn taps_of_axis(start: Start, offset: i64, block: i64, extent: usize) -> impl It
     })
 }
 
-/// The columns of a patch that are summed at once.
+/// Bytes of an image from which it cannot be expected to lie in a cache.
+const FAR: usize = 1 << 18;
+
+/// Columns that are summed at once.
+const CHUNK: usize = 16;
+
+/// The columns of a patch that are brought to cells at once, and room for a chunk that begins behind the last.
 const STRIP: usize = 256;
 
 /// Whole-pixel glimpse of one image. Written as plain loops over columns, which the compiler turns into each path's
@@ -255,7 +315,7 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
     fn run<S: Simd<R>>(self, _: S) {
         let Crop { retina: &Retina { patch: g, scales, .. }, image, size: Size { channels, height, width }, l, y } =
             self;
-        y.fill(R::ZERO);
+        let mut sums = [R::ZERO; STRIP + CHUNK];
         for scale in 0..scales {
             let block = 1usize << scale;
             // ρ = Σ levels / (255·4ˢ)
@@ -276,23 +336,51 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
                         let left = first.clamp(0, width as i64);
                         let right = (first + (cells.len() * block) as i64).clamp(0, width as i64);
                         let (skip, len) = ((left - first) as usize, (right - left) as usize);
-                        if len == 0 {
-                            continue;
+                        sums[..skip].fill(R::ZERO);
+                        for chunk in (0..len).step_by(CHUNK) {
+                            let to = (&mut sums[skip + chunk..][..CHUNK]).try_into().expect("a chunk's length");
+                            sum_columns(plane, [top, bottom], left as usize + chunk, width, to);
                         }
-                        let mut sums = [R::ZERO; STRIP];
-                        for v in top..bottom {
-                            let levels = &plane[v * width + left as usize..][..len];
-                            for (sum, level) in sums[skip..skip + len].iter_mut().zip(levels) {
-                                *sum += level.level();
+                        sums[skip + len..].fill(R::ZERO);
+                        // Neighbours are added in pairs until a number is left for each cell.
+                        let mut columns = cells.len() * block;
+                        while columns > cells.len() {
+                            columns /= 2;
+                            for i in 0..columns {
+                                sums[i] = sums[2 * i] + sums[2 * i + 1];
                             }
                         }
-                        for (cell, sums) in cells.iter_mut().zip(sums.chunks_exact(block)) {
-                            *cell = sums.iter().fold(R::ZERO, |sum, &x| sum + x) * unit;
+                        for (cell, &sum) in cells.iter_mut().zip(&sums) {
+                            *cell = sum * unit;
                         }
                     }
                 }
             }
         }
+    }
+}
+
+/// Σ over rows top.. to ..bottom of the levels in sixteen columns from `left` on. Columns beyond the end of a row hold
+/// whatever follows there.
+#[inline(always)]
+fn sum_columns<R: Real, P: Level<R>>(
+    plane: &[P],
+    [top, bottom]: [usize; 2],
+    left: usize,
+    width: usize,
+    to: &mut [R; CHUNK],
+) {
+    let mut sums = [P::Sum::default(); CHUNK];
+    for v in top..bottom {
+        let row = &plane[v * width + left..];
+        match row.first_chunk::<CHUNK>() {
+            Some(levels) => (0..CHUNK).for_each(|i| levels[i].add_to(&mut sums[i])),
+            // The end of the image is nearer than a chunk.
+            None => row.iter().zip(&mut sums).for_each(|(level, sum)| level.add_to(sum)),
+        }
+    }
+    for i in 0..CHUNK {
+        to[i] = P::total(sums[i]);
     }
 }
 

@@ -211,18 +211,22 @@ impl Simd<f32> for Avx2 {
 pub(super) fn transpose(columns: [&[f32; LANES]; LANES], rows: &mut [[f32; LANES]; LANES]) {
     for half in 0..2 {
         for k in [0, 8] {
-            // SAFETY: a column holds 16 elements, and k + 8 ≤ 16.
-            let c: [__m256; 8] =
-                std::array::from_fn(|c| unsafe { _mm256_loadu_ps(columns[8 * half + c].as_ptr().add(k)) });
+            // Loops rather than closures, which are not always compiled into their place.
+            let (mut c, mut pairs) = ([_mm256_setzero_ps(); 8], [_mm256_setzero_ps(); 8]);
+            for i in 0..8 {
+                // SAFETY: a column holds 16 elements, and k + 8 ≤ 16.
+                c[i] = unsafe { _mm256_loadu_ps(columns[8 * half + i].as_ptr().add(k)) };
+            }
             // Pairs of columns, then fours, in each half of a register; then the halves.
-            let low: [__m256; 4] = std::array::from_fn(|i| _mm256_unpacklo_ps(c[2 * i], c[2 * i + 1]));
-            let high: [__m256; 4] = std::array::from_fn(|i| _mm256_unpackhi_ps(c[2 * i], c[2 * i + 1]));
-            let four = |pairs: [__m256; 4], i: usize| {
-                let (a, b) = (pairs[2 * i], pairs[2 * i + 1]);
-                [_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xee>(a, b)]
-            };
-            let [[a0, a1], [b0, b1]] = [four(low, 0), four(low, 1)];
-            let [[a2, a3], [b2, b3]] = [four(high, 0), four(high, 1)];
+            for i in 0..4 {
+                pairs[i] = _mm256_unpacklo_ps(c[2 * i], c[2 * i + 1]);
+                pairs[4 + i] = _mm256_unpackhi_ps(c[2 * i], c[2 * i + 1]);
+            }
+            let [p0, p1, p2, p3, q0, q1, q2, q3] = pairs;
+            let (a0, a1) = (_mm256_shuffle_ps::<0x44>(p0, p1), _mm256_shuffle_ps::<0xee>(p0, p1));
+            let (b0, b1) = (_mm256_shuffle_ps::<0x44>(p2, p3), _mm256_shuffle_ps::<0xee>(p2, p3));
+            let (a2, a3) = (_mm256_shuffle_ps::<0x44>(q0, q1), _mm256_shuffle_ps::<0xee>(q0, q1));
+            let (b2, b3) = (_mm256_shuffle_ps::<0x44>(q2, q3), _mm256_shuffle_ps::<0xee>(q2, q3));
             for (i, (a, b)) in [(a0, b0), (a1, b1), (a2, b2), (a3, b3)].into_iter().enumerate() {
                 let (upper, lower) = (_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
                 // SAFETY: a row holds 16 elements, and 8·half + 8 ≤ 16.

@@ -343,14 +343,15 @@ fn blocks_loop<R: Real, S: Simd<R>>(
     let by_columns = by_columns(terms);
     let row_block = room.left.len() / K_BLOCK;
     let mut blocks = Blocks::new(terms);
+    let mut pieces = Pieces::default();
     let mut from_c = accumulate;
     loop {
-        let (pieces, last) = blocks.next_block();
+        let last = blocks.next_block(&mut pieces);
         let epilogue = if last { epilogue } else { Epilogue::NONE };
         for first in (0..m).step_by(row_block) {
             let rows = row_block.min(m - first);
             let tiles = tile::deal(first, rows, S::TILE_ROWS);
-            let mut work = Work { terms, pieces: &pieces, rows, tiles, n, from_c, epilogue, room: &mut *room.right };
+            let mut work = Work { terms, pieces: &pieces, rows, tiles, n, from_c, epilogue, room: &mut *room.right, edge: &mut *room.edge };
             // One copy of the loops for each way in which A lies in memory.
             if pack::packs_left(by_columns, n) {
                 let left = if by_columns {
@@ -381,20 +382,21 @@ struct Work<'a, R> {
     from_c: bool,
     epilogue: Epilogue<'a, R>,
     room: &'a mut [R],
+    edge: &'a mut [R],
 }
 
 impl<R: Real> Work<'_, R> {
     /// Loop 2.
     #[inline(always)]
     fn panels_loop<S: Simd<R>>(&mut self, s: S, left: impl LeftSource<R>, c: &mut Target<R>) {
-        let &mut Work { terms, pieces, rows, tiles, n, from_c, epilogue, ref mut room } = self;
+        let &mut Work { terms, pieces, rows, tiles, n, from_c, epilogue, ref mut room, ref mut edge } = self;
         let mut j = 0;
         while j < n {
             let vectors = tile::vectors::<R, S>(rows, n - j);
             let right = pack::right_source(s, terms, pieces, rows, [j, n], vectors, room);
             let columns = [j, (vectors * PANEL).min(n - j)];
             let panel = Panel::new(terms, pieces, left, right, columns, from_c, epilogue);
-            if vectors == 2 { panel.rows_loop::<S, 2>(s, c, tiles) } else { panel.rows_loop::<S, 1>(s, c, tiles) }
+            if vectors == 2 { panel.rows_loop::<S, 2>(s, c, tiles, edge) } else { panel.rows_loop::<S, 1>(s, c, tiles, edge) }
             j += vectors * PANEL;
         }
     }

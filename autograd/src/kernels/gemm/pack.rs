@@ -12,7 +12,7 @@
 use std::cell::RefCell;
 
 use super::tile::{self, ForHeight, Tiles};
-use super::{K_BLOCK, Left, MAX_TERMS, MAX_TILE_VECTORS, PANEL, ROW_BLOCK, Right, Term};
+use super::{K_BLOCK, Left, MAX_TERMS, MAX_TILE_ROWS, MAX_TILE_VECTORS, PANEL, ROW_BLOCK, Right, Term};
 use crate::kernels::arch::stream::{PanelRows, TileColumns};
 use crate::kernels::simd::{Kernel, LANES, Simd};
 use crate::real::Real;
@@ -86,7 +86,11 @@ fn pack_panel<R: Real, S: Simd<R>>(
             let (blocks, rest) = panel.as_chunks_mut::<LANES>();
             let whole = if width == PANEL { blocks.len() } else { 0 };
             for (at, block) in blocks[..whole].iter_mut().enumerate() {
-                let columns = std::array::from_fn(|c| column(c)[at * LANES..].first_chunk().expect("checked: in B"));
+                let zeros = [R::ZERO; LANES];
+                let mut columns = [&zeros; LANES];
+                for (c, to) in columns.iter_mut().enumerate() {
+                    *to = column(c)[at * LANES..].first_chunk().expect("checked: it lies in B");
+                }
                 s.transpose(columns, block);
             }
             for (at, to) in blocks[whole..].as_flattened_mut().iter_mut().chain(rest).enumerate() {
@@ -111,6 +115,7 @@ pub(super) struct Piece {
 }
 
 /// A block of k: parts of terms, one after the other.
+#[derive(Default)]
 pub(super) struct Pieces {
     pieces: [Piece; MAX_TERMS],
     len: usize,
@@ -135,10 +140,9 @@ impl<'t, 'a, R> Blocks<'t, 'a, R> {
         Blocks { terms, term: 0, k: 0 }
     }
 
-    /// The next block, and whether it is the last. The first is there even where there is nothing to sum.
-    pub(super) fn next_block(&mut self) -> (Pieces, bool) {
-        let mut block =
-            Pieces { pieces: [Piece::default(); MAX_TERMS], len: 0, depth: 0 };
+    /// Makes `block` the next block; whether it is the last. The first is there even where there is nothing to sum.
+    pub(super) fn next_block(&mut self, block: &mut Pieces) -> bool {
+        (block.len, block.depth) = (0, 0);
         while let Some(term) = self.terms.get(self.term) {
             let depth = (term.k - self.k).min(K_BLOCK - block.depth);
             if depth > 0 {
@@ -147,11 +151,11 @@ impl<'t, 'a, R> Blocks<'t, 'a, R> {
                 self.k += depth;
             }
             if self.k < term.k {
-                return (block, false);
+                return false;
             }
             (self.term, self.k) = (self.term + 1, 0);
         }
-        (block, true)
+        true
     }
 }
 
@@ -329,12 +333,14 @@ struct Scratch {
     left: [Line; ROW_BLOCK * K_BLOCK * 4 / 64],
     /// Wide enough for f64.
     right: [Line; MAX_TILE_VECTORS * PANEL * K_BLOCK * 8 / 64],
+    edge: [Line; MAX_TILE_ROWS * MAX_TILE_VECTORS * PANEL * 8 / 64],
 }
 
-/// Room for copies of parts of A and of B.
+/// Room for copies of parts of A, of B, and of a tile of C.
 pub struct Room<'a, R> {
     pub(super) left: &'a mut [R],
     pub(super) right: &'a mut [R],
+    pub(super) edge: &'a mut [R],
 }
 
 /// Lends the memory of this thread. (A kernel cannot borrow it itself: a closure is not compiled for its path.)
@@ -344,10 +350,12 @@ pub(super) fn with_room<R: Real>(work: impl FnOnce(Room<R>)) {
             RefCell::new(Scratch {
                 left: [Line::ZERO; ROW_BLOCK * K_BLOCK * 4 / 64],
                 right: [Line::ZERO; MAX_TILE_VECTORS * PANEL * K_BLOCK * 8 / 64],
+                edge: [Line::ZERO; MAX_TILE_ROWS * MAX_TILE_VECTORS * PANEL * 8 / 64],
             })
         };
     }
-    SCRATCH.with_borrow_mut(|Scratch { left, right }| {
-        work(Room { left: bytemuck::cast_slice_mut(left), right: bytemuck::cast_slice_mut(right) });
+    SCRATCH.with_borrow_mut(|Scratch { left, right, edge }| {
+        let (left, right) = (bytemuck::cast_slice_mut(left), bytemuck::cast_slice_mut(right));
+        work(Room { left, right, edge: bytemuck::cast_slice_mut(edge) });
     });
 }

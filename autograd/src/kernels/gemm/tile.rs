@@ -1,7 +1,7 @@
 //! The register tile and the loop over tiles.
 
 use super::pack::{LeftSource, Piece, Pieces, RightSource};
-use super::{Epilogue, MAX_BIASES, MAX_TILE_VECTORS, PANEL, Target, Term};
+use super::{Epilogue, MAX_BIASES, MAX_TILE_VECTORS, Target, Term};
 use crate::kernels::math;
 use crate::kernels::simd::{Kernel, LANES, Simd};
 use crate::real::Real;
@@ -107,11 +107,17 @@ impl<'a, R: Real, L: LeftSource<R>> Panel<'a, R, L> {
 
     /// Loop 1: the rows, in tiles of V vectors.
     #[inline(always)]
-    pub(super) fn rows_loop<S: Simd<R>, const V: usize>(&self, s: S, c: &mut Target<R>, tiles: [Tiles; 2]) {
+    pub(super) fn rows_loop<S: Simd<R>, const V: usize>(
+        &self,
+        s: S,
+        c: &mut Target<R>,
+        tiles: [Tiles; 2],
+        edge: &mut [R],
+    ) {
         let mut one = Piece::default();
         let pieces = self.right.pieces::<L>(self.pieces, &mut one);
         for tiles in tiles {
-            for_height(s, tiles, Column::<R, L, V> { panel: self, pieces, tiles, c });
+            for_height(s, tiles, Column::<R, L, V> { panel: self, pieces, tiles, c, edge });
         }
     }
 }
@@ -122,6 +128,8 @@ struct Column<'a, 'c, R, L, const V: usize> {
     pieces: &'a [Piece],
     tiles: Tiles,
     c: &'a mut Target<'c, R>,
+    /// Room for a tile.
+    edge: &'a mut [R],
 }
 
 impl<R: Real, L: LeftSource<R>, const V: usize> ForHeight<R> for Column<'_, '_, R, L, V> {
@@ -130,29 +138,28 @@ impl<R: Real, L: LeftSource<R>, const V: usize> ForHeight<R> for Column<'_, '_, 
         if V > S::TILE_VECTORS && M > LOW {
             unreachable!("vectors() chose one panel");
         }
-        let Column { panel, pieces, tiles, c } = self;
+        let Column { panel, pieces, tiles, c, edge } = self;
         let (j, columns) = (panel.j, panel.columns);
         let whole = c.column == 1 && columns == V * LANES;
-        let mut copy = [[R::ZERO; MAX_TILE_VECTORS * PANEL]; M];
         for t in 0..tiles.count {
             let i = tiles.first + t * M;
-            if whole {
-                tile::<R, S, L, M, V>(s, panel, pieces, i, &mut c.data[i * c.row + j..], c.row);
-                continue;
-            }
             // Where vectors of C are partly missing, or C is stored by columns, the tile works on a copy.
-            let at = |row: usize, column: usize| (i + row) * c.row + (j + column) * c.column;
-            if panel.from_c {
-                for (row, copy) in copy.iter_mut().enumerate() {
+            let strides = [c.row, c.column];
+            let at = |row: usize, column: usize| (i + row) * strides[0] + (j + column) * strides[1];
+            if !whole && panel.from_c {
+                for (row, copy) in edge.chunks_exact_mut(V * LANES).take(M).enumerate() {
                     for (column, copy) in copy[..columns].iter_mut().enumerate() {
                         *copy = c.data[at(row, column)];
                     }
                 }
             }
-            tile::<R, S, L, M, V>(s, panel, pieces, i, copy.as_flattened_mut(), MAX_TILE_VECTORS * PANEL);
-            for (row, copy) in copy.iter().enumerate() {
-                for (column, &copy) in copy[..columns].iter().enumerate() {
-                    c.data[at(row, column)] = copy;
+            let (tile_of_c, stride) = if whole { (&mut c.data[at(0, 0)..], c.row) } else { (&mut *edge, V * LANES) };
+            tile::<R, S, L, M, V>(s, panel, pieces, i, tile_of_c, stride);
+            if !whole {
+                for (row, copy) in edge.chunks_exact(V * LANES).take(M).enumerate() {
+                    for (column, &copy) in copy[..columns].iter().enumerate() {
+                        c.data[at(row, column)] = copy;
+                    }
                 }
             }
         }
