@@ -43,22 +43,28 @@ pub trait Real:
     const ONE: Self;
     /// −∞
     const NEG_INFINITY: Self;
-    /// The smallest positive normal number.
-    const MIN_NORMAL: Self;
+    /// The smallest and the largest positive normal number.
+    const NORMAL: (Self, Self);
     /// A power of two that makes a subnormal normal, and its exponent.
     const SUBNORMAL_SCALE: (Self, Self);
     /// 1 / ln 2
     const LOG2_E: Self;
-    /// ln 2 in two parts: the first with so few digits that n · LN_2.0 is exact for every exponent n.
+    /// ln 2 in two parts: the first with so few digits that n · LN_2.0 is exact for every exponent n of eˣ.
     const LN_2: (Self, Self);
+    /// eˣ is a normal number up to this |x| at least.
+    const EXP_NORMAL: Self;
     /// Bounds beyond which eˣ is 0 or ∞.
     const EXP_RANGE: (Self, Self);
-    /// |x| from which tanh x rounds to ±1.
+    /// |x| from which tanh x rounds to ±1, and a little more.
     const TANH_ONE: Self;
-    /// 1/2!, 1/3!, … of the series of eˣ − 1 − x, as many as the precision needs on |x| ≤ ½ ln 2.
-    const EXP_SERIES: &'static [Self];
-    /// 2/3, 2/5, 2/7, … of the series of ln((1 + s)/(1 − s)) − 2s, as many as needed on |s| ≤ 3 − 2√2.
-    const LN_SERIES: &'static [Self];
+    /// 1½ times the power of two from which on all numbers are whole: x + WHOLE − WHOLE is the whole number nearest to x.
+    const WHOLE: Self;
+    /// P with eʳ ≈ 1 + r + r²·P(r) on |r| ≤ ½ ln 2, of least relative error (`autograd/minimax.py`); nearly 1/2!, 1/3!, ….
+    /// f32: 3.1e-9. f64: 5.3e-20.
+    const EXP_POLYNOMIAL: &'static [Self];
+    /// P with ln(1 + f) ≈ f + f²·P(f) on |f| ≤ ⅓, of least relative error (`autograd/minimax.py`); nearly −1/2, 1/3, −1/4, ….
+    /// f32: 4.5e-9. f64: 1.3e-18.
+    const LN_POLYNOMIAL: &'static [Self];
 
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
@@ -76,8 +82,8 @@ pub trait Real:
     fn round_ties_even(self) -> Self;
     /// 2^self for whole self in the range of normal numbers.
     fn exp2_whole(self) -> Self;
-    /// (m, e) with self = m · 2ᵉ, m in [1, 2), for normal positive self.
-    fn mantissa_exponent(self) -> (Self, Self);
+    /// (m, e) with self = m · 2ᵉ, m in [⅔, 4⁄3), for normal positive self.
+    fn split_near_one(self) -> (Self, Self);
     /// Runs a kernel on this machine's path.
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Out;
 }
@@ -108,15 +114,17 @@ impl Real for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     const NEG_INFINITY: f32 = f32::NEG_INFINITY;
-    const MIN_NORMAL: f32 = f32::MIN_POSITIVE;
+    const NORMAL: (f32, f32) = (f32::MIN_POSITIVE, f32::MAX);
     const SUBNORMAL_SCALE: (f32, f32) = (16_777_216.0, 24.0);
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     const LN_2: (f32, f32) = (355.0 / 512.0, -2.121_944_4e-4);
+    const EXP_NORMAL: f32 = 87.0;
     const EXP_RANGE: (f32, f32) = (-104.0, 89.0);
-    const TANH_ONE: f32 = 9.02;
-    const EXP_SERIES: &'static [f32] =
-        &[1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 / 40320.0];
-    const LN_SERIES: &'static [f32] = &[2.0 / 3.0, 2.0 / 5.0, 2.0 / 7.0, 2.0 / 9.0, 2.0 / 11.0];
+    const TANH_ONE: f32 = 9.1;
+    const WHOLE: f32 = 12_582_912.0;
+    const EXP_POLYNOMIAL: &'static [f32] = &[0.49999994, 0.16666521, 0.041668385, 0.008368715, 0.0013814648];
+    const LN_POLYNOMIAL: &'static [f32] =
+        &[-0.5, 0.3333321, -0.24999717, 0.20010747, -0.16682306, 0.14001171, -0.12167154, 0.14004703, -0.12948963];
 
     fn from_f64(x: f64) -> f32 {
         x as f32
@@ -148,9 +156,11 @@ impl Real for f32 {
         f32::from_bits(((self as i32 + 127) as u32) << 23)
     }
     #[inline(always)]
-    fn mantissa_exponent(self) -> (f32, f32) {
-        let bits = self.to_bits();
-        (f32::from_bits(bits & 0x007f_ffff | 0x3f80_0000), ((bits >> 23) as i32 - 127) as f32)
+    fn split_near_one(self) -> (f32, f32) {
+        let bits = self.to_bits() as i32;
+        // How many powers of two lie between ⅔ and the number.
+        let e = bits.wrapping_sub((2.0f32 / 3.0).to_bits() as i32) >> 23;
+        (f32::from_bits(bits.wrapping_sub(e << 23) as u32), e as f32)
     }
     #[inline(always)]
     fn dispatch<K: Kernel<f32>>(kernel: K) -> K::Out {
@@ -162,39 +172,49 @@ impl Real for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     const NEG_INFINITY: f64 = f64::NEG_INFINITY;
-    const MIN_NORMAL: f64 = f64::MIN_POSITIVE;
+    const NORMAL: (f64, f64) = (f64::MIN_POSITIVE, f64::MAX);
     const SUBNORMAL_SCALE: (f64, f64) = (18_014_398_509_481_984.0, 54.0);
     const LOG2_E: f64 = std::f64::consts::LOG2_E;
     const LN_2: (f64, f64) = (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10);
+    const EXP_NORMAL: f64 = 708.0;
     const EXP_RANGE: (f64, f64) = (-746.0, 710.0);
-    const TANH_ONE: f64 = 19.1;
-    const EXP_SERIES: &'static [f64] = &[
-        1.0 / 2.0,
-        1.0 / 6.0,
-        1.0 / 24.0,
-        1.0 / 120.0,
-        1.0 / 720.0,
-        1.0 / 5040.0,
-        1.0 / 40320.0,
-        1.0 / 362880.0,
-        1.0 / 3628800.0,
-        1.0 / 39916800.0,
-        1.0 / 479001600.0,
-        1.0 / 6227020800.0,
-        1.0 / 87178291200.0,
+    const TANH_ONE: f64 = 19.2;
+    const WHOLE: f64 = 6_755_399_441_055_744.0;
+    const EXP_POLYNOMIAL: &'static [f64] = &[
+        0.5,
+        0.16666666666666682,
+        0.041666666666666095,
+        0.008333333333317035,
+        0.0013888888889115514,
+        0.0001984126989638248,
+        2.4801586926785993e-05,
+        2.755723486323578e-06,
+        2.7557581754111075e-07,
+        2.5112036382794063e-08,
+        2.0826648932148317e-09,
     ];
-    const LN_SERIES: &'static [f64] = &[
-        2.0 / 3.0,
-        2.0 / 5.0,
-        2.0 / 7.0,
-        2.0 / 9.0,
-        2.0 / 11.0,
-        2.0 / 13.0,
-        2.0 / 15.0,
-        2.0 / 17.0,
-        2.0 / 19.0,
-        2.0 / 21.0,
-        2.0 / 23.0,
+    const LN_POLYNOMIAL: &'static [f64] = &[
+        -0.5,
+        0.33333333333333154,
+        -0.2499999999999916,
+        0.20000000000077311,
+        -0.16666666666880525,
+        0.1428571427409146,
+        -0.12499999975925864,
+        0.11111111974771465,
+        -0.10000001476852977,
+        0.09090872312069302,
+        -0.08333278640621493,
+        0.07693272658414216,
+        -0.07144145557362752,
+        0.06650580687105276,
+        -0.06230300070402747,
+        0.0605231627008138,
+        -0.05749347600728049,
+        0.04173158217638165,
+        -0.03830583342755513,
+        0.08503651513289853,
+        -0.08347874924344925,
     ];
 
     fn from_f64(x: f64) -> f64 {
@@ -227,10 +247,10 @@ impl Real for f64 {
         f64::from_bits(((self as i64 + 1023) as u64) << 52)
     }
     #[inline(always)]
-    fn mantissa_exponent(self) -> (f64, f64) {
-        let bits = self.to_bits();
-        let one = 1.0f64.to_bits();
-        (f64::from_bits(bits & 0x000f_ffff_ffff_ffff | one), ((bits >> 52) as i64 - 1023) as f64)
+    fn split_near_one(self) -> (f64, f64) {
+        let bits = self.to_bits() as i64;
+        let e = bits.wrapping_sub((2.0f64 / 3.0).to_bits() as i64) >> 52;
+        (f64::from_bits(bits.wrapping_sub(e << 52) as u64), e as f64)
     }
     #[inline(always)]
     fn dispatch<K: Kernel<f64>>(kernel: K) -> K::Out {

@@ -1,6 +1,6 @@
 //! Sums and maxima over sixteen virtual lanes, folded by one fixed tree, so that they are the same on every path.
 
-use super::map::padded;
+use super::map::{AddScaled, Map, padded};
 use super::math;
 use super::simd::{Kernel, LANES, Lanes, Simd};
 use crate::real::Real;
@@ -147,24 +147,113 @@ impl<R: Real> Kernel<R> for LogSoftmax<'_, R> {
 
     #[inline(always)]
     fn run<S: Simd<R>>(self, s: S) {
-        let rows = self.x.chunks_exact(self.columns).zip(self.y.chunks_exact_mut(self.columns));
-        for (x, y) in rows {
-            let max = fold(s, Max, x);
-            let mut padded_exp = [R::ZERO; LANES];
-            let mut sum = s.splat(R::ZERO);
-            for (x, y) in x.chunks(LANES).zip(y.chunks_mut(LANES)) {
-                let shifted = s.sub(s.load(&padded(x, R::NEG_INFINITY)), s.splat(max));
-                sum = s.add(sum, math::exp(s, shifted));
-                s.store(shifted, &mut padded_exp);
-                y.copy_from_slice(&padded_exp[..y.len()]);
+        let LogSoftmax { x, columns, y } = self;
+        for (x, y) in x.chunks(LANES * columns).zip(y.chunks_mut(LANES * columns)) {
+            let block = exp_rows(s, x, columns, y);
+            let rows = x.chunks_exact(columns).zip(y.chunks_exact_mut(columns));
+            for ((x, y), (max, log_sum)) in rows.zip(block.max.into_iter().zip(block.log_sum)) {
+                for (x, y) in x.iter().zip(y) {
+                    *y = (*x - max) - log_sum;
+                }
             }
-            let mut lanes = [R::ZERO; LANES];
-            s.store(sum, &mut lanes);
-            let log_sum = math::ln(s, s.splat(fold(s, Sum, &lanes)));
-            for y in y.chunks_mut(LANES) {
-                s.store(s.sub(s.load(&padded(y, R::ZERO)), log_sum), &mut padded_exp);
-                y.copy_from_slice(&padded_exp[..y.len()]);
+        }
+    }
+}
+
+/// The cross entropy y[r] = ln Σ eˣ − x[r, label(r)] of each row of x [rows, columns], and its softmax p = eˣ/Σ eˣ, of
+/// which the gradient is made: one exponential an element, forward and backward.
+///
+/// # Panics
+/// Where a label is no column.
+pub fn cross_entropy<R: Real>(x: &[R], columns: usize, labels: &[u32], p: &mut [R], y: &mut [R]) {
+    R::dispatch(CrossEntropy { x, columns, labels, p, y });
+}
+
+struct CrossEntropy<'a, R> {
+    x: &'a [R],
+    columns: usize,
+    labels: &'a [u32],
+    p: &'a mut [R],
+    y: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for CrossEntropy<'_, R> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<R>>(self, s: S) {
+        let CrossEntropy { x, columns, labels, p, y } = self;
+        let blocks = x.chunks(LANES * columns).zip(p.chunks_mut(LANES * columns));
+        for ((x, p), (labels, y)) in blocks.zip(labels.chunks(LANES).zip(y.chunks_mut(LANES))) {
+            let block = exp_rows(s, x, columns, p);
+            for (r, p) in p.chunks_exact_mut(columns).enumerate() {
+                y[r] = block.log_sum[r] - (x[r * columns..][..columns][labels[r] as usize] - block.max[r]);
+                for p in p {
+                    *p = *p * block.inverse_sum[r];
+                }
             }
+        }
+    }
+}
+
+/// What [`exp_rows`] finds, one number a row.
+struct Rows<R> {
+    /// m = max x
+    max: [R; LANES],
+    /// ln Σ e^(x − m)
+    log_sum: [R; LANES],
+    /// 1/Σ e^(x − m)
+    inverse_sum: [R; LANES],
+}
+
+/// e^(x − max x) of up to sixteen rows of x, which is as many as one logarithm of a vector serves.
+#[inline(always)]
+fn exp_rows<R: Real, S: Simd<R>>(s: S, x: &[R], columns: usize, e: &mut [R]) -> Rows<R> {
+    let (mut max, mut sum) = ([R::ZERO; LANES], [R::ONE; LANES]);
+    for (r, (x, e)) in x.chunks_exact(columns).zip(e.chunks_exact_mut(columns)).enumerate() {
+        max[r] = fold(s, Max, x);
+        let mut sums = s.splat(R::ZERO);
+        let mut lanes = [R::ZERO; LANES];
+        for (x, e) in x.chunks(LANES).zip(e.chunks_mut(LANES)) {
+            // e^−∞ = 0 fills up.
+            let power = math::exp(s, s.sub(s.load(&padded(x, R::NEG_INFINITY)), s.splat(max[r])));
+            sums = s.add(sums, power);
+            s.store(power, &mut lanes);
+            e.copy_from_slice(&lanes[..e.len()]);
+        }
+        s.store(sums, &mut lanes);
+        sum[r] = fold(s, Sum, &lanes);
+    }
+    let sums = s.load(&sum);
+    let mut rows = Rows { max, log_sum: sum, inverse_sum: sum };
+    s.store(math::ln(s, sums), &mut rows.log_sum);
+    s.store(s.div(s.splat(R::ONE), sums), &mut rows.inverse_sum);
+    rows
+}
+
+/// `y[r, c] += factor[r]·x[r, c]`
+pub(crate) fn add_scaled_rows<R: Real>(factors: &[R], x: &[R], y: &mut [R]) {
+    R::dispatch(AddScaledRows { factors, x, y });
+}
+
+struct AddScaledRows<'a, R> {
+    factors: &'a [R],
+    x: &'a [R],
+    y: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for AddScaledRows<'_, R> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<R>>(self, s: S) {
+        if self.factors.is_empty() {
+            return;
+        }
+        let columns = self.x.len() / self.factors.len();
+        let rows = self.x.chunks_exact(columns).zip(self.y.chunks_exact_mut(columns));
+        for (&factor, (x, y)) in self.factors.iter().zip(rows) {
+            Map { f: AddScaled(factor), x: [x], y }.run(s);
         }
     }
 }

@@ -35,12 +35,40 @@ pub trait Lanes<R: Real>: Copy + Send + Sync + 'static {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Where a > b, `yes`; elsewhere, also where a or b is NaN, `no`.
     fn if_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// Where a < b, a; elsewhere, also where a or b is NaN, b. (As the x86 instruction does.)
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        self.if_gt(b, a, a, b)
+    }
+    /// Where a > b, a; elsewhere, also where a or b is NaN, b.
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        self.if_gt(a, b, a, b)
+    }
     /// The nearest whole number, ties to even.
     fn round(self, a: Self::V) -> Self::V;
     /// 2ⁿ for whole n in the range of normal numbers (f32: −126..=127).
     fn exp2_whole(self, n: Self::V) -> Self::V;
-    /// (m, e) with a = m · 2ᵉ and m in [1, 2), for normal positive a.
-    fn mantissa_exponent(self, a: Self::V) -> (Self::V, Self::V);
+    /// a · 2ⁿ, rounded once, for whole n and ½ ≤ a ≤ 2: exact, or subnormal, 0 or ∞. f32: |n| ≤ 250. NaN stays NaN.
+    #[inline(always)]
+    fn scale(self, a: Self::V, n: Self::V) -> Self::V {
+        // 2ⁿ in two factors, since n may lie beyond the exponents of normal numbers. The first product is exact.
+        let half = self.round(self.mul(n, self.splat(R::from_f64(0.5))));
+        self.mul(self.mul(a, self.exp2_whole(half)), self.exp2_whole(self.sub(n, half)))
+    }
+    /// (m, e) with a = m · 2ᵉ and m in [⅔, 4⁄3), as near 1 as can be, for normal positive a.
+    fn split_near_one(self, a: Self::V) -> (Self::V, Self::V);
+    /// Whether every lane is a normal positive number. "No" is always allowed, here and below: whoever asks has a longer
+    /// way with the same bits.
+    #[inline(always)]
+    fn all_normal(self, _a: Self::V) -> bool {
+        false
+    }
+    /// Whether |a| < limit in every lane.
+    #[inline(always)]
+    fn all_within(self, _a: Self::V, _limit: R) -> bool {
+        false
+    }
 }
 
 /// A path of the machine: how sixteen lanes are loaded and stored, and how large its register tile is.

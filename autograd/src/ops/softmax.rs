@@ -81,7 +81,7 @@ impl<R: Real> Op<R> for Pick {
     }
 }
 
-/// y[r] = −log_softmax(x)[r, label(r)], in one operation; keeps the log-probabilities.
+/// y[r] = −log_softmax(x)[r, label(r)], in one operation; keeps p = softmax(x).
 struct CrossEntropy {
     labels: Indices,
 }
@@ -97,21 +97,16 @@ impl<R: Real> Op<R> for CrossEntropy {
         setup.shapes[0].len()
     }
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
-        let columns = cx.shape(0).columns();
-        reduce::log_softmax(cx.x(0), columns, cx.saved);
-        let rows = cx.saved.chunks_exact(columns);
-        for ((y, log_p), &label) in y.iter_mut().zip(rows).zip(&cx.indices[self.labels.0..self.labels.1]) {
-            *y = -log_p[label as usize];
-        }
+        let labels = &cx.indices[self.labels.0..self.labels.1];
+        reduce::cross_entropy(cx.x(0), cx.shape(0).columns(), labels, cx.saved, y);
     }
     // d_x[r, c] += d_y[r]·(p[r, c] − 1 where c is the label)
     fn backward(&self, cx: &mut Backward<R>) {
         let (columns, d_y, labels) = (cx.shape(0).columns(), cx.d_y(), cx.indices(self.labels));
         let saved = std::mem::take(&mut cx.saved);
         if let Some(d_x) = cx.d_x(0) {
-            let rows = saved.chunks_exact(columns).zip(d_y).zip(labels);
-            for (d_x, ((log_p, &d_y), &label)) in d_x.chunks_exact_mut(columns).zip(rows) {
-                map(AddScaledExp(d_y), [log_p], d_x);
+            reduce::add_scaled_rows(d_y, saved, d_x);
+            for (d_x, (&d_y, &label)) in d_x.chunks_exact_mut(columns).zip(d_y.iter().zip(labels)) {
                 d_x[label as usize] -= d_y;
             }
         }

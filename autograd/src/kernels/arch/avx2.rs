@@ -82,25 +82,98 @@ impl Lanes<f32> for Avx2 {
         unsafe { [_mm256_round_ps::<8>(a[0]), _mm256_round_ps::<8>(a[1])] }
     }
     #[inline(always)]
-    fn exp2_whole(self, n: Pair) -> Pair {
+    fn min(self, a: Pair, b: Pair) -> Pair {
         // SAFETY: `self` proves AVX2.
-        n.map(|n| unsafe {
-            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
-        })
+        unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
     }
     #[inline(always)]
-    fn mantissa_exponent(self, a: Pair) -> (Pair, Pair) {
+    fn max(self, a: Pair, b: Pair) -> Pair {
         // SAFETY: `self` proves AVX2.
-        let [(m0, e0), (m1, e1)] = a.map(|a| unsafe {
-            let bits = _mm256_castps_si256(a);
-            let exponent = _mm256_sub_epi32(_mm256_srli_epi32::<23>(bits), _mm256_set1_epi32(127));
-            let mantissa = _mm256_and_si256(bits, _mm256_set1_epi32(0x007f_ffff));
-            let one = _mm256_set1_epi32(0x3f80_0000);
-            (_mm256_castsi256_ps(_mm256_or_si256(mantissa, one)), _mm256_cvtepi32_ps(exponent))
-        });
+        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn exp2_whole(self, n: Pair) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [exp2_whole(n[0]), exp2_whole(n[1])] }
+    }
+    #[inline(always)]
+    fn scale(self, a: Pair, n: Pair) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [scale(a[0], n[0]), scale(a[1], n[1])] }
+    }
+    #[inline(always)]
+    fn split_near_one(self, a: Pair) -> (Pair, Pair) {
+        // SAFETY: `self` proves AVX2.
+        let [(m0, e0), (m1, e1)] = unsafe { [split_near_one(a[0]), split_near_one(a[1])] };
         ([m0, m1], [e0, e1])
     }
+    #[inline(always)]
+    fn all_normal(self, a: Pair) -> bool {
+        // SAFETY: `self` proves AVX2.
+        unsafe { all([is_normal(a[0]), is_normal(a[1])]) }
+    }
+    #[inline(always)]
+    fn all_within(self, a: Pair, limit: f32) -> bool {
+        // SAFETY: `self` proves AVX2.
+        unsafe { all([is_within(a[0], limit), is_within(a[1], limit)]) }
+    }
+}
+
+// What works on the bits of a number is a function with the target feature, and not a closure: into a closure, which has
+// no features, the compiler puts calls of intrinsics instead of instructions.
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn exp2_whole(n: __m256) -> __m256 {
+    let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+}
+
+/// a·2ⁿ = (a·2ᵏ)·2ⁿ⁻ᵏ with k = ⌊n/2⌋. The first product is exact, so k is added to the exponent's bits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn scale(a: __m256, n: __m256) -> __m256 {
+    // Of NaN, n is −2³¹: its half leaves no bit in the exponent's place, and a stays the NaN that it is.
+    let n = _mm256_cvtps_epi32(n);
+    let k = _mm256_srai_epi32::<1>(n);
+    let first = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32::<23>(k));
+    let rest = _mm256_add_epi32(_mm256_slli_epi32::<23>(_mm256_sub_epi32(n, k)), _mm256_set1_epi32(127 << 23));
+    _mm256_mul_ps(_mm256_castsi256_ps(first), _mm256_castsi256_ps(rest))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn split_near_one(a: __m256) -> (__m256, __m256) {
+    let bits = _mm256_castps_si256(a);
+    // How many powers of two lie between ⅔ and a.
+    let e = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_castps_si256(_mm256_set1_ps(2.0 / 3.0))));
+    let m = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(e));
+    (_mm256_castsi256_ps(m), _mm256_cvtepi32_ps(e))
+}
+
+// Comparisons of bits, which the units that multiply have no part in.
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn is_normal(a: __m256) -> __m256i {
+    // With the least normal number's bits added, ∞, NaN and negative numbers are negative integers, or less than twice
+    // those bits, as 0 and subnormal numbers are.
+    const LEAST: i32 = 1 << 23;
+    let moved = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(LEAST));
+    _mm256_cmpgt_epi32(moved, _mm256_set1_epi32(2 * LEAST - 1))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn is_within(a: __m256, limit: f32) -> __m256i {
+    let magnitude = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(i32::MAX));
+    _mm256_cmpgt_epi32(_mm256_castps_si256(_mm256_set1_ps(limit)), magnitude)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn all(masks: [__m256i; 2]) -> bool {
+    _mm256_movemask_epi8(_mm256_and_si256(masks[0], masks[1])) == -1
 }
 
 impl Simd<f32> for Avx2 {

@@ -82,15 +82,43 @@ impl Lanes<f32> for Avx512 {
         }
     }
     #[inline(always)]
-    fn mantissa_exponent(self, a: __m512) -> (__m512, __m512) {
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn scale(self, a: __m512, n: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_scalef_ps(a, n) }
+    }
+    #[inline(always)]
+    fn split_near_one(self, a: __m512) -> (__m512, __m512) {
         // SAFETY: `self` proves AVX-512.
         unsafe {
             let bits = _mm512_castps_si512(a);
-            let exponent = _mm512_sub_epi32(_mm512_srli_epi32::<23>(bits), _mm512_set1_epi32(127));
-            let mantissa = _mm512_and_si512(bits, _mm512_set1_epi32(0x007f_ffff));
-            let one = _mm512_set1_epi32(0x3f80_0000);
-            (_mm512_castsi512_ps(_mm512_or_si512(mantissa, one)), _mm512_cvtepi32_ps(exponent))
+            // How many powers of two lie between ⅔ and a.
+            let e = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_castps_si512(_mm512_set1_ps(2.0 / 3.0))));
+            let m = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(e));
+            (_mm512_castsi512_ps(m), _mm512_cvtepi32_ps(e))
         }
+    }
+    #[inline(always)]
+    fn all_normal(self, a: __m512) -> bool {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let above = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, _mm512_set1_ps(f32::MIN_POSITIVE));
+            _mm512_mask_cmp_ps_mask::<_CMP_LE_OQ>(above, a, _mm512_set1_ps(f32::MAX)) == u16::MAX
+        }
+    }
+    #[inline(always)]
+    fn all_within(self, a: __m512, limit: f32) -> bool {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(_mm512_abs_ps(a), _mm512_set1_ps(limit)) == u16::MAX }
     }
 }
 

@@ -77,19 +77,39 @@ impl Lanes<f32> for Neon {
         n.map(|n| unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)))) })
     }
     #[inline(always)]
-    fn mantissa_exponent(self, a: Quad) -> (Quad, Quad) {
+    fn split_near_one(self, a: Quad) -> (Quad, Quad) {
+        // How many powers of two lie between ⅔ and a.
         // SAFETY: `self` proves NEON.
-        let mantissa = a.map(|a| unsafe {
-            let mantissa = vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0x007f_ffff));
-            vreinterpretq_f32_u32(vorrq_u32(mantissa, vdupq_n_u32(0x3f80_0000)))
+        let e = a.map(|a| unsafe {
+            let least = vreinterpretq_s32_f32(vdupq_n_f32(2.0 / 3.0));
+            vshrq_n_s32::<23>(vsubq_s32(vreinterpretq_s32_f32(a), least))
         });
         // SAFETY: `self` proves NEON.
-        let exponent = a.map(|a| unsafe {
-            let biased = vreinterpretq_s32_u32(vshrq_n_u32::<23>(vreinterpretq_u32_f32(a)));
-            vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)))
+        let m = std::array::from_fn(|i| unsafe {
+            vreinterpretq_f32_s32(vsubq_s32(vreinterpretq_s32_f32(a[i]), vshlq_n_s32::<23>(e[i])))
         });
-        (mantissa, exponent)
+        // SAFETY: `self` proves NEON.
+        (m, e.map(|e| unsafe { vcvtq_f32_s32(e) }))
     }
+    #[inline(always)]
+    fn all_normal(self, a: Quad) -> bool {
+        // SAFETY: `self` proves NEON.
+        all(a.map(|a| unsafe {
+            vandq_u32(vcgeq_f32(a, vdupq_n_f32(f32::MIN_POSITIVE)), vcleq_f32(a, vdupq_n_f32(f32::MAX)))
+        }))
+    }
+    #[inline(always)]
+    fn all_within(self, a: Quad, limit: f32) -> bool {
+        // SAFETY: `self` proves NEON.
+        all(a.map(|a| unsafe { vcltq_f32(vabsq_f32(a), vdupq_n_f32(limit)) }))
+    }
+}
+
+/// Whether all bits are 1.
+#[inline(always)]
+fn all(masks: [uint32x4_t; 4]) -> bool {
+    // SAFETY: every aarch64 processor that runs the standard library has NEON.
+    unsafe { vminvq_u32(vandq_u32(vandq_u32(masks[0], masks[1]), vandq_u32(masks[2], masks[3]))) == u32::MAX }
 }
 
 impl Simd<f32> for Neon {

@@ -51,8 +51,16 @@ impl<R: Real> Lanes<R> for Single {
         n.exp2_whole()
     }
     #[inline(always)]
-    fn mantissa_exponent(self, a: R) -> (R, R) {
-        a.mantissa_exponent()
+    fn split_near_one(self, a: R) -> (R, R) {
+        a.split_near_one()
+    }
+    #[inline(always)]
+    fn all_normal(self, a: R) -> bool {
+        a >= R::NORMAL.0 && a <= R::NORMAL.1
+    }
+    #[inline(always)]
+    fn all_within(self, a: R, limit: R) -> bool {
+        a.abs() < limit
     }
 }
 
@@ -104,8 +112,16 @@ impl<R: Real> Lanes<R> for Scalar {
         n.map(R::exp2_whole)
     }
     #[inline(always)]
-    fn mantissa_exponent(self, a: Self::V) -> (Self::V, Self::V) {
-        (a.map(|a| a.mantissa_exponent().0), a.map(|a| a.mantissa_exponent().1))
+    fn split_near_one(self, a: Self::V) -> (Self::V, Self::V) {
+        (a.map(|a| a.split_near_one().0), a.map(|a| a.split_near_one().1))
+    }
+    #[inline(always)]
+    fn all_normal(self, a: Self::V) -> bool {
+        a.into_iter().all(|a| Single.all_normal(a))
+    }
+    #[inline(always)]
+    fn all_within(self, a: Self::V, limit: R) -> bool {
+        a.into_iter().all(|a| Single.all_within(a, limit))
     }
 }
 
