@@ -133,6 +133,12 @@ fn bench_measures_one_shape() {
     let table = place.ram("bench gemm 20 64 128 --seconds 0.01");
     assert!(table.succeeds().contains("FMA peak") && table.out.contains("weight gradient of 64x128"), "{}", table.out);
 
+    let out = place.ram("bench functions --elements 100 --seconds 0.01 --json");
+    let json: Value = serde_json::from_str(out.succeeds()).unwrap();
+    let rows = json["rows"].as_array().unwrap();
+    assert!(rows.len() == 4 && rows.iter().all(|row| row["gigaelements_per_second"].as_f64().unwrap() > 0.0), "{json}");
+    assert!(place.ram("bench functions --seconds 0.01").succeeds().contains("sigmoid"));
+
     place.ram("bench gemm 20 64").fails(2, &["<N>"]);
     place.ram("bench gemm 0 64 128").fails(2, &["0 is not in 1..=8192"]);
     place.ram("bench gemm 20 64 many").fails(2, &["invalid value 'many'"]);

@@ -1,10 +1,11 @@
 //! `ram bench`
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
-use ram::bench::{MatrixProduct, Peak, Product, STEPS, TrainingStep, cpu, peak, race};
+use ram::bench::{FUNCTIONS, MatrixProduct, Peak, Product, STEPS, TrainingStep, arguments, cpu, peak, race};
 use serde_json::{Value, json};
 
 use super::{Ended, Threads, complain, say};
@@ -24,6 +25,23 @@ pub struct Args {
 enum What {
     /// The three matrix products of one layer Y = X·W, with X of M × K and W of K × N.
     Gemm(Gemm),
+    /// exp, ln, tanh and sigmoid, on one thread.
+    Functions(Functions),
+}
+
+#[derive(clap::Args)]
+struct Functions {
+    /// How many numbers: 32768 and as many results fit in an L2 cache of 256 KiB.
+    #[arg(long, default_value = "32768", value_parser = clap::value_parser!(u32).range(1..=1 << 26))]
+    elements: u32,
+
+    /// How long to measure.
+    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
+    seconds: Duration,
+
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -71,6 +89,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// Measures training steps, or the products of one layer, and prints a table.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let options = match &args.what {
+        Some(What::Functions(args)) => return functions(args),
         Some(What::Gemm(gemm)) => &gemm.options,
         None => &args.options,
     };
@@ -84,6 +103,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     let report = pool.install(|| match &args.what {
         Some(What::Gemm(gemm)) => products(gemm, options.seconds, threads),
+        Some(What::Functions(_)) => unreachable!("done above"),
         None => training(options.seconds, threads),
     })?;
     say(&if options.json { report.json().to_string() } else { report.table() })?;
@@ -198,6 +218,26 @@ fn products(gemm: &Gemm, budget: Duration, threads: usize) -> anyhow::Result<Rep
         images_per_second: None,
         gflops: flops / seconds / 1e9,
     }))
+}
+
+/// 10⁹ elements a second of each function.
+fn functions(args: &Functions) -> anyhow::Result<Ended> {
+    let x = arguments(args.elements as usize);
+    let mut calls = FUNCTIONS.map(|(_, function)| {
+        let (x, mut y) = (&x, vec![0.0; x.len()]);
+        move || function(black_box(x), black_box(&mut y))
+    });
+    let seconds = race(&mut calls.each_mut().map(|call| call as &mut dyn FnMut()), args.seconds);
+    let rates = FUNCTIONS.iter().zip(seconds).map(|((name, _), seconds)| (*name, x.len() as f64 / seconds / 1e9));
+    let text = if args.json {
+        let rows: Vec<_> = rates.map(|(name, rate)| json!({ "name": name, "gigaelements_per_second": rate })).collect();
+        json!({ "cpu": cpu(), "kernels": ram::kernel_path(), "elements": x.len(), "rows": rows }).to_string()
+    } else {
+        let head = format!("{}, {} kernels, {} numbers\n\nfunction  Gelem/s", cpu(), ram::kernel_path(), x.len());
+        rates.fold(head, |text, (name, rate)| text + &format!("\n{name:8}  {rate:7.2}"))
+    };
+    say(&text)?;
+    Ok(Ended::Done)
 }
 
 #[cfg(test)]
