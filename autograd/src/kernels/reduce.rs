@@ -189,7 +189,7 @@ impl<R: Real> Kernel<R> for CrossEntropy<'_, R> {
             for (r, p) in p.chunks_exact_mut(columns).enumerate() {
                 y[r] = block.log_sum[r] - (x[r * columns..][..columns][labels[r] as usize] - block.max[r]);
                 for p in p {
-                    *p = *p * block.inverse_sum[r];
+                    *p *= block.inverse_sum[r];
                 }
             }
         }
