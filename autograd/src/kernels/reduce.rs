@@ -160,7 +160,7 @@ impl<R: Real> Kernel<R> for LogSoftmax<'_, R> {
     }
 }
 
-/// The cross entropy y[r] = ln Σ eˣ − x[r, label(r)] of each row of x [rows, columns], and its softmax p = eˣ/Σ eˣ, of
+/// The cross entropy `y[r] = ln Σ eˣ − x[r, label(r)]` of each row of x [rows, columns], and its softmax p = eˣ/Σ eˣ, of
 /// which the gradient is made: one exponential an element, forward and backward.
 ///
 /// # Panics
