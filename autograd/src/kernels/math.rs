@@ -132,3 +132,46 @@ pub fn relu<R: Real, L: Lanes<R>>(l: L, x: L::V) -> L::V {
     // x + 0 is NaN for NaN, and +0 for −0.
     l.if_gt(zero, x, zero, l.add(x, zero))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Path;
+    use crate::kernels::map::{Elementwise, Map};
+
+    /// One of the functions.
+    #[derive(Clone, Copy)]
+    struct Nth(usize);
+
+    impl Elementwise<f32, 1> for Nth {
+        #[inline(always)]
+        fn apply<L: Lanes<f32>>(self, l: L, _: L::V, [x]: [L::V; 1]) -> L::V {
+            [exp(l, x), ln(l, x), tanh(l, x), sigmoid(l, x), relu(l, x)][self.0]
+        }
+    }
+
+    /// Vectors that take the short way and vectors that take the long one, on all paths, give the bits of one number at
+    /// a time on the scalar path. (`tests/tests/kernels.rs` looks at many more numbers.)
+    #[test]
+    fn neighbours_and_paths_do_not_show() {
+        let usual: Vec<f32> = (-800..800).map(|i| i as f32 * 0.11).collect();
+        // Every 99 991st pattern of bits: all magnitudes, both signs, NaN.
+        let all = (0..u32::MAX / 99_991).map(|i| f32::from_bits(i * 99_991));
+        let special = [0.0, -0.0, 1e-45, -1e-45, 88.72, 88.73, -87.4, -103.9, f32::INFINITY, -f32::INFINITY, f32::NAN];
+        let x: Vec<f32> =
+            usual.iter().copied().chain(usual.iter().map(|x| x.abs() + 0.1)).chain(all).chain(special).collect();
+        let run = |path: Path, f, x: &[f32]| {
+            let mut y = vec![0.0; x.len()];
+            path.run(Map { f, x: [x], y: &mut y });
+            y.into_iter().map(|y| if y.is_nan() { u32::MAX } else { y.to_bits() }).collect::<Vec<_>>()
+        };
+        for f in (0..5).map(Nth) {
+            let alone: Vec<u32> = x.iter().flat_map(|x| run(Path::Scalar, f, std::slice::from_ref(x))).collect();
+            for path in Path::all() {
+                let found = run(path, f, &x);
+                let differs = (0..x.len()).find(|&i| found[i] != alone[i]);
+                assert!(differs.is_none(), "function {}, {}: {:?}", f.0, path.name(), differs.map(|i| x[i]));
+            }
+        }
+    }
+}

@@ -160,7 +160,7 @@ impl<R: Real> Kernel<R> for LogSoftmax<'_, R> {
     }
 }
 
-/// The cross entropy y[r] = ln Σ eˣ − x[r, label(r)] of each row of x [rows, columns], and its softmax p = eˣ/Σ eˣ, of
+/// The cross entropy `y[r] = ln Σ eˣ − x[r, label(r)]` of each row of x [rows, columns], and its softmax p = eˣ/Σ eˣ, of
 /// which the gradient is made: one exponential an element, forward and backward.
 ///
 /// # Panics
@@ -189,7 +189,7 @@ impl<R: Real> Kernel<R> for CrossEntropy<'_, R> {
             for (r, p) in p.chunks_exact_mut(columns).enumerate() {
                 y[r] = block.log_sum[r] - (x[r * columns..][..columns][labels[r] as usize] - block.max[r]);
                 for p in p {
-                    *p = *p * block.inverse_sum[r];
+                    *p *= block.inverse_sum[r];
                 }
             }
         }
