@@ -13,3 +13,5 @@ pub mod avx512;
 pub mod neon;
 pub mod scalar;
 pub(crate) mod stream;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod wasm;
