@@ -463,6 +463,7 @@ mod tests {
 
     /// The same product, split between threads.
     #[test]
+    #[cfg_attr(target_family = "wasm", ignore = "no threads")]
     fn threads_do_not_show() {
         let [m, n, k] = [301, 130, 257];
         let (a, b) = (numbers(m * k, 6), numbers(k * n, 7));
