@@ -276,7 +276,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 16 } else { 256 }))]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 16 } else { 256 }, failure_persistence: None, ..ProptestConfig::default() })]
         /// Special values included.
         #[test]
         fn emulated_fma_is_the_fused_one(a in any::<u32>(), b in any::<u32>(), c in any::<u32>(), near in -3i32..4) {
