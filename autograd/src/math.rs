@@ -69,6 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri draws the platform's last bits")]
     fn agree_with_the_platform() {
         for i in -4000..4000 {
             let x = i as f64 * 0.0173;
@@ -88,6 +89,7 @@ mod tests {
 
     /// Moments and tails of the sampler beside those of `rand_distr`'s, the oracle.
     #[test]
+    #[cfg_attr(miri, ignore = "slow: statistics need many draws")]
     fn normals_are_normal() {
         use rand::{SeedableRng, rngs::ChaCha8Rng};
         use rand_distr::{Distribution, StandardNormal};

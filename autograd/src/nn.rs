@@ -131,6 +131,7 @@ mod tests {
 
     /// Mean 0, the variance that the name says, and nothing beyond a uniform's bound.
     #[test]
+    #[cfg_attr(miri, ignore = "slow: statistics need many draws")]
     fn families_have_their_variances() {
         let size = [300, 200];
         let uniform = |bound: f64| (bound * bound / 3.0, bound);

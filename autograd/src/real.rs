@@ -262,36 +262,72 @@ impl Real for f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Path;
+    use crate::kernels::map::{Elementwise, Map};
+    use crate::kernels::simd::Lanes;
     use proptest::prelude::*;
 
-    proptest! {
-        /// On a machine whose `mul_add` is fused the emulation gives the same bits, special values included.
-        #[test]
-        fn emulated_fma_is_the_fused_one(a in any::<u32>(), b in any::<u32>(), c in any::<u32>(), near in -3i32..4) {
-            let (a, b) = (f32::from_bits(a), f32::from_bits(b));
-            // Addends near −a·b meet cancellation; other ones meet everything else.
-            for c in [f32::from_bits(c), f32::from_bits(((-a * b).to_bits() as i32).wrapping_add(near) as u32), 0.0, -0.0] {
-                let (ours, fused) = (fused_mul_add(a, b, c), f32::mul_add(a, b, c));
-                prop_assert!(ours.to_bits() == fused.to_bits() || ours.is_nan() && fused.is_nan(), "{a:e} {b:e} {c:e}: {ours:e} {fused:e}");
+    /// y ← a·b + y
+    #[derive(Clone, Copy)]
+    struct MulAdd;
+    impl Elementwise<f32, 2> for MulAdd {
+        #[inline(always)]
+        fn apply<L: Lanes<f32>>(self, l: L, y: L::V, [a, b]: [L::V; 2]) -> L::V {
+            l.mul_add(a, b, y)
+        }
+    }
+
+    /// The emulation, and `mul_add` on every path, give the bits of the standard library's; NaNs are one.
+    fn check(triples: &[[f32; 3]]) {
+        let [a, b, c] = [0, 1, 2].map(|i| triples.iter().map(|triple| triple[i]).collect::<Vec<_>>());
+        let emulated = triples.iter().map(|&[a, b, c]| fused_mul_add(a, b, c)).collect();
+        let mut all = vec![("emulated", emulated)];
+        for path in Path::all() {
+            let mut y = c.clone();
+            path.run(Map { f: MulAdd, x: [&a, &b], y: &mut y });
+            all.push((path.name(), y));
+        }
+        for (name, found) in all {
+            for (&[a, b, c], ours) in triples.iter().zip(found) {
+                let fused = f32::mul_add(a, b, c);
+                let same = ours.to_bits() == fused.to_bits() || ours.is_nan() && fused.is_nan();
+                assert!(same, "{name}: {a:e}·{b:e} + {c:e} is {ours:e}, not {fused:e}");
             }
         }
     }
 
-    /// Sums that lie exactly, or almost, half-way between two f32.
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 16 } else { 256 }, failure_persistence: None, ..ProptestConfig::default() })]
+        /// Special values included.
+        #[test]
+        fn emulated_fma_is_the_fused_one(a in any::<u32>(), b in any::<u32>(), c in any::<u32>(), near in -3i32..4) {
+            let (a, b) = (f32::from_bits(a), f32::from_bits(b));
+            // Addends near −a·b meet cancellation; other ones meet everything else.
+            let cancelling = f32::from_bits(((-a * b).to_bits() as i32).wrapping_add(near) as u32);
+            check(&[f32::from_bits(c), cancelling, 0.0, -0.0].map(|c| [a, b, c]));
+        }
+    }
+
+    /// Sums that lie on the middle between two f32, or beside it by less than an f64 can hold.
     #[test]
     fn emulated_fma_on_ties() {
         let ulp = f32::EPSILON;
+        let mut triples = Vec::new();
         for k in 0..64 {
             let c = 1.0 + k as f32 * ulp;
-            for tiny in [0.0f32, 1e-30, -1e-30] {
-                for half in [ulp / 2.0, -ulp / 2.0, ulp * 0.25] {
-                    // (half + tiny·half) is exact only in f64: a product that sits beside the tie.
-                    let (a, b) = (half, 1.0 + tiny);
-                    assert_eq!(fused_mul_add(a, b, c).to_bits(), f32::mul_add(a, b, c).to_bits());
-                    let (a, b) = (half * (1.0 + ulp), 1.0 - ulp / 2.0);
-                    assert_eq!(fused_mul_add(a, b, c).to_bits(), f32::mul_add(a, b, c).to_bits());
+            for half in [ulp / 2.0, -ulp / 2.0, ulp / 4.0] {
+                triples.push([half, 1.0, c]);
+                // (1 + n·ulp)(1 − n·ulp) = 1 − n²·ulp²: beside the middle by 2⁻¹⁸ of an f64's last bit, and by ¾ of it.
+                for near in [ulp, 443.0 * ulp] {
+                    triples.push([half * (1.0 + near), 1.0 - near, c]);
                 }
+                triples.push([half * (1.0 + ulp), 1.0 - ulp / 2.0, c]);
             }
         }
+        triples.extend(triples.clone().into_iter().map(|[a, b, c]| [a, -b, -c]));
+        check(&triples);
+        let twice = |&[a, b, c]: &[f32; 3]| (a as f64 * b as f64 + c as f64) as f32;
+        let wrong = triples.iter().filter(|&triple| twice(triple) != fused_mul_add(triple[0], triple[1], triple[2]));
+        assert_eq!(wrong.count(), 128, "where rounding twice would show");
     }
 }

@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use autograd::nn::{Init, Linear};
+use autograd::ops::{Activation, linear_sum};
 use autograd::optim::{Adam, Optimiser};
-use autograd::{Params, Recording, Tape, Var};
+use autograd::{Params, Recording, Tape, Var, accumulate};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The message of the panic in which `f` ends, on inputs of these shapes.
@@ -140,4 +141,42 @@ fn nothing_is_also_a_batch() {
     // A sum over k = 0 is 0, not what the memory held.
     assert_eq!(run(&[&[2, 0], &[0, 4]], &|_, x| x[0].matmul(x[1])), 0.0);
     assert_eq!(run(&[&[0, 2], &[0, 4]], &|_, x| x[0].t_matmul(x[1])), 0.0);
+}
+
+/// Steps in f32 on two tapes, with operations of every family; few of them where Miri looks for undefined behaviour.
+#[test]
+fn a_small_net_learns() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut params = Params::<f32>::new();
+    let [first, second] =
+        ["first", "second"].map(|name| Linear::new(&mut params, name, [3, 18], Init::UniformFanIn, &mut rng));
+    let row = params.add("row", [18], |_| {});
+    let matrix = params.add("matrix", [18, 4], |w| Init::Normal(0.3).fill(w, [18, 4], &mut rng));
+    let mut grads = params.zeros();
+    let mut optimiser = Adam::new(&params);
+    let mut tapes = [Tape::new(), Tape::new()];
+    let steps = if cfg!(miri) { 2 } else { 50 };
+    let mut losses = Vec::new();
+    for _ in 0..steps {
+        let mut loss = 0.0;
+        for (tape, n) in tapes.iter_mut().zip([3, 2]) {
+            let t = tape.begin(&params);
+            let pixels: Vec<f32> = (0..n * 3).map(|i| (i * 7 % 11) as f32 / 11.0).collect();
+            let labels: Vec<u32> = (0..n as u32).collect();
+            let x = t.input([n, 3], &pixels);
+            let h = linear_sum(&[(x, first), (x.square(), second)], Activation::Relu);
+            let h = t.concat(1, &[h.narrow(1, 0..5).tanh(), h.narrow(1, 5..18).sigmoid()]);
+            let logits = h.add_row(t.param(row)).matmul(t.param(matrix));
+            let weight = logits.reshape([n * 4]).slice(0..2).clamp(-0.5, 0.5).exp().mean().ln().square();
+            let total = logits.cross_entropy(&labels).mean() + weight.scale(0.1);
+            total.sweep();
+            loss += total.item();
+        }
+        losses.push(loss);
+        grads.clear();
+        accumulate(&params, &tapes, &mut grads);
+        optimiser.step(&mut params, &grads, 0.01);
+    }
+    let (before, after) = (losses[0], losses[steps - 1]);
+    assert!(after < before && (cfg!(miri) || after < 0.7 * before), "{losses:?}");
 }

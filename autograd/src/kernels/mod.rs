@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 use arch::scalar::Scalar;
 use simd::Kernel;
 
-/// The environment variable that forces a path: `scalar`, `avx2`, `avx512` or `neon`.
+/// The environment variable that forces a path: `scalar`, `avx2`, `avx512`, `neon` or `simd128`.
 pub const PATH_VARIABLE: &str = "RAM_KERNELS";
 
 /// An instruction set that this processor has.
@@ -36,6 +36,9 @@ pub enum Path {
     /// NEON.
     #[cfg(target_arch = "aarch64")]
     Neon(arch::neon::Neon),
+    /// WebAssembly's simd128.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128(arch::wasm::Simd128),
 }
 
 impl Path {
@@ -50,6 +53,8 @@ impl Path {
         }
         #[cfg(target_arch = "aarch64")]
         paths.extend(arch::neon::Neon::detect().map(Path::Neon));
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        paths.extend(arch::wasm::Simd128::detect().map(Path::Simd128));
         paths
     }
 
@@ -63,6 +68,8 @@ impl Path {
             Path::Avx512(_) => "avx512",
             #[cfg(target_arch = "aarch64")]
             Path::Neon(_) => "neon",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Path::Simd128(_) => "simd128",
         }
     }
 
@@ -77,6 +84,8 @@ impl Path {
             Path::Avx512(path) => path.run(kernel),
             #[cfg(target_arch = "aarch64")]
             Path::Neon(path) => path.run(kernel),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Path::Simd128(path) => path.run(kernel),
         }
     }
 }

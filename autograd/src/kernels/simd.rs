@@ -1,8 +1,8 @@
 //! The small vector trait over which every kernel is written once.
 //!
 //! A vector is always [`LANES`] = 16 elements wide, whatever the registers of the machine are: one AVX-512 register,
-//! two of AVX2, four of NEON, or an array. So a sum over "16 partial sums" is the same sum on every path, and the same
-//! bits come out everywhere.
+//! two of AVX2, four of NEON or of simd128, or an array. So a sum over "16 partial sums" is the same sum on every path,
+//! and the same bits come out everywhere.
 //!
 //! The methods are safe to call: a value of an implementing type exists only where the processor has been asked
 //! whether it knows the instructions (see [`super::arch`]).

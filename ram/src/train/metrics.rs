@@ -110,7 +110,7 @@ pub struct Timing {
     pub images_per_second: f64,
     /// Threads.
     pub threads: usize,
-    /// The kernel path: `avx512`, `avx2`, `neon`, `scalar`.
+    /// The kernel path: `avx512`, `avx2`, `neon`, `simd128`, `scalar`.
     pub kernel: String,
 }
 

@@ -60,7 +60,7 @@ pub struct Trainer {
     loader: Loader,
     learner: Learner,
     state: TrainState,
-    pool: rayon::ThreadPool,
+    threads: Threads,
 }
 
 impl Trainer {
@@ -76,7 +76,7 @@ impl Trainer {
         let learner = Learner::new(&config, data.train.images.channels(), data.train.classes);
         let classes = (0..data.train.classes).map(|class| class.to_string()).collect();
         let state = TrainState { config: config.to_toml(), classes, ..TrainState::default() };
-        Ok(Trainer { config, data, loader, learner, state, pool: pool(threads)? })
+        Ok(Trainer { config, data, loader, learner, state, threads: Threads::new(threads)? })
     }
 
     /// Goes on from a checkpoint, to the same bits as if it had never stopped.
@@ -120,9 +120,9 @@ impl Trainer {
         stop: &AtomicBool,
         progress: &mut dyn Progress,
     ) -> Result<Outcome, RamError> {
-        let Trainer { config, data, loader, learner, state, pool } = self;
+        let Trainer { config, data, loader, learner, state, threads } = self;
         // On the pool from here on: a step's work is then handed out without a lock or an allocation.
-        pool.install(|| train(config, data, loader, learner, state, run, stop, progress))
+        threads.install(|| train(config, data, loader, learner, state, run, stop, progress))
     }
 
     /// The SHA-256 of the parameters: equal weights, equal hash.
@@ -220,12 +220,26 @@ fn train(
     Ok(Outcome::Finished { best_error, best_epoch })
 }
 
-fn pool(threads: Option<usize>) -> Result<rayon::ThreadPool, RamError> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.unwrap_or(0))
-        .thread_name(|i| format!("ram {i}"))
-        .build()
-        .map_err(|error| RamError::Training(format!("cannot start {threads:?} threads: {error}; try --threads 1")))
+/// The threads that take part. WebAssembly can start none: there rayon's global pool is the caller's thread.
+struct Threads(Option<rayon::ThreadPool>);
+
+impl Threads {
+    fn new(threads: Option<usize>) -> Result<Threads, RamError> {
+        if cfg!(target_family = "wasm") {
+            return Ok(Threads(None));
+        }
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
+        let pool = builder.thread_name(|i| format!("ram {i}")).build();
+        pool.map(|pool| Threads(Some(pool)))
+            .map_err(|error| RamError::Training(format!("cannot start {threads:?} threads: {error}; try --threads 1")))
+    }
+
+    fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.0 {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
 }
 
 fn names(kind: &str, params: &Params<f32>) -> Vec<String> {
@@ -279,7 +293,7 @@ pub fn evaluate(
     let mut learner = Learner::new(&config, set.set.images.channels(), set.set.classes);
     restore(&mut learner.params, checkpoint)?;
     let (agent, params) = (learner.agent(), &learner.params);
-    Ok(pool(threads)?.install(|| evaluate_on(&config, agent, params, &set)))
+    Ok(Threads::new(threads)?.install(|| evaluate_on(&config, agent, params, &set)))
 }
 
 /// The first training canvases of a configuration, size × size bytes each.

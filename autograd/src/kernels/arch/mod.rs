@@ -13,6 +13,8 @@ pub mod avx512;
 pub mod neon;
 pub mod scalar;
 pub(crate) mod stream;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod wasm;
 
 /// Asks for the cache line of an element that is soon to be read; nothing where the index leaves the slice, or on a
 /// machine without such an instruction.
