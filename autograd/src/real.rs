@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Display, LowerExp};
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use crate::kernels::gemm::Sum;
 use crate::kernels::simd::Kernel;
 use crate::kernels::{self, arch::scalar::Scalar};
 
@@ -87,6 +88,9 @@ pub trait Real:
     fn split_near_one(self) -> (Self, Self);
     /// Runs a kernel on this machine's path.
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Out;
+    /// As [`Real::dispatch`], for the one kernel that is large: no generic function, so that it is compiled in this crate and
+    /// not anew in each that multiplies matrices.
+    fn dispatch_sum(sum: Sum<Self>);
 }
 
 /// a · b + c in f32, rounded once, from f64 arithmetic alone.
@@ -166,6 +170,9 @@ impl Real for f32 {
     #[inline(always)]
     fn dispatch<K: Kernel<f32>>(kernel: K) -> K::Out {
         kernels::path().run(kernel)
+    }
+    fn dispatch_sum(sum: Sum<f32>) {
+        kernels::path().run(sum);
     }
 }
 
@@ -256,6 +263,9 @@ impl Real for f64 {
     #[inline(always)]
     fn dispatch<K: Kernel<f64>>(kernel: K) -> K::Out {
         kernel.run(Scalar)
+    }
+    fn dispatch_sum(sum: Sum<f64>) {
+        sum.run(Scalar);
     }
 }
 

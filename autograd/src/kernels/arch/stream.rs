@@ -1,5 +1,6 @@
 //! What a tile of the matrix product reads, step after step of k, with its bounds checked once: a check (and the panic
-//! behind it) in the innermost loop makes the compiler keep the accumulators in memory as well as in registers.
+//! behind it) in the innermost loop makes the compiler keep the accumulators in memory as well as in registers. And without
+//! `map` or `from_fn`, whose closures may stay functions of their own: a call in the innermost loop costs a factor of ten.
 
 use std::marker::PhantomData;
 
@@ -33,7 +34,7 @@ impl<'a, R: Copy, const M: usize> TileColumns<'a, R, M> {
     }
 }
 
-impl<R: Copy, const M: usize> Iterator for TileColumns<'_, R, M> {
+impl<R: Copy + Default, const M: usize> Iterator for TileColumns<'_, R, M> {
     type Item = [R; M];
 
     #[inline(always)]
@@ -42,12 +43,13 @@ impl<R: Copy, const M: usize> Iterator for TileColumns<'_, R, M> {
             return None;
         }
         self.left -= 1;
-        let column = std::array::from_fn(|i| {
+        let mut column = [R::default(); M];
+        for (i, x) in column.iter_mut().enumerate() {
             let at = self.starts[i / 3].wrapping_add((i % 3).wrapping_mul(self.row));
             // SAFETY: row i < M, and of the `depth` steps this is one: `new` has checked that the last of the last row
             // lies in the data.
-            unsafe { *at }
-        });
+            *x = unsafe { *at };
+        }
         for start in &mut self.starts {
             *start = start.wrapping_add(self.step);
         }
@@ -91,7 +93,11 @@ impl<'a, R: Copy, const V: usize> Iterator for PanelRows<'a, R, V> {
         self.left -= 1;
         // SAFETY: of the `depth` rows this is one: `new` has checked that all of the last vector of the last row lies in
         // the data. An array is aligned as its element.
-        let row = self.starts.map(|start| unsafe { &*start.cast::<[R; LANES]>() });
+        let vector = |start: *const R| unsafe { &*start.cast::<[R; LANES]>() };
+        let mut row = [vector(self.starts[0]); V];
+        for v in 1..V {
+            row[v] = vector(self.starts[v]);
+        }
         for start in &mut self.starts {
             *start = start.wrapping_add(self.stride);
         }

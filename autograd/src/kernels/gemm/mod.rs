@@ -203,7 +203,7 @@ fn split<R: Real>(
     pieces: usize,
 ) {
     if pieces <= 1 {
-        return sum_on(|sum| R::dispatch(sum), terms, c, [m, n], accumulate, epilogue);
+        return sum_on(R::dispatch_sum, terms, c, [m, n], accumulate, epilogue);
     }
     let rows = (m * (pieces / 2) / pieces).next_multiple_of(MAX_TILE_ROWS).min(m);
     let (upper, lower) = c.split_at_mut(rows * n);

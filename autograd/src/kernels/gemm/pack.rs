@@ -206,7 +206,22 @@ impl<R: Real> LeftSource<R> for PackedLeft<'_, R> {
     #[inline(always)]
     fn columns<const M: usize>(self, _: &[Term<R>], i: usize, piece: Piece) -> impl Iterator<Item = [R; M]> {
         let tile = &self.data[(i - self.first) * self.depth..][..M * self.depth];
-        tile.as_chunks().0[piece.at..][..piece.depth].iter().copied()
+        PackedColumns(tile.as_chunks().0[piece.at..][..piece.depth].iter())
+    }
+}
+
+/// The columns of a packed tile.
+struct PackedColumns<'a, R, const M: usize>(std::slice::Iter<'a, [R; M]>);
+
+impl<R: Copy, const M: usize> Iterator for PackedColumns<'_, R, M> {
+    type Item = [R; M];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<[R; M]> {
+        match self.0.next() {
+            Some(column) => Some(*column),
+            None => None,
+        }
     }
 }
 

@@ -187,9 +187,9 @@ fn tile<R: Real, S: Simd<R>, L: LeftSource<R>, const M: usize, const V: usize>(
         }
     }
     for &piece in pieces {
-        let columns = panel.left.columns::<M>(panel.terms, i, piece);
-        for (column, row) in columns.zip(panel.right.rows::<V>(panel.terms, piece)) {
-            // (Loops: the closures of `map` and `from_fn` are not always compiled into the tile.)
+        let mut columns = panel.left.columns::<M>(panel.terms, i, piece);
+        let mut rows = panel.right.rows::<V>(panel.terms, piece);
+        while let (Some(column), Some(row)) = (columns.next(), rows.next()) {
             let mut b = [s.splat(R::ZERO); V];
             for v in 0..V {
                 b[v] = s.load(row[v]);
