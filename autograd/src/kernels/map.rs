@@ -51,16 +51,23 @@ impl<R: Real, F: Elementwise<R, N>, const N: usize> Kernel<R> for Map<'_, R, F, 
 
     #[inline(always)]
     fn run<S: Simd<R>>(self, s: S) {
-        let (chunks, tail) = self.y.as_chunks_mut::<LANES>();
-        let x = self.x.map(|x| x.as_chunks::<LANES>());
+        let Map { f, x, y } = self;
+        let whole = y.len() / LANES * LANES;
+        let (chunks, tail) = y.as_chunks_mut::<LANES>();
+        let mut inputs = [s.splat(R::ZERO); N];
+        // (Loops: a closure may stay a function of its own, without the path's instructions.)
         for (i, y) in chunks.iter_mut().enumerate() {
-            let inputs = x.map(|(chunks, _)| s.load(&chunks[i]));
-            s.store(self.f.apply(s, s.load(y), inputs), y);
+            for (input, x) in inputs.iter_mut().zip(&x) {
+                *input = s.load(&x.as_chunks::<LANES>().0[i]);
+            }
+            s.store(f.apply(s, s.load(y), inputs), y);
         }
         if !tail.is_empty() {
-            let inputs = x.map(|(_, tail)| s.load(&padded(tail, R::ZERO)));
+            for (input, x) in inputs.iter_mut().zip(&x) {
+                *input = s.load(&padded(&x[whole..], R::ZERO));
+            }
             let mut y = padded(tail, R::ZERO);
-            s.store(self.f.apply(s, s.load(&y), inputs), &mut y);
+            s.store(f.apply(s, s.load(&y), inputs), &mut y);
             tail.copy_from_slice(&y[..tail.len()]);
         }
     }

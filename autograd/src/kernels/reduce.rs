@@ -114,20 +114,39 @@ impl<R: Real> Kernel<R> for AddRows<'_, R> {
             return;
         }
         let columns = y.len();
-        let (chunks, tail) = y.as_chunks_mut::<LANES>();
-        for (c, y) in chunks.iter_mut().enumerate() {
-            let mut sum = s.load(y);
-            for row in x.chunks_exact(columns) {
-                sum = s.add(sum, s.load(row[c * LANES..][..LANES].try_into().expect("a vector's length")));
-            }
-            s.store(sum, y);
+        // Chains of four vectors at a time, so that their additions overlap; then of one; then of single elements.
+        let wide = y.len() / (4 * LANES) * 4 * LANES;
+        let whole = y.len() / LANES * LANES;
+        for c in (0..wide).step_by(4 * LANES) {
+            add_columns::<R, S, 4>(s, x, columns, c, y);
         }
-        let start = chunks.len() * LANES;
+        for c in (wide..whole).step_by(LANES) {
+            add_columns::<R, S, 1>(s, x, columns, c, y);
+        }
         for row in x.chunks_exact(columns) {
-            for (y, x) in tail.iter_mut().zip(&row[start..]) {
+            for (y, x) in y[whole..].iter_mut().zip(&row[whole..]) {
                 *y += *x;
             }
         }
+    }
+}
+
+/// N vectors of columns from `c` on.
+#[inline(always)]
+fn add_columns<R: Real, S: Simd<R>, const N: usize>(s: S, x: &[R], columns: usize, c: usize, y: &mut [R]) {
+    let y = &mut y[c..][..N * LANES].as_chunks_mut::<LANES>().0[..N];
+    let mut sums = [s.splat(R::ZERO); N];
+    for i in 0..N {
+        sums[i] = s.load(&y[i]);
+    }
+    for row in x.chunks_exact(columns) {
+        let row = &row[c..][..N * LANES].as_chunks::<LANES>().0[..N];
+        for i in 0..N {
+            sums[i] = s.add(sums[i], s.load(&row[i]));
+        }
+    }
+    for i in 0..N {
+        s.store(sums[i], &mut y[i]);
     }
 }
 

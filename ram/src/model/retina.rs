@@ -83,7 +83,7 @@ trait Level<R>: Copy + Send + Sync {
     /// What levels of a column are summed in, exactly: a block is at most 128 rows high.
     type Sum: Copy + Default;
     fn level(self) -> R;
-    fn add_to(self, sum: &mut Self::Sum);
+    fn add_to(self, sum: Self::Sum) -> Self::Sum;
     fn total(sum: Self::Sum) -> R;
 }
 
@@ -94,8 +94,8 @@ impl<R: Real> Level<R> for u8 {
         R::from(self)
     }
     #[inline(always)]
-    fn add_to(self, sum: &mut u16) {
-        *sum = sum.wrapping_add(u16::from(self));
+    fn add_to(self, sum: u16) -> u16 {
+        sum.wrapping_add(u16::from(self))
     }
     #[inline(always)]
     fn total(sum: u16) -> R {
@@ -115,8 +115,8 @@ impl<R: Real> Level<R> for Number<R> {
         self.0
     }
     #[inline(always)]
-    fn add_to(self, sum: &mut R) {
-        *sum += self.0;
+    fn add_to(self, sum: R) -> R {
+        sum + self.0
     }
     #[inline(always)]
     fn total(sum: R) -> R {
@@ -204,7 +204,7 @@ impl Retina {
     fn see<R: Real, P: Level<R>>(&self, images: &[P], size: Size, locations: &[R], y: &mut [R]) {
         let glimpses = locations.chunks_exact(2).zip(y.chunks_exact_mut(self.len(size.channels).max(1)));
         let image_len = size.len().max(1);
-        let far = size_of_val(images) / images.len().max(1) * image_len >= FAR;
+        let far = image_len * size_of::<P>() >= FAR;
         let mut asked = 0;
         for (i, (image, (l, y))) in images.chunks_exact(image_len).zip(glimpses).enumerate() {
             // What lies in memory rather than in a cache is asked for some glimpses before it is looked at.
@@ -298,6 +298,8 @@ const CHUNK: usize = 16;
 /// The columns of a patch that are brought to cells at once, and room for a chunk that begins behind the last.
 const STRIP: usize = 256;
 
+type Strip<R> = [R; STRIP + CHUNK];
+
 /// Whole-pixel glimpse of one image. Written as plain loops over columns, which the compiler turns into each path's
 /// vectors; sums of grey levels are whole numbers, so their order does not show.
 struct Crop<'a, R, P> {
@@ -315,7 +317,7 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
     fn run<S: Simd<R>>(self, _: S) {
         let Crop { retina: &Retina { patch: g, scales, .. }, image, size: Size { channels, height, width }, l, y } =
             self;
-        let mut sums = [R::ZERO; STRIP + CHUNK];
+        let (mut sums, mut other) = ([R::ZERO; STRIP + CHUNK], [R::ZERO; STRIP + CHUNK]);
         for scale in 0..scales {
             let block = 1usize << scale;
             // ρ = Σ levels / (255·4ˢ)
@@ -342,15 +344,8 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
                             sum_columns(plane, [top, bottom], left as usize + chunk, width, to);
                         }
                         sums[skip + len..].fill(R::ZERO);
-                        // Neighbours are added in pairs until a number is left for each cell.
-                        let mut columns = cells.len() * block;
-                        while columns > cells.len() {
-                            columns /= 2;
-                            for i in 0..columns {
-                                sums[i] = sums[2 * i] + sums[2 * i + 1];
-                            }
-                        }
-                        for (cell, &sum) in cells.iter_mut().zip(&sums) {
+                        let sums = add_neighbours(&mut sums, &mut other, cells.len(), block);
+                        for (cell, &sum) in cells.iter_mut().zip(sums) {
                             *cell = sum * unit;
                         }
                     }
@@ -360,7 +355,7 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
     }
 }
 
-/// Σ over rows top.. to ..bottom of the levels in sixteen columns from `left` on. Columns beyond the end of a row hold
+/// Σ over rows top.. to ..bottom of the levels in [`CHUNK`] columns from `left` on. Columns beyond the end of a row hold
 /// whatever follows there.
 #[inline(always)]
 fn sum_columns<R: Real, P: Level<R>>(
@@ -371,17 +366,46 @@ fn sum_columns<R: Real, P: Level<R>>(
     to: &mut [R; CHUNK],
 ) {
     let mut sums = [P::Sum::default(); CHUNK];
-    for v in top..bottom {
-        let row = &plane[v * width + left..];
-        match row.first_chunk::<CHUNK>() {
-            Some(levels) => (0..CHUNK).for_each(|i| levels[i].add_to(&mut sums[i])),
-            // The end of the image is nearer than a chunk.
-            None => row.iter().zip(&mut sums).for_each(|(level, sum)| level.add_to(sum)),
+    let begin = (top * width + left).min(plane.len());
+    let rows = &plane[begin..];
+    if bottom > top && (bottom - 1 - top) * width + CHUNK <= rows.len() {
+        for v in 0..bottom - top {
+            let levels: &[P; CHUNK] = rows[v * width..][..CHUNK].try_into().expect("a chunk's length");
+            for i in 0..CHUNK {
+                sums[i] = levels[i].add_to(sums[i]);
+            }
+        }
+    } else {
+        // The end of the image is nearer than a chunk.
+        for row in rows.chunks(width).take(bottom - top) {
+            for (level, sum) in row.iter().zip(&mut sums) {
+                *sum = level.add_to(*sum);
+            }
         }
     }
     for i in 0..CHUNK {
         to[i] = P::total(sums[i]);
     }
+}
+
+/// Adds neighbours in pairs, from one buffer to the other and back, until as few numbers as `cells` are left.
+#[inline(always)]
+fn add_neighbours<'a, R: Real>(
+    mut sums: &'a mut Strip<R>,
+    mut other: &'a mut Strip<R>,
+    cells: usize,
+    block: usize,
+) -> &'a [R] {
+    let mut left = cells * block;
+    while left > cells {
+        let (pairs, _) = sums[..left].as_chunks::<2>();
+        left /= 2;
+        for (sum, pair) in other[..left].iter_mut().zip(pairs) {
+            *sum = pair[0] + pair[1];
+        }
+        std::mem::swap(&mut sums, &mut other);
+    }
+    &sums[..cells]
 }
 
 fn check(images: Shape, locations: Shape) -> Result<(), String> {

@@ -24,7 +24,7 @@ pub use pack::{pack, pack_transposed, packed_len};
 use super::math;
 use super::simd::{Kernel, LANES, Simd};
 use crate::real::Real;
-use pack::{Blocks, ColumnsInPlace, LeftSource, Pieces, Room, RowsInPlace};
+use pack::{Blocks, ColumnsInPlace, LeftSource, Pieces, RightKind, RightSource, Room, RowsInPlace};
 use tile::{Panel, Tiles};
 
 /// Columns in a panel of packed B: a vector.
@@ -340,8 +340,10 @@ fn blocks_loop<R: Real, S: Simd<R>>(
     epilogue: Epilogue<R>,
     room: Room<R>,
 ) {
+    let Room { left: left_room, right, edge, biases } = room;
+    let mut rest = Room { left: &mut [], right, edge, biases };
     let by_columns = by_columns(terms);
-    let row_block = room.left.len() / K_BLOCK;
+    let row_block = left_room.len() / K_BLOCK;
     let mut blocks = Blocks::new(terms);
     let mut pieces = Pieces::default();
     let mut from_c = accumulate;
@@ -351,13 +353,13 @@ fn blocks_loop<R: Real, S: Simd<R>>(
         for first in (0..m).step_by(row_block) {
             let rows = row_block.min(m - first);
             let tiles = tile::deal(first, rows, S::TILE_ROWS);
-            let mut work = Work { terms, pieces: &pieces, rows, tiles, n, from_c, epilogue, room: &mut *room.right, edge: &mut *room.edge };
+            let mut work = Work { terms, pieces: &pieces, rows, tiles, n, from_c, epilogue, room: &mut rest };
             // One copy of the loops for each way in which A lies in memory.
             if pack::packs_left(by_columns, n) {
                 let left = if by_columns {
-                    pack::pack_left(s, ColumnsInPlace, terms, &pieces, tiles, room.left)
+                    pack::pack_left(s, ColumnsInPlace, terms, &pieces, tiles, left_room)
                 } else {
-                    pack::pack_left(s, RowsInPlace, terms, &pieces, tiles, room.left)
+                    pack::pack_left(s, RowsInPlace, terms, &pieces, tiles, left_room)
                 };
                 work.panels_loop(s, left, &mut c);
             } else {
@@ -372,7 +374,7 @@ fn blocks_loop<R: Real, S: Simd<R>>(
 }
 
 /// A block of rows by a block of k.
-struct Work<'a, R> {
+struct Work<'a, 'r, R> {
     terms: &'a [Term<'a, R>],
     pieces: &'a Pieces,
     /// How many rows.
@@ -381,22 +383,39 @@ struct Work<'a, R> {
     n: usize,
     from_c: bool,
     epilogue: Epilogue<'a, R>,
-    room: &'a mut [R],
-    edge: &'a mut [R],
+    room: &'a mut Room<'r, R>,
 }
 
-impl<R: Real> Work<'_, R> {
+impl<R: Real> Work<'_, '_, R> {
     /// Loop 2.
     #[inline(always)]
     fn panels_loop<S: Simd<R>>(&mut self, s: S, left: impl LeftSource<R>, c: &mut Target<R>) {
-        let &mut Work { terms, pieces, rows, tiles, n, from_c, epilogue, ref mut room, ref mut edge } = self;
+        let &mut Work { terms, pieces, rows, tiles, n, from_c, epilogue, ref mut room } = self;
+        let kind = pack::right_kind::<R, S>(terms, rows, n);
         let mut j = 0;
+        let mut copied = 0;
         while j < n {
             let vectors = tile::vectors::<R, S>(rows, n - j);
-            let right = pack::right_source(s, terms, pieces, rows, [j, n], vectors, room);
+            let right = match kind {
+                RightKind::Packed => RightSource::Packed(j),
+                RightKind::Rows => RightSource::Rows(j),
+                RightKind::Copy => {
+                    // As many panels at once as there is room for.
+                    if j >= copied {
+                        copied = n.min(j + MAX_TILE_VECTORS * PANEL);
+                        pack::copy_panels(s, terms, pieces, [j, copied], room.right);
+                    }
+                    let before = if j % (MAX_TILE_VECTORS * PANEL) == 0 { 0 } else { pieces.depth() * PANEL };
+                    RightSource::Copy(&room.right[before..], pieces.depth())
+                }
+            };
             let columns = [j, (vectors * PANEL).min(n - j)];
-            let panel = Panel::new(terms, pieces, left, right, columns, from_c, epilogue);
-            if vectors == 2 { panel.rows_loop::<S, 2>(s, c, tiles, edge) } else { panel.rows_loop::<S, 1>(s, c, tiles, edge) }
+            let panel = Panel::new(terms, pieces, left, right, columns, from_c, epilogue, room.biases);
+            if vectors == 2 {
+                panel.rows_loop::<S, 2>(s, c, tiles, room.edge)
+            } else {
+                panel.rows_loop::<S, 1>(s, c, tiles, room.edge)
+            }
             j += vectors * PANEL;
         }
     }

@@ -12,7 +12,7 @@
 use std::cell::RefCell;
 
 use super::tile::{self, ForHeight, Tiles};
-use super::{K_BLOCK, Left, MAX_TERMS, MAX_TILE_ROWS, MAX_TILE_VECTORS, PANEL, ROW_BLOCK, Right, Term};
+use super::{K_BLOCK, Left, MAX_BIASES, MAX_TERMS, MAX_TILE_ROWS, MAX_TILE_VECTORS, PANEL, ROW_BLOCK, Right, Term};
 use crate::kernels::arch::stream::{PanelRows, TileColumns};
 use crate::kernels::simd::{Kernel, LANES, Simd};
 use crate::real::Real;
@@ -59,13 +59,7 @@ impl<R: Real> Kernel<R> for Pack<'_, R> {
 
 /// A panel of B from row k and column j on, as many rows as it takes, `width` columns.
 #[inline(always)]
-fn pack_panel<R: Real, S: Simd<R>>(
-    s: S,
-    b: Right<R>,
-    [k, j]: [usize; 2],
-    width: usize,
-    panel: &mut [[R; PANEL]],
-) {
+fn pack_panel<R: Real, S: Simd<R>>(s: S, b: Right<R>, [k, j]: [usize; 2], width: usize, panel: &mut [[R; PANEL]]) {
     match b {
         Right::Rows { data, stride } => {
             let rows = data.get(k * stride + j..).unwrap_or(&[]).chunks(stride.max(1));
@@ -123,6 +117,10 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
     fn all(&self) -> &[Piece] {
         &self.pieces[..self.len]
     }
@@ -314,31 +312,55 @@ impl<R: Real> RightSource<'_, R> {
     }
 }
 
-/// Where tiles of `rows` rows find the V panels of B from column `j` on; a copy of them goes to `room`.
+/// Where tiles of `rows` rows find the panels of B.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum RightKind {
+    Packed,
+    Rows,
+    Copy,
+}
+
+/// Whether B is read where it lies.
+pub(super) fn right_kind<R: Real, S: Simd<R>>(terms: &[Term<R>], rows: usize, n: usize) -> RightKind {
+    match terms.first().map(|term| term.b) {
+        Some(Right::Packed(_)) => RightKind::Packed,
+        // So few tiles that a copy would not pay, and no panel of which columns are missing.
+        Some(Right::Rows { .. }) if rows <= 2 * S::TILE_ROWS && n.is_multiple_of(PANEL) => RightKind::Rows,
+        _ => RightKind::Copy,
+    }
+}
+
+/// Copies the panels of B that hold columns j.. to ..end, one after the other.
 #[inline(always)]
-pub(super) fn right_source<'a, R: Real, S: Simd<R>>(
+pub(super) fn copy_panels<R: Real, S: Simd<R>>(
     s: S,
     terms: &[Term<R>],
     pieces: &Pieces,
-    rows: usize,
-    [j, n]: [usize; 2],
-    vectors: usize,
-    room: &'a mut [R],
-) -> RightSource<'a, R> {
-    let in_place = rows <= 2 * S::TILE_ROWS && n - j >= vectors * PANEL;
-    match terms.first().map(|term| term.b) {
-        Some(Right::Packed(_)) => RightSource::Packed(j),
-        Some(Right::Rows { .. }) if in_place => RightSource::Rows(j),
-        _ => {
-            let depth = pieces.depth;
-            for (v, panel) in room[..vectors * depth * PANEL].chunks_exact_mut((depth * PANEL).max(1)).enumerate() {
-                let (j, panel) = (j + v * PANEL, panel.as_chunks_mut::<PANEL>().0);
-                for piece in pieces.all() {
-                    let panel = &mut panel[piece.at..][..piece.depth];
-                    pack_panel(s, terms[piece.term].b, [piece.k, j], PANEL.min(n - j), panel);
+    [j, end]: [usize; 2],
+    room: &mut [R],
+) {
+    let (panels, depth) = ((end - j).div_ceil(PANEL), pieces.depth);
+    let (panels, _) = room[..panels * depth * PANEL].as_chunks_mut::<PANEL>();
+    for piece in pieces.all() {
+        let term = terms[piece.term];
+        match term.b {
+            // Two panels at once: their lines lie side by side, and the rows far apart.
+            Right::Rows { data, stride } if end - j == 2 * PANEL => {
+                let (first, second) = panels.split_at_mut(depth);
+                let rows = data[piece.k * stride + j..].chunks(stride);
+                let to = first[piece.at..][..piece.depth].iter_mut().zip(&mut second[piece.at..][..piece.depth]);
+                for ((first, second), row) in to.zip(rows) {
+                    let (a, b) = row[..2 * PANEL].split_at(PANEL);
+                    first.copy_from_slice(a);
+                    second.copy_from_slice(b);
                 }
             }
-            RightSource::Copy(room, depth)
+            _ => {
+                for (p, panel) in panels.chunks_exact_mut(depth).enumerate() {
+                    let j = j + p * PANEL;
+                    pack_panel(s, term.b, [piece.k, j], PANEL.min(end - j), &mut panel[piece.at..][..piece.depth]);
+                }
+            }
         }
     }
 }
@@ -349,13 +371,15 @@ struct Scratch {
     /// Wide enough for f64.
     right: [Line; MAX_TILE_VECTORS * PANEL * K_BLOCK * 8 / 64],
     edge: [Line; MAX_TILE_ROWS * MAX_TILE_VECTORS * PANEL * 8 / 64],
+    biases: [Line; MAX_BIASES * MAX_TILE_VECTORS * PANEL * 8 / 64],
 }
 
-/// Room for copies of parts of A, of B, and of a tile of C.
+/// Room for copies of parts of A, of B, of a tile of C and of biases.
 pub struct Room<'a, R> {
     pub(super) left: &'a mut [R],
     pub(super) right: &'a mut [R],
     pub(super) edge: &'a mut [R],
+    pub(super) biases: &'a mut [R],
 }
 
 /// Lends the memory of this thread. (A kernel cannot borrow it itself: a closure is not compiled for its path.)
@@ -366,11 +390,16 @@ pub(super) fn with_room<R: Real>(work: impl FnOnce(Room<R>)) {
                 left: [Line::ZERO; ROW_BLOCK * K_BLOCK * 4 / 64],
                 right: [Line::ZERO; MAX_TILE_VECTORS * PANEL * K_BLOCK * 8 / 64],
                 edge: [Line::ZERO; MAX_TILE_ROWS * MAX_TILE_VECTORS * PANEL * 8 / 64],
+                biases: [Line::ZERO; MAX_BIASES * MAX_TILE_VECTORS * PANEL * 8 / 64],
             })
         };
     }
-    SCRATCH.with_borrow_mut(|Scratch { left, right, edge }| {
-        let (left, right) = (bytemuck::cast_slice_mut(left), bytemuck::cast_slice_mut(right));
-        work(Room { left, right, edge: bytemuck::cast_slice_mut(edge) });
+    SCRATCH.with_borrow_mut(|scratch| {
+        work(Room {
+            left: bytemuck::cast_slice_mut(&mut scratch.left),
+            right: bytemuck::cast_slice_mut(&mut scratch.right),
+            edge: bytemuck::cast_slice_mut(&mut scratch.edge),
+            biases: bytemuck::cast_slice_mut(&mut scratch.biases),
+        });
     });
 }

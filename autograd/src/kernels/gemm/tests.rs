@@ -35,7 +35,8 @@ struct Matrix {
 impl Matrix {
     fn new(layout: Layout, [rows, columns]: [usize; 2], gap: usize, seed: u32) -> Matrix {
         let dense = numbers(rows * columns, seed);
-        let flipped: Vec<f32> = (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c))).map(|(r, c)| dense[r * columns + c]).collect();
+        let flipped: Vec<f32> =
+            (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c))).map(|(r, c)| dense[r * columns + c]).collect();
         let (lines, stride, source) = match layout {
             Layout::Columns => (columns, rows + gap, &flipped),
             _ => (rows, columns + gap, &dense),
@@ -107,7 +108,10 @@ fn check(m: usize, n: usize, depths: &[usize], gap: usize) {
                     sum_on(|sum| path.run(sum), &terms, &mut c, [m, n], accumulate, epilogue);
                     let same = c.iter().zip(&expected).all(|(c, e)| c.to_bits() == e.to_bits());
                     let path = path.name();
-                    assert!(same, "{path} [{m}, {n}, {depths:?}] {left:?} {right:?} accumulate {accumulate} {epilogue:?}");
+                    assert!(
+                        same,
+                        "{path} [{m}, {n}, {depths:?}] {left:?} {right:?} accumulate {accumulate} {epilogue:?}"
+                    );
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The register tile and the loop over tiles.
 
 use super::pack::{LeftSource, Piece, Pieces, RightSource};
-use super::{Epilogue, MAX_BIASES, MAX_TILE_VECTORS, Target, Term};
+use super::{Epilogue, MAX_TILE_VECTORS, Target, Term};
 use crate::kernels::math;
 use crate::kernels::simd::{Kernel, LANES, Simd};
 use crate::real::Real;
@@ -80,9 +80,8 @@ pub(super) struct Panel<'a, R, L> {
     pub(super) columns: usize,
     /// The sums go on from C.
     pub(super) from_c: bool,
-    /// The panel's part of each bias, filled up with zeros.
-    biases: [[[R; LANES]; MAX_TILE_VECTORS]; MAX_BIASES],
-    biases_len: usize,
+    /// The panel's part of each bias.
+    biases: &'a [[R; MAX_TILE_VECTORS * LANES]],
     relu: bool,
 }
 
@@ -96,13 +95,14 @@ impl<'a, R: Real, L: LeftSource<R>> Panel<'a, R, L> {
         [j, columns]: [usize; 2],
         from_c: bool,
         epilogue: Epilogue<R>,
+        room: &'a mut [R],
     ) -> Self {
-        let mut biases = [[[R::ZERO; LANES]; MAX_TILE_VECTORS]; MAX_BIASES];
+        let (biases, _) = room.as_chunks_mut();
+        let biases = &mut biases[..epilogue.biases.len()];
         for (all, bias) in biases.iter_mut().zip(epilogue.biases) {
-            all.as_flattened_mut()[..columns].copy_from_slice(&bias[j..][..columns]);
+            all[..columns].copy_from_slice(&bias[j..][..columns]);
         }
-        let biases_len = epilogue.biases.len();
-        Panel { terms, pieces, left, right, j, columns, from_c, biases, biases_len, relu: epilogue.relu }
+        Panel { terms, pieces, left, right, j, columns, from_c, biases, relu: epilogue.relu }
     }
 
     /// Loop 1: the rows, in tiles of V vectors.
@@ -203,7 +203,8 @@ fn tile<R: Real, S: Simd<R>, L: LeftSource<R>, const M: usize, const V: usize>(
             }
         }
     }
-    for bias in &panel.biases[..panel.biases_len] {
+    for bias in panel.biases {
+        let (bias, _) = bias.as_chunks::<LANES>();
         for v in 0..V {
             let b = s.load(&bias[v]);
             for i in 0..M {
