@@ -1,7 +1,7 @@
 //! The matrix products of RAM's layers beside the fastest crates. Rates are GFLOP/s: 2·m·n·k operations a product.
 //!
 //! Our weights are packed beforehand, since a training step packs them once and uses them once a glimpse; the peers, whose
-//! interfaces have no such thing, pack in every call. The weight gradient packs nothing on our side either.
+//! interfaces have no such thing, pack in every call. The weight gradient is packed in every call on our side too.
 
 use std::hint::black_box;
 

@@ -337,6 +337,10 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
                         let first = x0 + (part * strip * block) as i64;
                         let left = first.clamp(0, width as i64);
                         let right = (first + (cells.len() * block) as i64).clamp(0, width as i64);
+                        if left == right {
+                            cells.fill(R::ZERO);
+                            continue;
+                        }
                         let (skip, len) = ((left - first) as usize, (right - left) as usize);
                         sums[..skip].fill(R::ZERO);
                         for chunk in (0..len).step_by(CHUNK) {
