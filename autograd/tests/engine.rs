@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use autograd::nn::{Init, Linear};
 use autograd::ops::{Activation, linear_sum};
 use autograd::optim::{Adam, Optimiser};
-use autograd::{Params, Recording, Tape, Var, accumulate};
+use autograd::{Params, Recording, Tape, Var, accumulate, gradients};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The message of the panic in which `f` ends, on inputs of these shapes.
@@ -179,4 +179,68 @@ fn a_small_net_learns() {
     }
     let (before, after) = (losses[0], losses[steps - 1]);
     assert!(after < before && (cfg!(miri) || after < 0.7 * before), "{losses:?}");
+}
+
+/// Gradients are not cleared before a sweep: what it does not come to, or only in part, must not show an earlier step's.
+#[test]
+fn an_earlier_steps_gradients_do_not_show() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut params = Params::<f64>::new();
+    let layer = Linear::new(&mut params, "layer", [2, 3], Init::UniformFanIn, &mut rng);
+    let mut tape = Tape::new();
+    for step in 0..3 {
+        let t = tape.begin(&params);
+        let x = t.input([4, 2], &[1.0; 8]);
+        let y = t.input([4, 2], &[2.0; 8]);
+        let used = match step {
+            // Everything: the memory of both gradients holds numbers from here on.
+            0 => (x * y).sum() + x.slice(2..4).linear(layer).sum(),
+            // Rows 0 and 1 of x, twice; nothing of y.
+            1 => x.slice(0..2).sum() + x.slice(0..1).sum(),
+            // All of x, by an operation that writes what nothing was added to, and again by one that adds; nothing of y.
+            _ => x.linear(layer).sum() + x.sum(),
+        };
+        used.backward(&mut params.zeros());
+        let w = params.get(layer.weight);
+        let expected = match step {
+            0 => continue,
+            1 => vec![2.0, 2.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0],
+            _ => [w[..3].iter().sum::<f64>() + 1.0, w[3..].iter().sum::<f64>() + 1.0].repeat(4),
+        };
+        for (found, expected) in x.grad().iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-12, "step {step}: {:?}, not {expected:?}", x.grad());
+        }
+        assert_eq!(y.grad().to_vec(), [0.0; 8], "step {step}");
+    }
+}
+
+/// `gradients` is `accumulate` from 0, whatever the gradients held.
+#[test]
+fn gradients_replace_and_accumulate_adds() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let mut params = Params::<f64>::new();
+    let layer = Linear::new(&mut params, "layer", [2, 3], Init::UniformFanIn, &mut rng);
+    let unused = Linear::new(&mut params, "unused", [2, 3], Init::UniformFanIn, &mut rng);
+    let whole = params.add("whole", [2, 3], |w| w.fill(0.5));
+    let mut tapes = [Tape::new(), Tape::new()];
+    for tape in &mut tapes {
+        let t = tape.begin(&params);
+        let x = t.constant([2, 2], &[1.0, 2.0, 3.0, 4.0]);
+        (x.linear(layer) * t.param(whole)).sum().sweep();
+    }
+    let mut added = params.zeros();
+    accumulate(&params, &tapes, &mut added);
+    let mut replaced = params.zeros();
+    for id in params.ids() {
+        replaced.get_mut(id).fill(f64::NAN);
+    }
+    gradients(&params, &tapes, &mut replaced);
+    assert_eq!(replaced.all(), added.all());
+    assert!(added.get(layer.weight).iter().chain(added.get(whole)).all(|&d| d != 0.0));
+    assert_eq!(replaced.get(unused.weight), [0.0; 6]);
+    accumulate(&params, &tapes, &mut added);
+    for id in params.ids() {
+        let twice = replaced.get(id).iter().zip(added.get(id));
+        assert!(twice.into_iter().all(|(once, twice)| (2.0 * once - twice).abs() < 1e-12), "{}", params.name(id));
+    }
 }

@@ -19,7 +19,7 @@ use crate::model::{Agent, Images};
 use crate::reinforce::{self, Weights};
 
 /// Images in a piece of the batch, at most.
-const PIECE: usize = 64;
+const PIECE: usize = 32;
 
 /// An agent, its parameters, and what is needed to improve them.
 pub struct Learner {

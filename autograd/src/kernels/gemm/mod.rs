@@ -290,12 +290,12 @@ fn check<R>(terms: &[Term<R>], c: &[R], [m, n]: [usize; 2], epilogue: Epilogue<R
 /// Whether C has so few columns that its transpose is the better product.
 ///
 /// A row of C takes a vector's time a step of k, whether or not its columns fill the vector; in the transpose only its n
-/// columns' share of it. Against that stands to copy C to and fro, and to transpose A where it is stored by rows, which costs
-/// about as much as five columns do. (The factor 64 was measured.)
+/// columns' share of it. Against that stands to copy C to and fro, element by element, each of which is taken to cost as much
+/// as four steps of k; and to transpose A where it is stored by rows, which costs about as much as five columns do.
 fn is_thin<R>(terms: &[Term<R>], [m, n]: [usize; 2]) -> bool {
     let depth: usize = terms.iter().map(|term| term.k).sum();
     let to_transpose = if by_columns(terms) { 0 } else { 5 };
-    m >= LANES && n + to_transpose < LANES && depth * (LANES - n - to_transpose) > 64 * n
+    m >= LANES && n + to_transpose < LANES && depth * (LANES - n - to_transpose) > 4 * LANES * n
 }
 
 /// [`Epilogue`] for a C by rows that its tiles did not see by rows.
@@ -309,7 +309,7 @@ fn finish<R: Real, S: Simd<R>>(s: S, epilogue: Epilogue<R>, c: &mut [R], n: usiz
         z[..n].copy_from_slice(row);
         for bias in epilogue.biases {
             for (z, &b) in z.iter_mut().zip(*bias) {
-                *z = *z + b;
+                *z += b;
             }
         }
         if epilogue.relu {
@@ -409,8 +409,9 @@ impl<R: Real> Work<'_, '_, R> {
                     RightSource::Copy(&room.right[before..], pieces.depth())
                 }
             };
-            let columns = [j, (vectors * PANEL).min(n - j)];
-            let panel = Panel::new(terms, pieces, left, right, columns, from_c, epilogue, room.biases);
+            let columns = (vectors * PANEL).min(n - j);
+            let biases = tile::biases_of(epilogue, [j, columns], room.biases);
+            let panel = Panel { terms, pieces, left, right, j, columns, from_c, biases, relu: epilogue.relu };
             if vectors == 2 {
                 panel.rows_loop::<S, 2>(s, c, tiles, room.edge)
             } else {

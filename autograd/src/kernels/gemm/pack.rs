@@ -216,10 +216,7 @@ impl<R: Copy, const M: usize> Iterator for PackedColumns<'_, R, M> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<[R; M]> {
-        match self.0.next() {
-            Some(column) => Some(*column),
-            None => None,
-        }
+        self.0.next().copied()
     }
 }
 

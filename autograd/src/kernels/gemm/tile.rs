@@ -81,30 +81,26 @@ pub(super) struct Panel<'a, R, L> {
     /// The sums go on from C.
     pub(super) from_c: bool,
     /// The panel's part of each bias.
-    biases: &'a [[R; MAX_TILE_VECTORS * LANES]],
-    relu: bool,
+    pub(super) biases: &'a [[R; MAX_TILE_VECTORS * LANES]],
+    /// Whether Rect comes after them.
+    pub(super) relu: bool,
 }
 
-impl<'a, R: Real, L: LeftSource<R>> Panel<'a, R, L> {
-    #[inline(always)]
-    pub(super) fn new(
-        terms: &'a [Term<'a, R>],
-        pieces: &'a Pieces,
-        left: L,
-        right: RightSource<'a, R>,
-        [j, columns]: [usize; 2],
-        from_c: bool,
-        epilogue: Epilogue<R>,
-        room: &'a mut [R],
-    ) -> Self {
-        let (biases, _) = room.as_chunks_mut();
-        let biases = &mut biases[..epilogue.biases.len()];
-        for (all, bias) in biases.iter_mut().zip(epilogue.biases) {
-            all[..columns].copy_from_slice(&bias[j..][..columns]);
-        }
-        Panel { terms, pieces, left, right, j, columns, from_c, biases, relu: epilogue.relu }
+/// The part of a sum's biases that a panel of `columns` columns from `j` on adds, in `room`.
+#[inline(always)]
+pub(super) fn biases_of<'a, R: Real>(
+    epilogue: Epilogue<R>,
+    [j, columns]: [usize; 2],
+    room: &'a mut [R],
+) -> &'a [[R; MAX_TILE_VECTORS * LANES]] {
+    let biases = &mut room.as_chunks_mut().0[..epilogue.biases.len()];
+    for (all, bias) in biases.iter_mut().zip(epilogue.biases) {
+        all[..columns].copy_from_slice(&bias[j..][..columns]);
     }
+    biases
+}
 
+impl<R: Real, L: LeftSource<R>> Panel<'_, R, L> {
     /// Loop 1: the rows, in tiles of V vectors.
     #[inline(always)]
     pub(super) fn rows_loop<S: Simd<R>, const V: usize>(
