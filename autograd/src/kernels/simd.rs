@@ -85,7 +85,7 @@ pub trait Simd<R: Real>: Lanes<R> {
     /// Runs a kernel as a function of its own, compiled for this path. What is large and has many variants is compiled
     /// apart by this, rather than anew at each place that calls it.
     fn outlined<K: Kernel<R>>(self, kernel: K) -> K::Out;
-    /// The columns of a square as its rows: rows[k][c] = columns[c][k].
+    /// The columns of a square as its rows: `rows[k][c] = columns[c][k]`.
     #[inline(always)]
     fn transpose(self, columns: [&[R; LANES]; LANES], rows: &mut [[R; LANES]; LANES]) {
         for (k, row) in rows.iter_mut().enumerate() {

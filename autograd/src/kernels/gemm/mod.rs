@@ -1,6 +1,6 @@
 //! Sums of matrix products, C = φ(Σ A·B + bias), or C += Σ A·B.
 //!
-//! **The contract.** c[i, j] is one chain of fused multiply-adds over the terms, and in each over its k, in order, from 0
+//! **The contract.** `c[i, j]` is one chain of fused multiply-adds over the terms, and in each over its k, in order, from 0
 //! or from what C holds; then come the biases, one after the other, and Rect:
 //!
 //! ```text
@@ -11,10 +11,10 @@
 //! shows in a bit, since vectors run across columns j (or, of a thin C, rows i) and never across k. [`oracle`] is that
 //! sentence as code, and equality is bitwise.
 //!
-//! **The loops**, from the outside: loop 4 over blocks of [`K_BLOCK`] of k; loop 3 over blocks of [`ROW_BLOCK`] rows, so
+//! **The loops**, from the outside: loop 4 over blocks of `K_BLOCK` of k; loop 3 over blocks of `ROW_BLOCK` rows, so
 //! that what is packed of A stays in the L2 cache; loop 2 over panels of columns of B, each of which stays in the L1
-//! cache; loop 1 over tiles of rows; and the [`tile`], whose accumulators stay in registers while k runs. [`pack`] tells
-//! when an operand is copied, and why.
+//! cache; loop 1 over tiles of rows; and the tile (`tile.rs`), whose accumulators stay in registers while k runs. `pack.rs`
+//! tells when an operand is copied, and why.
 
 mod pack;
 mod tile;
@@ -51,14 +51,14 @@ pub const MAX_TERMS: usize = 32;
 /// The left matrix A, [rows, k].
 #[derive(Clone, Copy, Debug)]
 pub enum Left<'a, R> {
-    /// a[i, k] = data[i·stride + k]
+    /// `a[i, k] = data[i·stride + k]`
     Rows {
         /// The elements.
         data: &'a [R],
         /// From one row to the next.
         stride: usize,
     },
-    /// a[i, k] = data[k·stride + i]: the transpose of a matrix stored by rows.
+    /// `a[i, k] = data[k·stride + i]`: the transpose of a matrix stored by rows.
     Columns {
         /// The elements.
         data: &'a [R],
@@ -70,14 +70,14 @@ pub enum Left<'a, R> {
 /// The right matrix B, [k, columns].
 #[derive(Clone, Copy, Debug)]
 pub enum Right<'a, R> {
-    /// b[k, j] = data[k·stride + j]
+    /// `b[k, j] = data[k·stride + j]`
     Rows {
         /// The elements.
         data: &'a [R],
         /// From one row to the next.
         stride: usize,
     },
-    /// b[k, j] = data[j·stride + k]: the transpose of a matrix stored by rows.
+    /// `b[k, j] = data[j·stride + k]`: the transpose of a matrix stored by rows.
     Columns {
         /// The elements.
         data: &'a [R],
