@@ -104,6 +104,10 @@ fn check(m: usize, n: usize, depths: &[usize], gap: usize) {
                     *e = if epilogue.relu && *e <= 0.0 { 0.0 } else { *e };
                 }
                 for path in Path::all() {
+                    if cfg!(miri) && epilogue.relu && path.name() == "avx512" {
+                        // Miri does not know how AVX-512 compares.
+                        continue;
+                    }
                     let mut c = start.clone();
                     sum_on(|sum| path.run(sum), &terms, &mut c, [m, n], accumulate, epilogue);
                     let same = c.iter().zip(&expected).all(|(c, e)| c.to_bits() == e.to_bits());
