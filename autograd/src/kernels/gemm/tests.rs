@@ -82,6 +82,10 @@ const RIGHTS: [Layout; 4] = [Layout::Rows, Layout::Columns, Layout::Packed, Layo
 /// without biases and Rect, on every path: bitwise the oracle.
 fn check(m: usize, n: usize, depths: &[usize], gap: usize) {
     for (left, right) in LEFTS.into_iter().flat_map(|left| RIGHTS.map(|right| (left, right))) {
+        if cfg!(miri) && (left == Layout::Rows) == (right == Layout::Rows) {
+            // Miri is slow: half of the layouts reach every line.
+            continue;
+        }
         let matrices: Vec<_> = (0u32..)
             .zip(depths)
             .map(|(i, &k)| (Matrix::new(left, [m, k], gap, 2 * i), Matrix::new(right, [k, n], gap, 2 * i + 1)))
@@ -91,6 +95,9 @@ fn check(m: usize, n: usize, depths: &[usize], gap: usize) {
         let (first, second) = (numbers(n, 100), numbers(n, 101));
         for accumulate in [false, true] {
             for epilogue in [Epilogue::NONE, Epilogue { biases: &[&first, &second], relu: true }] {
+                if cfg!(miri) && accumulate != epilogue.relu {
+                    continue;
+                }
                 let start = if accumulate { numbers(m * n, 102) } else { vec![f32::NAN; m * n] };
                 let mut expected = start.clone();
                 for (t, ((a, b), &k)) in matrices.iter().zip(depths).enumerate() {
