@@ -153,6 +153,7 @@ mod tests {
     /// Vectors that take the short way and vectors that take the long one, on all paths, give the bits of one number at
     /// a time on the scalar path. (`tests/tests/kernels.rs` looks at many more numbers.)
     #[test]
+    #[cfg_attr(miri, ignore = "slow, and Miri does not know how AVX-512 compares")]
     fn neighbours_and_paths_do_not_show() {
         let usual: Vec<f32> = (-800..800).map(|i| i as f32 * 0.11).collect();
         // Every 99 991st pattern of bits: all magnitudes, both signs, NaN.
