@@ -46,6 +46,18 @@ impl Entry {
     }
 }
 
+/// Numbers from which another thread is worth waking.
+const PARALLEL_FROM: usize = 1 << 14;
+
+fn both(parallel: bool, left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
+    if parallel {
+        rayon::join(left, right);
+    } else {
+        left();
+        right();
+    }
+}
+
 /// Some of the parameters, with all that an optimiser's step reads and writes of them.
 struct Part<'a, R, const N: usize> {
     entries: &'a [Entry],
@@ -57,7 +69,7 @@ struct Part<'a, R, const N: usize> {
 
 impl<R: Real, const N: usize> Part<'_, R, N> {
     /// Halved between threads, down to one parameter.
-    fn update(self, rule: &(impl Fn(&mut [R], &[R], [&mut [R]; N]) + Sync)) {
+    fn update(self, rule: &(impl Fn(&mut [R], &[R], [&mut [R]; N]) + Sync), parallel: bool) {
         let Part { entries, theta, packed, g, moments } = self;
         match entries {
             [] => {}
@@ -81,7 +93,7 @@ impl<R: Real, const N: usize> Part<'_, R, N> {
                 let rest = rest.map(|moment| moment.expect("N of them"));
                 let first = Part { entries: first, theta: theta_1, packed: packed_1, g: g_1, moments };
                 let second = Part { entries: second, theta: theta_2, packed: packed_2, g: g_2, moments: rest };
-                rayon::join(|| first.update(rule), || second.update(rule));
+                both(parallel, || first.update(rule, parallel), || second.update(rule, parallel));
             }
         }
     }
@@ -157,7 +169,7 @@ impl<R: Real> Params<R> {
             g: grads.all(),
             moments: moments.map(Grads::all_mut),
         }
-        .update(&rule);
+        .update(&rule, self.used >= PARALLEL_FROM);
     }
 
     fn repack(&mut self, id: ParamId) {
@@ -265,14 +277,14 @@ impl<R: Real> Grads<R> {
 
     /// ‖g‖₂ over all parameters: a sum for each, in parallel, and then their sum, in order.
     pub fn norm(&self) -> R {
-        fn squares<R: Real>(all: &[R], entries: &[Range<usize>], sums: &mut [R]) {
+        fn squares<R: Real>(all: &[R], entries: &[Range<usize>], sums: &mut [R], parallel: bool) {
             match entries {
                 [] => {}
                 [entry] => sums[0] = reduce::sum_of_squares(&all[entry.clone()]),
                 _ => {
                     let (first, second) = entries.split_at(entries.len() / 2);
                     let (sums_1, sums_2) = sums.split_at_mut(first.len());
-                    rayon::join(|| squares(all, first, sums_1), || squares(all, second, sums_2));
+                    both(parallel, || squares(all, first, sums_1, parallel), || squares(all, second, sums_2, parallel));
                 }
             }
         }
@@ -281,7 +293,7 @@ impl<R: Real> Grads<R> {
         // As many at once as fit into an array.
         for entries in self.entries.chunks(64) {
             let mut sums = [R::ZERO; 64];
-            squares(all, entries, &mut sums[..entries.len()]);
+            squares(all, entries, &mut sums[..entries.len()], self.used >= PARALLEL_FROM);
             total = sums[..entries.len()].iter().fold(total, |total, &sum| total + sum);
         }
         total.sqrt()
