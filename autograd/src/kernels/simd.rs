@@ -82,6 +82,20 @@ pub trait Simd<R: Real>: Lanes<R> {
     fn load(self, x: &[R; LANES]) -> Self::V;
     /// The vector's lanes into `y`.
     fn store(self, v: Self::V, y: &mut [R; LANES]);
+    /// Up to sixteen elements as a vector's first lanes, zeros behind them.
+    #[inline(always)]
+    fn load_part(self, x: &[R]) -> Self::V {
+        let mut lanes = [R::ZERO; LANES];
+        lanes[..x.len()].copy_from_slice(x);
+        self.load(&lanes)
+    }
+    /// The vector's first lanes, up to sixteen, into `y`.
+    #[inline(always)]
+    fn store_part(self, v: Self::V, y: &mut [R]) {
+        let mut lanes = [R::ZERO; LANES];
+        self.store(v, &mut lanes);
+        y.copy_from_slice(&lanes[..y.len()]);
+    }
     /// Runs a kernel as a function of its own, compiled for this path. What is large and has many variants is compiled
     /// apart by this, rather than anew at each place that calls it.
     fn outlined<K: Kernel<R>>(self, kernel: K) -> K::Out;

@@ -402,10 +402,13 @@ fn add_neighbours<'a, R: Real>(
 ) -> &'a [R] {
     let mut left = cells * block;
     while left > cells {
-        let (pairs, _) = sums[..left].as_chunks::<2>();
         left /= 2;
-        for (sum, pair) in other[..left].iter_mut().zip(pairs) {
-            *sum = pair[0] + pair[1];
+        // Whole chunks, whose number of columns the compiler knows: what follows the last sum is never looked at.
+        let (pairs, (to, _)) = (sums.as_chunks::<{ 2 * CHUNK }>().0, other.as_chunks_mut::<CHUNK>());
+        for (to, pairs) in to.iter_mut().zip(pairs).take(left.div_ceil(CHUNK)) {
+            for i in 0..CHUNK {
+                to[i] = pairs[2 * i] + pairs[2 * i + 1];
+            }
         }
         std::mem::swap(&mut sums, &mut other);
     }

@@ -199,10 +199,42 @@ impl Simd<f32> for Avx2 {
         }
     }
     #[inline(always)]
+    fn load_part(self, x: &[f32]) -> Pair {
+        let masks = part(x.len());
+        // SAFETY: `self` proves AVX2; only lanes of the mask, which x holds, are read.
+        unsafe { [_mm256_maskload_ps(x.as_ptr(), masks[0]), _mm256_maskload_ps(x.as_ptr().wrapping_add(8), masks[1])] }
+    }
+    #[inline(always)]
+    fn store_part(self, v: Pair, y: &mut [f32]) {
+        let masks = part(y.len());
+        // SAFETY: `self` proves AVX2; only lanes of the mask, which y holds, are written.
+        unsafe {
+            _mm256_maskstore_ps(y.as_mut_ptr(), masks[0], v[0]);
+            _mm256_maskstore_ps(y.as_mut_ptr().wrapping_add(8), masks[1], v[1]);
+        }
+    }
+    #[inline(always)]
     fn transpose(self, columns: [&[f32; LANES]; LANES], rows: &mut [[f32; LANES]; LANES]) {
         // SAFETY: `self` proves AVX2.
         unsafe { transpose(columns, rows) }
     }
+}
+
+/// The masks of the first `len` lanes.
+#[inline(always)]
+fn part(len: usize) -> [__m256i; 2] {
+    static MASKS: [i32; 2 * LANES] = {
+        let mut masks = [0; 2 * LANES];
+        let mut lane = 0;
+        while lane < LANES {
+            masks[lane] = -1;
+            lane += 1;
+        }
+        masks
+    };
+    let masks: &[i32; LANES] = MASKS[LANES - len..].first_chunk().expect("at most sixteen lanes");
+    // SAFETY: sixteen integers, and loads that need no alignment; who calls this has AVX2.
+    unsafe { [_mm256_loadu_si256(masks.as_ptr().cast()), _mm256_loadu_si256(masks.as_ptr().add(8).cast())] }
 }
 
 /// A square of 16 × 16 as four of 8 × 8.

@@ -142,6 +142,18 @@ impl Simd<f32> for Avx512 {
         unsafe { _mm512_storeu_ps(y.as_mut_ptr(), v) }
     }
     #[inline(always)]
+    fn load_part(self, x: &[f32]) -> __m512 {
+        assert!(x.len() <= LANES, "at most sixteen lanes");
+        // SAFETY: `self` proves AVX-512; only the lanes of the mask, which x holds, are read.
+        unsafe { _mm512_maskz_loadu_ps(((1_u32 << x.len()) - 1) as u16, x.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store_part(self, v: __m512, y: &mut [f32]) {
+        assert!(y.len() <= LANES, "at most sixteen lanes");
+        // SAFETY: `self` proves AVX-512; only the lanes of the mask, which y holds, are written.
+        unsafe { _mm512_mask_storeu_ps(y.as_mut_ptr(), ((1_u32 << y.len()) - 1) as u16, v) }
+    }
+    #[inline(always)]
     fn transpose(self, columns: [&[f32; LANES]; LANES], rows: &mut [[f32; LANES]; LANES]) {
         // SAFETY: `self` proves AVX-512 F, of which AVX2 is a part.
         unsafe { super::avx2::transpose(columns, rows) }

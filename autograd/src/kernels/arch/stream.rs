@@ -29,7 +29,10 @@ impl<'a, R: Copy, const M: usize> TileColumns<'a, R, M> {
             let last = last.and_then(|(rows, steps)| rows.checked_add(steps));
             assert!(last.is_some_and(|last| last < data.len()), "the tile lies in the matrix");
         }
-        let starts = std::array::from_fn(|i| data.as_ptr().wrapping_add((3 * i).wrapping_mul(row)));
+        let mut starts = [data.as_ptr(); 4];
+        for (i, start) in starts.iter_mut().enumerate() {
+            *start = start.wrapping_add((3 * i).wrapping_mul(row));
+        }
         TileColumns { starts, row, step, left: depth, data: PhantomData }
     }
 }
@@ -77,7 +80,10 @@ impl<'a, R: Copy, const V: usize> PanelRows<'a, R, V> {
             let end = last.and_then(|(rows, vectors)| rows.checked_add(vectors)?.checked_add(LANES));
             assert!(end.is_some_and(|end| end <= data.len()), "the panel lies in the matrix");
         }
-        let starts = std::array::from_fn(|v| data.as_ptr().wrapping_add(v * vector));
+        let mut starts = [data.as_ptr(); V];
+        for (v, start) in starts.iter_mut().enumerate() {
+            *start = start.wrapping_add(v.wrapping_mul(vector));
+        }
         PanelRows { starts, stride, left: depth, data: PhantomData }
     }
 }

@@ -42,8 +42,8 @@ const MAX_TILE_ROWS: usize = 12;
 /// The vectors in a row of the largest tile of any path.
 const MAX_TILE_VECTORS: usize = 2;
 
-/// Multiply-adds for which one thread is enough.
-const THREAD_WORK: usize = 1 << 21;
+/// Multiply-adds that are worth waking a thread: some five microseconds.
+const THREAD_WORK: usize = 1 << 18;
 
 /// The most terms in one sum.
 pub const MAX_TERMS: usize = 32;
@@ -189,8 +189,9 @@ pub fn sum<R: Real>(terms: &[Term<R>], c: &mut [R], [m, n]: [usize; 2], accumula
     check(terms, c, [m, n], epilogue);
     let work: usize = terms.iter().map(|term| term.k * m * n).sum();
     let threads = if work < 2 * THREAD_WORK { 1 } else { rayon::current_num_threads() };
-    // More pieces than threads, so that they end at the same time; none so small that it is not worth its panels of B.
-    let pieces = if threads == 1 { 1 } else { (2 * threads).min(work / THREAD_WORK).min(m.div_ceil(MAX_TILE_ROWS)) };
+    // Of a large product more pieces than threads, so that they end at the same time.
+    let most = if work < 4 * threads * THREAD_WORK { threads } else { 2 * threads };
+    let pieces = if threads == 1 { 1 } else { most.min(work / THREAD_WORK).min(m.div_ceil(2)) };
     split(terms, c, [m, n], accumulate, epilogue, pieces);
 }
 
@@ -205,7 +206,7 @@ fn split<R: Real>(
     if pieces <= 1 {
         return sum_on(R::dispatch_sum, terms, c, [m, n], accumulate, epilogue);
     }
-    let rows = (m * (pieces / 2) / pieces).next_multiple_of(MAX_TILE_ROWS).min(m);
+    let rows = (m * (pieces / 2) / pieces).next_multiple_of(2).min(m);
     let (upper, lower) = c.split_at_mut(rows * n);
     let mut rest = [Term::EMPTY; MAX_TERMS];
     for (rest, term) in rest.iter_mut().zip(terms) {
@@ -254,17 +255,21 @@ impl<R: Real> Kernel<R> for Sum<'_, R> {
             return;
         }
         let thin = is_thin(terms, [m, n]);
-        let mut flipped = [Term::EMPTY; MAX_TERMS];
-        if thin {
+        let mut flipped;
+        let terms = if thin {
+            flipped = [Term::EMPTY; MAX_TERMS];
             for (flipped, term) in flipped.iter_mut().zip(terms) {
                 *flipped = term.transposed();
             }
-        }
-        // A thin C as Cᵀ = Σ Bᵀ·Aᵀ: vectors run across its rows, which are many, and not across its few columns.
-        let (terms, target, shape, inner) = if thin {
-            (&flipped[..terms.len()], Target { data: &mut *c, row: 1, column: n }, [n, m], Epilogue::NONE)
+            &flipped[..terms.len()]
         } else {
-            (terms, Target { data: &mut *c, row: n, column: 1 }, [m, n], epilogue)
+            terms
+        };
+        // A thin C as Cᵀ = Σ Bᵀ·Aᵀ: vectors run across its rows, which are many, and not across its few columns.
+        let (target, shape, inner) = if thin {
+            (Target { data: &mut *c, row: 1, column: n }, [n, m], Epilogue::NONE)
+        } else {
+            (Target { data: &mut *c, row: n, column: 1 }, [m, n], epilogue)
         };
         blocks_loop(s, terms, target, shape, accumulate, inner, room);
         if thin {

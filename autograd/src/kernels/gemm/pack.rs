@@ -76,21 +76,21 @@ fn pack_panel<R: Real, S: Simd<R>>(s: S, b: Right<R>, [k, j]: [usize; 2], width:
         }
         Right::Columns { data, stride } => {
             let column = |c: usize| data.get((j + c) * stride + k..).unwrap_or(&[]);
-            let depth = panel.len();
             let (blocks, rest) = panel.as_chunks_mut::<LANES>();
-            let whole = if width == PANEL { blocks.len() } else { 0 };
-            for (at, block) in blocks[..whole].iter_mut().enumerate() {
+            let whole = blocks.len();
+            for (at, block) in blocks.iter_mut().enumerate() {
                 let zeros = [R::ZERO; LANES];
                 let mut columns = [&zeros; LANES];
-                for (c, to) in columns.iter_mut().enumerate() {
+                for (c, to) in columns.iter_mut().enumerate().take(width) {
                     *to = column(c)[at * LANES..].first_chunk().expect("checked: it lies in B");
                 }
                 s.transpose(columns, block);
             }
-            for (at, to) in blocks[whole..].as_flattened_mut().iter_mut().chain(rest).enumerate() {
+            for (at, to) in rest.iter_mut().enumerate() {
                 let at = whole * LANES + at;
-                debug_assert!(at < depth);
-                *to = std::array::from_fn(|c| if c < width { column(c)[at] } else { R::ZERO });
+                for (c, to) in to.iter_mut().enumerate() {
+                    *to = if c < width { column(c)[at] } else { R::ZERO };
+                }
             }
         }
         Right::Packed(_) => unreachable!("it is packed"),

@@ -136,26 +136,27 @@ impl<R: Real, L: LeftSource<R>, const V: usize> ForHeight<R> for Column<'_, '_, 
         }
         let Column { panel, pieces, tiles, c, edge } = self;
         let (j, columns) = (panel.j, panel.columns);
-        let whole = c.column == 1 && columns == V * LANES;
         for t in 0..tiles.count {
             let i = tiles.first + t * M;
-            // Where vectors of C are partly missing, or C is stored by columns, the tile works on a copy.
-            let strides = [c.row, c.column];
-            let at = |row: usize, column: usize| (i + row) * strides[0] + (j + column) * strides[1];
-            if !whole && panel.from_c {
-                for (row, copy) in edge.chunks_exact_mut(V * LANES).take(M).enumerate() {
-                    for (column, copy) in copy[..columns].iter_mut().enumerate() {
-                        *copy = c.data[at(row, column)];
+            if c.column == 1 {
+                tile::<R, S, L, M, V>(s, panel, pieces, i, &mut c.data[i * c.row + j..], c.row);
+                continue;
+            }
+            // Where C is stored by columns, the tile works on a copy.
+            debug_assert_eq!(c.row, 1);
+            if panel.from_c {
+                for column in 0..columns {
+                    let from: &[R; M] = c.data[(j + column) * c.column + i..].first_chunk().expect("it lies in C");
+                    for row in 0..M {
+                        edge[row * V * LANES + column] = from[row];
                     }
                 }
             }
-            let (tile_of_c, stride) = if whole { (&mut c.data[at(0, 0)..], c.row) } else { (&mut *edge, V * LANES) };
-            tile::<R, S, L, M, V>(s, panel, pieces, i, tile_of_c, stride);
-            if !whole {
-                for (row, copy) in edge.chunks_exact(V * LANES).take(M).enumerate() {
-                    for (column, &copy) in copy[..columns].iter().enumerate() {
-                        c.data[at(row, column)] = copy;
-                    }
+            tile::<R, S, L, M, V>(s, panel, pieces, i, edge, V * LANES);
+            for column in 0..columns {
+                let to: &mut [R; M] = c.data[(j + column) * c.column + i..].first_chunk_mut().expect("it lies in C");
+                for row in 0..M {
+                    to[row] = edge[row * V * LANES + column];
                 }
             }
         }
@@ -174,11 +175,19 @@ fn tile<R: Real, S: Simd<R>, L: LeftSource<R>, const M: usize, const V: usize>(
     stride: usize,
 ) {
     let mut sums = [[s.splat(R::ZERO); V]; M];
-    if panel.from_c {
+    let whole = panel.columns == V * LANES;
+    if panel.from_c && whole {
         for i in 0..M {
             let (row, _) = c[i * stride..][..V * LANES].as_chunks::<LANES>();
             for v in 0..V {
                 sums[i][v] = s.load(&row[v]);
+            }
+        }
+    } else if panel.from_c {
+        for i in 0..M {
+            let row = &c[i * stride..][..panel.columns];
+            for v in 0..V {
+                sums[i][v] = s.load_part(part(row, v));
             }
         }
     }
@@ -215,10 +224,28 @@ fn tile<R: Real, S: Simd<R>, L: LeftSource<R>, const M: usize, const V: usize>(
             }
         }
     }
-    for i in 0..M {
-        let (row, _) = c[i * stride..][..V * LANES].as_chunks_mut::<LANES>();
-        for v in 0..V {
-            s.store(sums[i][v], &mut row[v]);
+    if whole {
+        for i in 0..M {
+            let (row, _) = c[i * stride..][..V * LANES].as_chunks_mut::<LANES>();
+            for v in 0..V {
+                s.store(sums[i][v], &mut row[v]);
+            }
+        }
+    } else {
+        for i in 0..M {
+            let mut row = &mut c[i * stride..][..panel.columns];
+            for v in 0..V {
+                let (lanes, rest) = row.split_at_mut(row.len().min(LANES));
+                s.store_part(sums[i][v], lanes);
+                row = rest;
+            }
         }
     }
+}
+
+/// Vector `v` of a row's elements, which may end within it.
+#[inline(always)]
+fn part<R>(row: &[R], v: usize) -> &[R] {
+    let start = row.len().min(v * LANES);
+    &row[start..row.len().min(start + LANES)]
 }
