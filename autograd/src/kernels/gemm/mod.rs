@@ -254,6 +254,18 @@ impl<R: Real> Kernel<R> for Sum<'_, R> {
         if m == 0 || n == 0 {
             return;
         }
+        if let &[Term { a: Left::Rows { data: a, stride }, b: Right::Packed(b), k }] = terms
+            && !accumulate
+        {
+            let shallow = Shallow { a, stride, b, c: &mut *c, n, epilogue };
+            match k {
+                1 => return shallow.run::<_, 1>(s),
+                2 => return shallow.run::<_, 2>(s),
+                3 => return shallow.run::<_, 3>(s),
+                4 => return shallow.run::<_, 4>(s),
+                _ => {}
+            }
+        }
         let thin = is_thin(terms, [m, n]);
         let mut flipped;
         let terms = if thin {
@@ -325,6 +337,60 @@ fn finish<R: Real, S: Simd<R>>(s: S, epilogue: Epilogue<R>, c: &mut [R], n: usiz
     }
 }
 
+/// A product whose k is so short that to begin and to end a tile would cost more than the tile: row by row, without any.
+struct Shallow<'a, R> {
+    a: &'a [R],
+    stride: usize,
+    /// Packed.
+    b: &'a [R],
+    c: &'a mut [R],
+    n: usize,
+    epilogue: Epilogue<'a, R>,
+}
+
+impl<R: Real> Shallow<'_, R> {
+    #[inline(always)]
+    fn run<S: Simd<R>, const K: usize>(self, s: S) {
+        let Shallow { a, stride, b, c, n, epilogue } = self;
+        let panels = b.as_chunks::<PANEL>().0.as_chunks::<K>().0;
+        for (c, a) in c.chunks_exact_mut(n).zip(a.chunks(stride)) {
+            let mut x = [s.splat(R::ZERO); K];
+            for k in 0..K {
+                x[k] = s.splat(a[k]);
+            }
+            let (whole, rest) = c.as_chunks_mut();
+            let (panels, last) = panels.split_at(whole.len());
+            for (p, (c, panel)) in whole.iter_mut().zip(panels).enumerate() {
+                s.store(chain(s, x, panel, epilogue, p * PANEL, PANEL), c);
+            }
+            if let [panel] = last {
+                s.store_part(chain(s, x, panel, epilogue, whole.len() * PANEL, rest.len()), rest);
+            }
+        }
+    }
+}
+
+/// The chains of a row of a panel, which begins at column j, and their end.
+#[inline(always)]
+fn chain<R: Real, S: Simd<R>, const K: usize>(
+    s: S,
+    x: [S::V; K],
+    panel: &[[R; PANEL]; K],
+    epilogue: Epilogue<R>,
+    j: usize,
+    columns: usize,
+) -> S::V {
+    let mut sum = s.splat(R::ZERO);
+    for k in 0..K {
+        // c ← a[i, k]·b[k, j] + c
+        sum = s.mul_add(x[k], s.load(&panel[k]), sum);
+    }
+    for bias in epilogue.biases {
+        sum = s.add(sum, s.load_part(&bias[j..][..columns]));
+    }
+    if epilogue.relu { math::relu(s, sum) } else { sum }
+}
+
 /// How C lies in memory.
 struct Target<'a, R> {
     data: &'a mut [R],
@@ -360,13 +426,15 @@ fn blocks_loop<R: Real, S: Simd<R>>(
             let tiles = tile::deal(first, rows, S::TILE_ROWS);
             let mut work = Work { terms, pieces: &pieces, rows, tiles, n, from_c, epilogue, room: &mut rest };
             // One copy of the loops for each way in which A lies in memory.
-            if pack::packs_left(by_columns, n) {
+            if pack::packs_left(by_columns, n, pieces.depth()) {
                 let left = if by_columns {
                     pack::pack_left(s, ColumnsInPlace, terms, &pieces, tiles, left_room)
                 } else {
                     pack::pack_left(s, RowsInPlace, terms, &pieces, tiles, left_room)
                 };
                 work.panels_loop(s, left, &mut c);
+            } else if by_columns {
+                work.panels_loop(s, ColumnsInPlace, &mut c);
             } else {
                 work.panels_loop(s, RowsInPlace, &mut c);
             }

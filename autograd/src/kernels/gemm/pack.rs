@@ -21,6 +21,9 @@ use crate::slab::Line;
 /// Columns of C from which A by rows is packed: each of its elements is then read 64 times and more.
 const WIDE: usize = 1024;
 
+/// Columns of an A stored by columns that a single panel reads where they lie: so few that they do not push each other out.
+const SHORT: usize = 32;
+
 /// The length of packed [k, n]: panels of [`PANEL`] columns, the last filled up with zeros.
 pub fn packed_len(k: usize, n: usize) -> usize {
     k * n.next_multiple_of(PANEL)
@@ -220,9 +223,9 @@ impl<R: Copy, const M: usize> Iterator for PackedColumns<'_, R, M> {
     }
 }
 
-/// Whether a copy of A is worth its time.
-pub(super) fn packs_left(by_columns: bool, n: usize) -> bool {
-    by_columns || n >= WIDE
+/// Whether a copy of a block of A is worth its time.
+pub(super) fn packs_left(by_columns: bool, n: usize, depth: usize) -> bool {
+    if by_columns { n > PANEL || depth > SHORT } else { n >= WIDE }
 }
 
 /// Copies rows first.. of a block of A: tile by tile, in each its columns one after the other.
