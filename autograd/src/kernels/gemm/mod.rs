@@ -36,6 +36,10 @@ const K_BLOCK: usize = 256;
 /// Rows of A that are packed at once: 144 × 256 are 144 KiB of f32, a part of an L2 cache.
 const ROW_BLOCK: usize = 144;
 
+/// Panels of B that are copied at once: 8 × 16 KiB of f32, a part of an L2 cache. The more, the longer the parts of rows that
+/// are read.
+const COPIED_PANELS: usize = 8;
+
 /// The rows of the largest tile of any path.
 const MAX_TILE_ROWS: usize = 12;
 
@@ -475,11 +479,10 @@ impl<R: Real> Work<'_, '_, R> {
                 RightKind::Copy => {
                     // As many panels at once as there is room for.
                     if j >= copied {
-                        copied = n.min(j + MAX_TILE_VECTORS * PANEL);
+                        copied = n.min(j + COPIED_PANELS * PANEL);
                         pack::copy_panels(s, terms, pieces, [j, copied], room.right);
                     }
-                    let before = if j % (MAX_TILE_VECTORS * PANEL) == 0 { 0 } else { pieces.depth() * PANEL };
-                    RightSource::Copy(&room.right[before..], pieces.depth())
+                    RightSource::Copy(&room.right[j % (COPIED_PANELS * PANEL) * pieces.depth()..], pieces.depth())
                 }
             };
             let columns = (vectors * PANEL).min(n - j);

@@ -12,7 +12,9 @@
 use std::cell::RefCell;
 
 use super::tile::{self, ForHeight, Tiles};
-use super::{K_BLOCK, Left, MAX_BIASES, MAX_TERMS, MAX_TILE_ROWS, MAX_TILE_VECTORS, PANEL, ROW_BLOCK, Right, Term};
+use super::{
+    COPIED_PANELS, K_BLOCK, Left, MAX_BIASES, MAX_TERMS, MAX_TILE_ROWS, MAX_TILE_VECTORS, PANEL, ROW_BLOCK, Right, Term,
+};
 use crate::kernels::arch::stream::{PanelRows, TileColumns};
 use crate::kernels::simd::{Kernel, LANES, Simd};
 use crate::real::Real;
@@ -164,8 +166,37 @@ impl<'t, 'a, R> Blocks<'t, 'a, R> {
 pub(super) trait LeftSource<R>: Copy {
     /// Whether the pieces of a block follow each other as if they were one.
     const CONTIGUOUS: bool;
+    /// How many tiles are packed at the same time: as many as share lines of the cache.
+    const TOGETHER: usize = 1;
     /// M rows from `i` (of the terms' rows) over a piece of a block: for each k a column of A.
     fn columns<const M: usize>(self, terms: &[Term<R>], i: usize, piece: Piece) -> impl Iterator<Item = [R; M]>;
+    /// Copies a piece of a block of tiles of M rows, from row `i` on, each of which has `depth` columns.
+    #[inline(always)]
+    fn pack<const M: usize>(self, terms: &[Term<R>], i: usize, piece: Piece, tiles: &mut [[R; M]], depth: usize)
+    where
+        R: Copy,
+    {
+        for (t, tile) in tiles.chunks_exact_mut(depth).enumerate() {
+            for (to, from) in tile[piece.at..][..piece.depth].iter_mut().zip(self.columns(terms, i + t * M, piece)) {
+                *to = from;
+            }
+        }
+    }
+}
+
+/// Cuts rows, `stride` apart, into strips of M columns, in each of which they follow each other. Row by row, so that lines
+/// of the cache are read once and in the order in which they lie.
+#[inline(always)]
+fn cut<R: Copy, const M: usize>(data: &[R], stride: usize, piece: Piece, strips: &mut [[R; M]], depth: usize) {
+    let count = strips.len() / depth;
+    let mut start = 0;
+    for k in piece.at..piece.at + piece.depth {
+        let row = data[start..][..count * M].as_chunks::<M>().0;
+        for (s, from) in row.iter().enumerate() {
+            strips[s * depth + k] = *from;
+        }
+        start += stride;
+    }
 }
 
 /// A by rows, where it lies.
@@ -191,6 +222,12 @@ impl<R: Real> LeftSource<R> for ColumnsInPlace {
     fn columns<const M: usize>(self, terms: &[Term<R>], i: usize, piece: Piece) -> impl Iterator<Item = [R; M]> {
         let Left::Columns { data, stride } = terms[piece.term].a else { unreachable!("all A are stored by columns") };
         TileColumns::new(&data[piece.k * stride + i..], 1, stride, piece.depth)
+    }
+    const TOGETHER: usize = 16;
+    #[inline(always)]
+    fn pack<const M: usize>(self, terms: &[Term<R>], i: usize, piece: Piece, tiles: &mut [[R; M]], depth: usize) {
+        let Left::Columns { data, stride } = terms[piece.term].a else { unreachable!("all A are stored by columns") };
+        cut(&data[piece.k * stride + i..], stride, piece, tiles, depth);
     }
 }
 
@@ -258,12 +295,10 @@ impl<R: Real, L: LeftSource<R>> ForHeight<R> for PackTiles<'_, '_, R, L> {
     #[inline(always)]
     fn run<S: Simd<R>, const M: usize>(self, _: S) {
         let columns = self.room.as_chunks_mut::<M>().0;
-        for (t, columns) in columns.chunks_exact_mut(self.pieces.depth.max(1)).enumerate() {
+        let depth = self.pieces.depth.max(1);
+        for (t, columns) in columns.chunks_mut(L::TOGETHER * depth).enumerate() {
             for &piece in self.pieces.all() {
-                let from = self.source.columns::<M>(self.terms, self.tiles.first + t * M, piece);
-                for (to, from) in columns[piece.at..][..piece.depth].iter_mut().zip(from) {
-                    *to = from;
-                }
+                self.source.pack(self.terms, self.tiles.first + t * L::TOGETHER * M, piece, columns, depth);
             }
         }
     }
@@ -339,28 +374,23 @@ pub(super) fn copy_panels<R: Real, S: Simd<R>>(
     [j, end]: [usize; 2],
     room: &mut [R],
 ) {
-    let (panels, depth) = ((end - j).div_ceil(PANEL), pieces.depth);
-    let (panels, _) = room[..panels * depth * PANEL].as_chunks_mut::<PANEL>();
-    for piece in pieces.all() {
-        let term = terms[piece.term];
-        match term.b {
-            // Two panels at once: their lines lie side by side, and the rows far apart.
-            Right::Rows { data, stride } if end - j == 2 * PANEL => {
-                let (first, second) = panels.split_at_mut(depth);
-                let rows = data[piece.k * stride + j..].chunks(stride);
-                let to = first[piece.at..][..piece.depth].iter_mut().zip(&mut second[piece.at..][..piece.depth]);
-                for ((first, second), row) in to.zip(rows) {
-                    let (a, b) = row[..2 * PANEL].split_at(PANEL);
-                    first.copy_from_slice(a);
-                    second.copy_from_slice(b);
-                }
+    let (whole, depth) = ((end - j) / PANEL, pieces.depth);
+    let (panels, last) = room.as_chunks_mut::<PANEL>().0.split_at_mut(whole * depth);
+    for &piece in pieces.all() {
+        let b = terms[piece.term].b;
+        match b {
+            Right::Rows { data, stride } if whole > 0 => {
+                cut(&data[piece.k * stride + j..], stride, piece, panels, depth)
             }
             _ => {
-                for (p, panel) in panels.chunks_exact_mut(depth).enumerate() {
-                    let j = j + p * PANEL;
-                    pack_panel(s, term.b, [piece.k, j], PANEL.min(end - j), &mut panel[piece.at..][..piece.depth]);
+                for (p, panel) in panels.chunks_exact_mut(depth.max(1)).enumerate() {
+                    pack_panel(s, b, [piece.k, j + p * PANEL], PANEL, &mut panel[piece.at..][..piece.depth]);
                 }
             }
+        }
+        let j = j + whole * PANEL;
+        if j < end {
+            pack_panel(s, b, [piece.k, j], end - j, &mut last[piece.at..][..piece.depth]);
         }
     }
 }
@@ -369,7 +399,7 @@ pub(super) fn copy_panels<R: Real, S: Simd<R>>(
 struct Scratch {
     left: [Line; ROW_BLOCK * K_BLOCK * 4 / 64],
     /// Wide enough for f64.
-    right: [Line; MAX_TILE_VECTORS * PANEL * K_BLOCK * 8 / 64],
+    right: [Line; COPIED_PANELS * PANEL * K_BLOCK * 8 / 64],
     edge: [Line; MAX_TILE_ROWS * MAX_TILE_VECTORS * PANEL * 8 / 64],
     biases: [Line; MAX_BIASES * MAX_TILE_VECTORS * PANEL * 8 / 64],
 }
@@ -388,7 +418,7 @@ pub(super) fn with_room<R: Real>(work: impl FnOnce(Room<R>)) {
         static SCRATCH: RefCell<Scratch> = const {
             RefCell::new(Scratch {
                 left: [Line::ZERO; ROW_BLOCK * K_BLOCK * 4 / 64],
-                right: [Line::ZERO; MAX_TILE_VECTORS * PANEL * K_BLOCK * 8 / 64],
+                right: [Line::ZERO; COPIED_PANELS * PANEL * K_BLOCK * 8 / 64],
                 edge: [Line::ZERO; MAX_TILE_ROWS * MAX_TILE_VECTORS * PANEL * 8 / 64],
                 biases: [Line::ZERO; MAX_BIASES * MAX_TILE_VECTORS * PANEL * 8 / 64],
             })
