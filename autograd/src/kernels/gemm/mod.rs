@@ -436,11 +436,12 @@ fn blocks_loop<R: Real, S: Simd<R>>(
                 } else {
                     pack::pack_left(s, RowsInPlace, terms, &pieces, tiles, left_room)
                 };
-                work.panels_loop(s, left, &mut c);
+                work.panels_loop::<_, _, MAX_TILE_VECTORS>(s, left, &mut c);
             } else if by_columns {
-                work.panels_loop(s, ColumnsInPlace, &mut c);
+                // A single panel.
+                work.panels_loop::<_, _, 1>(s, ColumnsInPlace, &mut c);
             } else {
-                work.panels_loop(s, RowsInPlace, &mut c);
+                work.panels_loop::<_, _, MAX_TILE_VECTORS>(s, RowsInPlace, &mut c);
             }
         }
         if last {
@@ -464,15 +465,15 @@ struct Work<'a, 'r, R> {
 }
 
 impl<R: Real> Work<'_, '_, R> {
-    /// Loop 2.
+    /// Loop 2, over MOST panels at once at most.
     #[inline(always)]
-    fn panels_loop<S: Simd<R>>(&mut self, s: S, left: impl LeftSource<R>, c: &mut Target<R>) {
+    fn panels_loop<S: Simd<R>, L: LeftSource<R>, const MOST: usize>(&mut self, s: S, left: L, c: &mut Target<R>) {
         let &mut Work { terms, pieces, rows, tiles, n, from_c, epilogue, ref mut room } = self;
         let kind = pack::right_kind::<R, S>(terms, rows, n);
         let mut j = 0;
         let mut copied = 0;
         while j < n {
-            let vectors = tile::vectors::<R, S>(rows, n - j);
+            let vectors = tile::vectors::<R, S>(rows, n - j).min(MOST);
             let right = match kind {
                 RightKind::Packed => RightSource::Packed(j),
                 RightKind::Rows => RightSource::Rows(j),
@@ -488,7 +489,7 @@ impl<R: Real> Work<'_, '_, R> {
             let columns = (vectors * PANEL).min(n - j);
             let biases = tile::biases_of(epilogue, [j, columns], room.biases);
             let panel = Panel { terms, pieces, left, right, j, columns, from_c, biases, relu: epilogue.relu };
-            if vectors == 2 {
+            if MOST == 2 && vectors == 2 {
                 panel.rows_loop::<S, 2>(s, c, tiles, room.edge)
             } else {
                 panel.rows_loop::<S, 1>(s, c, tiles, room.edge)
