@@ -223,7 +223,7 @@ impl<R: Real> LeftSource<R> for ColumnsInPlace {
         let Left::Columns { data, stride } = terms[piece.term].a else { unreachable!("all A are stored by columns") };
         TileColumns::new(&data[piece.k * stride + i..], 1, stride, piece.depth)
     }
-    const TOGETHER: usize = 16;
+    const TOGETHER: usize = 8;
     #[inline(always)]
     fn pack<const M: usize>(self, terms: &[Term<R>], i: usize, piece: Piece, tiles: &mut [[R; M]], depth: usize) {
         let Left::Columns { data, stride } = terms[piece.term].a else { unreachable!("all A are stored by columns") };
