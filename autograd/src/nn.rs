@@ -34,6 +34,62 @@ impl Linear {
     }
 }
 
+/// The parameters of an LSTM cell of n units: z = x·W + h·U + b, the gates' inputs, [rows, 4·n], in the order input,
+/// forget, cell, output (as PyTorch's). Its step is [`Lstm::step`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lstm {
+    /// W [in, 4·n]
+    pub input: Linear,
+    /// U [n, 4·n]
+    pub hidden: Linear,
+}
+
+impl Lstm {
+    /// Adds `NAME.input` and `NAME.hidden`. Weights are uniform on ±√(1/fan-in). The forget gate's bias starts at 1, so that
+    /// cells begin by keeping what they hold (Jozefowicz, Zaremba and Sutskever, 2015).
+    ///
+    /// # Panics
+    /// Where a name is taken.
+    #[track_caller]
+    pub fn new<R: Real>(params: &mut Params<R>, name: &str, [inputs, n]: [usize; 2], rng: &mut impl Rng) -> Lstm {
+        let hidden = format!("{name}.hidden");
+        let input = Linear::new(params, &format!("{name}.input"), [inputs, 4 * n], Init::UniformFanIn, rng);
+        let hidden = Linear::new(params, &hidden, [n, 4 * n], Init::UniformFanIn, rng);
+        params.change(input.bias, |b| b[n..2 * n].fill(R::ONE));
+        Lstm { input, hidden }
+    }
+}
+
+/// The parameters of a convolution: windows of size × size pixels, stride apart; W [channels·size², filters].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2d {
+    /// W, by channel, row, column of a window, and b `[filters]`.
+    pub linear: Linear,
+    /// Edge of a window.
+    pub size: usize,
+    /// From a window to the next.
+    pub stride: usize,
+}
+
+impl Conv2d {
+    /// Adds `NAME.weight`, initialised, and `NAME.bias`, zero.
+    ///
+    /// # Panics
+    /// Where a name is taken, or size or stride is 0.
+    #[track_caller]
+    pub fn new<R: Real>(
+        params: &mut Params<R>,
+        name: &str,
+        [channels, filters]: [usize; 2],
+        [size, stride]: [usize; 2],
+        init: Init,
+        rng: &mut impl Rng,
+    ) -> Conv2d {
+        assert!(size > 0 && stride > 0, "conv2d {name:?}: size {size} and stride {stride} must be above 0");
+        Conv2d { linear: Linear::new(params, name, [channels * size * size, filters], init, rng), size, stride }
+    }
+}
+
 /// What a weight matrix W [in, out] starts from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {

@@ -3,7 +3,7 @@
 
 use autograd::gradcheck::{Found, check_at, gradcheck, gradcheck_from};
 use autograd::math::{exp, normal_pair};
-use autograd::nn::{Init, Linear};
+use autograd::nn::{Conv2d, Init, Linear, Lstm};
 use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::ops::{Activation, linear_sum};
 use autograd::{Params, Real, Shape};
@@ -67,6 +67,35 @@ proptest! {
             // A layer used twice: both shares of its gradient are added.
             gradcheck(|_, x| x[0].linear_then(first, activation) * x[0].square().linear(first), &params, &[s(&[rows, inputs])], 1);
         }
+    }
+
+    #[test]
+    fn lstm(rows in 1usize..4, inputs in 1usize..4, n in 1usize..19) {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut params = Params::new();
+        let cell = Lstm::new(&mut params, "lstm", [inputs, n], &mut rng);
+        for id in [cell.input.weight, cell.hidden.weight, cell.input.bias, cell.hidden.bias] {
+            params.change(id, |w| { let len = w.len(); Init::Normal(0.8).fill(w, [1, len], &mut rng) });
+        }
+        let shapes = [s(&[rows, inputs]), s(&[rows, n]), s(&[rows, n])];
+        // Each half of the result alone, both, and two steps one after the other.
+        gradcheck(|_, x| cell.step(x[0], x[1], x[2]).0, &params, &shapes, 1);
+        gradcheck(|_, x| cell.step(x[0], x[1], x[2]).1, &params, &shapes, 1);
+        gradcheck(|_, x| {
+            let (h, c) = cell.step(x[0], x[1], x[2]);
+            let (h2, c2) = cell.step(x[0].square(), h, c);
+            h + h2 * c2.scale(1.3)
+        }, &params, &shapes, 1);
+    }
+
+    #[test]
+    fn convolution(batch in 1usize..3, channels in 1usize..3, size in 1usize..4, stride in 1usize..4, extra in (0usize..5, 0usize..5), filters in 1usize..4) {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut params = Params::new();
+        let layer = Conv2d::new(&mut params, "conv", [channels, filters], [size, stride], Init::Normal(0.7), &mut rng);
+        let shape = s(&[batch, channels, size + extra.0, size + extra.1]);
+        gradcheck(|_, x| x[0].conv2d_then(layer, Activation::None), &params, &[shape], 1);
+        gradcheck(|_, x| x[0].conv2d_then(layer, Activation::Tanh), &params, &[shape], 1);
     }
 
     #[test]

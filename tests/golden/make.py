@@ -439,6 +439,50 @@ def make_ops():
     write("ops", {n: v.detach() for n, v in t.items()}, {"clip_max": 5.0, "clip_eps": 1e-6})
 
 
+# ---------------------------------------------------------------- layers
+
+def make_layers():
+    """Two steps of an LSTM cell, and a convolution with a stride: values, and gradients of Σ weights·value."""
+    torch.manual_seed(12)
+    t = {}
+    rows, inputs, n = 3, 5, 7
+    cell = torch.nn.LSTMCell(inputs, n).double()
+    x = [f32_exact(torch.randn(rows, inputs)).requires_grad_() for _ in range(2)]
+    h0, c0 = (f32_exact(torch.randn(rows, n)).requires_grad_() for _ in range(2))
+    with torch.no_grad():
+        for p in cell.parameters():
+            p.copy_(f32_exact(torch.randn(p.shape)))
+    h, c = h0, c0
+    for step in x:
+        h, c = cell(step, (h, c))
+    wh, wc = (f32_exact(torch.randn(rows, n)) for _ in range(2))
+    leaves = {"x0": x[0], "x1": x[1], "h0": h0, "c0": c0}
+    params = dict(cell.named_parameters())
+    grads = torch.autograd.grad((h * wh + c * wc).sum(), [*leaves.values(), *params.values()])
+    named = dict(zip([*leaves, *params], grads))
+    t |= {f"lstm.{k}": v for k, v in leaves.items()} | {f"lstm.d_{k}": named[k] for k in leaves}
+    t |= {"lstm.h": h, "lstm.c": c, "lstm.wh": wh, "lstm.wc": wc}
+    for ours, theirs in (("input", "ih"), ("hidden", "hh")):
+        # PyTorch keeps [4·n, in]; [in, 4·n] here.
+        t[f"lstm.{ours}.weight"] = params[f"weight_{theirs}"].T.contiguous()
+        t[f"lstm.{ours}.bias"] = params[f"bias_{theirs}"]
+        t[f"lstm.d_{ours}.weight"] = named[f"weight_{theirs}"].T.contiguous()
+        t[f"lstm.d_{ours}.bias"] = named[f"bias_{theirs}"]
+
+    batch, channels, height, width, filters, size, stride = 2, 3, 13, 17, 4, 5, 3
+    x = f32_exact(torch.randn(batch, channels, height, width)).requires_grad_()
+    w = f32_exact(torch.randn(filters, channels, size, size)).requires_grad_()
+    b = f32_exact(torch.randn(filters)).requires_grad_()
+    y = torch.relu(F.conv2d(x, w, b, stride=stride))
+    wy = f32_exact(torch.randn(y.shape))
+    d_x, d_w, d_b = torch.autograd.grad((y * wy).sum(), [x, w, b])
+    last = lambda v: v.permute(0, 2, 3, 1).contiguous()
+    rows = lambda v: v.reshape(filters, -1).T.contiguous()
+    t |= {"conv.x": x, "conv.weight": rows(w), "conv.bias": b, "conv.y": last(y), "conv.wy": last(wy),
+          "conv.d_x": d_x, "conv.d_weight": rows(d_w), "conv.d_bias": d_b}
+    write("layers", {n: v.detach() for n, v in t.items()}, {"stride": stride, "size": size})
+
+
 # ---------------------------------------------------------------- helpers
 
 def close(a, b):
@@ -457,6 +501,7 @@ def write(name, tensors, config):
 
 if __name__ == "__main__":
     make_ops()
+    make_layers()
     make_retinas(bilinear=False)
     make_retinas(bilinear=True)
     for name, c in CASES.items():

@@ -1,8 +1,10 @@
 //! The model, its losses and its training against PyTorch: 1e-10 in f64, 1e-5 of each tensor's largest magnitude in
 //! f32. Where the numbers come from: `golden/README.md`.
 
+use autograd::nn::{Conv2d, Init, Lstm};
+use autograd::ops::Activation;
 use autograd::optim::{self, Adam, Optimiser, Sgd};
-use autograd::{Grads, ParamId, Params, Real, Shape, Tape};
+use autograd::{Grads, ParamId, Params, Real, Shape, Tape, Var};
 use ram::config::{self, Config, Mean};
 use ram::model::agent::Draws;
 use ram::model::{Agent, Images, Retina, Sampling};
@@ -316,6 +318,54 @@ fn operations() {
             compare(&format!("{name}.derivative"), &x.grad());
         }
         differences.agree::<R>("operations");
+    }
+    check::<f64>();
+    check::<f32>();
+}
+
+#[test]
+fn layers_agree_with_pytorch() {
+    fn check<R: Real>() {
+        let golden = Golden::read("layers");
+        let mut params = Params::<R>::new();
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let shape = |name: &str| golden.tensor(name).shape.clone();
+        let cell = Lstm::new(&mut params, "lstm", [shape("lstm.x0")[1], shape("lstm.h0")[1]], &mut rng);
+        let (images, filters) = (shape("conv.x"), shape("conv.bias")[0]);
+        let windows = [golden.size("size"), golden.size("stride")];
+        let conv = Conv2d::new(&mut params, "conv", [images[1], filters], windows, Init::Zeros, &mut rng);
+        for id in params.ids() {
+            let values = to(golden.values(params.name(id)));
+            params.change(id, |theta| theta.copy_from_slice(&values));
+        }
+
+        let mut tape = Tape::new();
+        let t = tape.begin(&params);
+        let input = |name: &str| t.input(shape(name).as_slice(), &to::<R>(golden.values(name)));
+        let weights = |name: &str, y: Var<R>| t.constant(y.shape(), &to::<R>(golden.values(name)));
+        let leaves = ["lstm.x0", "lstm.x1", "lstm.h0", "lstm.c0", "conv.x"].map(|name| (name, input(name)));
+        let [x0, x1, h0, c0, x] = leaves.map(|(_, var)| var);
+        let (h, c) = cell.step(x0, h0, c0);
+        let (h, c) = cell.step(x1, h, c);
+        let y = x.conv2d_then(conv, Activation::Relu);
+        assert_eq!(y.shape().axes(), shape("conv.y"));
+        let mut grads = params.zeros();
+        let [wh, wc, wy] = [("lstm.wh", h), ("lstm.wc", c), ("conv.wy", y)].map(|(name, y)| weights(name, y));
+        ((h * wh).sum() + (c * wc).sum() + (y * wy).sum()).backward(&mut grads);
+
+        let mut differences = Differences::default();
+        for (name, value) in [("lstm.h", h), ("lstm.c", c), ("conv.y", y)] {
+            differences.add(name, &value.value(), golden.values(name));
+        }
+        let d = |name: &str| name.replacen('.', ".d_", 1);
+        for (name, leaf) in leaves {
+            differences.add(&d(name), &leaf.grad(), golden.values(&d(name)));
+        }
+        for id in params.ids() {
+            let name = d(params.name(id));
+            differences.add(&name, grads.get(id), golden.values(&name));
+        }
+        differences.agree::<R>("layers");
     }
     check::<f64>();
     check::<f32>();

@@ -7,7 +7,7 @@ use autograd::kernels::gemm::{self, Left, Right};
 use autograd::kernels::map::{Elementwise, Map};
 use autograd::kernels::simd::Lanes;
 use autograd::kernels::{Path, math, reduce};
-use autograd::nn::Linear;
+use autograd::nn::{Conv2d, Init, Linear, Lstm};
 use autograd::ops::{Activation, linear_sum};
 use autograd::{ParamId, Params, Real, Recording, Shape, Tape, Var};
 use ram::model::action::log_prob_of;
@@ -26,6 +26,8 @@ struct Layers {
     wide: Linear,
     other: Linear,
     matrix: ParamId,
+    cell: Lstm,
+    conv: Conv2d,
 }
 
 /// An operation, for any number type: the inputs' shapes and what it makes of them.
@@ -62,6 +64,8 @@ enum Operation {
     Reshape,
     StopGradient,
     Param,
+    Lstm,
+    Convolution,
     Retina(Sampling),
     GaussianLogProb,
     LogProbOf,
@@ -97,6 +101,8 @@ impl Operation {
             Reshape,
             StopGradient,
             Param,
+            Lstm,
+            Convolution,
             GaussianLogProb,
             LogProbOf,
         ];
@@ -119,6 +125,8 @@ impl Operation {
                 vec![s(&[ROWS, COLUMNS]), if axis == 0 { s(&[5, COLUMNS]) } else { s(&[ROWS, 5]) }]
             }
             Operation::Retina(_) => vec![s(&[3, 2, 19, 23]), s(&[3, 2])],
+            Operation::Lstm => vec![s(&[ROWS, 7]), s(&[ROWS, 21]), s(&[ROWS, 21])],
+            Operation::Convolution => vec![s(&[3, 2, 13, 17])],
             Operation::GaussianLogProb => vec![s(&[ROWS, 2]); 2],
             _ => vec![s(&[ROWS, COLUMNS])],
         }
@@ -160,6 +168,11 @@ impl Operation {
             Operation::Reshape => x[0].reshape([COLUMNS, ROWS]),
             Operation::StopGradient => x[0].stop_gradient() * x[0],
             Operation::Param => x[0].matmul(t.param(layers.matrix)),
+            Operation::Lstm => {
+                let (h, c) = layers.cell.step(x[0], x[1], x[2]);
+                t.concat(0, &[h, c])
+            }
+            Operation::Convolution => x[0].conv2d_then(layers.conv, Activation::Tanh),
             Operation::Retina(sampling) => {
                 Retina { patch: 6, scales: 2, sampling }.sense(t, Images::Var(x[0]), x[1]).scale(r(255.0))
             }
@@ -191,7 +204,14 @@ impl Operation {
         };
         let [wide, other] =
             [(wide, "wide bias"), (other, "other bias")].map(|(weight, name)| Linear { weight, bias: bias(name) });
-        let layers = Layers { wide, other, matrix };
+        // As f32 holds them, so that both types begin with the same numbers.
+        let mut rng = ChaCha8Rng::seed_from_u64(10);
+        let cell = Lstm::new(&mut params, "cell", [7, 21], &mut rng);
+        let conv = Conv2d::new(&mut params, "conv", [2, 5], [4, 3], Init::UniformFanIn, &mut rng);
+        for id in [cell.input.weight, cell.hidden.weight, conv.linear.weight] {
+            params.change(id, |w| w.iter_mut().for_each(|w| *w = R::from_f64(f64::from(w.to_f64() as f32))));
+        }
+        let layers = Layers { wide, other, matrix, cell, conv };
 
         let mut tape = Tape::new();
         let t = tape.begin(&params);

@@ -1,7 +1,9 @@
 //! The operations, a family a file: equation, forward and backward side by side.
 
 mod binary;
+mod conv;
 mod linear;
+mod lstm;
 mod matmul;
 mod parts;
 mod reduce;
