@@ -15,7 +15,7 @@ use datasets::Batch;
 use crate::config::{Base, Config};
 use crate::error::RamError;
 use crate::train::data::TrainingData;
-use crate::train::learner::Learner;
+use crate::train::learner::{Learner, Rates};
 
 /// The shortest time that is taken: long beside the clock's own cost, short beside what an operating system lends a
 /// program before it looks for another.
@@ -220,6 +220,7 @@ pub const STEPS: [StepCase; 5] = [
 /// A training step, ready to be run over and over: glimpses, backward, and gradient descent with momentum, the paper's.
 pub struct TrainingStep {
     learner: Learner,
+    std: f64,
     batches: Vec<Batch>,
     turn: usize,
 }
@@ -250,7 +251,7 @@ impl TrainingStep {
         while let Some(batch) = epoch.next_batch()? {
             batches.push(batch.clone());
         }
-        Ok(TrainingStep { learner, batches, turn: 0 })
+        Ok(TrainingStep { learner, std: config.policy.std, batches, turn: 0 })
     }
 
     /// One step, on the current rayon pool.
@@ -259,7 +260,7 @@ impl TrainingStep {
     /// batches has gradients below the normal numbers, which processors are slow at.
     pub fn run(&mut self) {
         self.turn = (self.turn + 1) % self.batches.len();
-        black_box(self.learner.step(&self.batches[self.turn], 0, 0.0));
+        black_box(self.learner.step(&self.batches[self.turn], 0, Rates { learning_rate: 0.0, std: self.std }));
     }
 }
 

@@ -98,6 +98,8 @@ pub enum Canvas {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
+    /// The network: the recurrent attention model, or one that sees the whole image.
+    pub kind: ModelKind,
     /// Edge g_w of the finest patch, pixels; even.
     pub patch: usize,
     /// Patches of growing size in one glimpse.
@@ -110,10 +112,36 @@ pub struct Model {
     pub features: usize,
     /// Width of the glimpse feature g_t. Sec. 4: 256.
     pub glimpse: usize,
-    /// Width of the core's state h_t. Sec. 4: 256.
+    /// Width of the core's state h_t, Sec. 4: 256; of `fc` and `conv` that of their hidden layers.
     pub hidden: usize,
-    /// How the core's recurrent weights W_hh start.
+    /// The core network f_h.
+    pub core: Core,
+    /// How the recurrent weights W_hh of a `rect` core start.
     pub core_init: CoreInit,
+    /// Of `conv`: its filters. Tables 1 and 2 say 8, the text of Sec. 4.1 says 16.
+    pub filters: usize,
+}
+
+/// `model.kind`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// The recurrent attention model.
+    Ram,
+    /// Two fully connected layers of rectifiers.
+    Fc,
+    /// A convolution, then a fully connected layer.
+    Conv,
+}
+
+/// `model.core`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Core {
+    /// Rect(Linear(hₜ₋₁) + Linear(gₜ)), of Sec. 4.1.
+    Rect,
+    /// An LSTM, of Sec. 4.2.
+    Lstm,
 }
 
 /// `model.retina`
@@ -152,6 +180,10 @@ pub struct Policy {
     pub mean: Mean,
     /// Standard deviation of the Gaussian; −1 and 1 are the image's edges.
     pub std: f64,
+    /// Where the standard deviation ends, in a straight line over all steps; 0 keeps it at `std`.
+    pub std_final: f64,
+    /// Locations on a grid of so many by so many points, chosen by a softmax (footnote 2); 0 for the Gaussian.
+    pub grid: usize,
     /// The first location l₀.
     pub first: First,
     /// The location network's weights start as N(0, init_std²).
@@ -346,6 +378,7 @@ impl Default for Data {
 impl Default for Model {
     fn default() -> Self {
         Model {
+            kind: ModelKind::Ram,
             patch: 8,
             scales: 1,
             glimpses: 6,
@@ -353,14 +386,24 @@ impl Default for Model {
             features: 128,
             glimpse: 256,
             hidden: 256,
+            core: Core::Rect,
             core_init: CoreInit::Identity,
+            filters: 8,
         }
     }
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { locations: Locations::Learned, mean: Mean::Clamp, std: 0.1, first: First::Random, init_std: 0.01 }
+        Policy {
+            locations: Locations::Learned,
+            mean: Mean::Clamp,
+            std: 0.1,
+            std_final: 0.0,
+            grid: 0,
+            first: First::Random,
+            init_std: 0.01,
+        }
     }
 }
 
@@ -532,8 +575,24 @@ impl Config {
         faults.within("model.features", model.features, 1, 16_384);
         faults.within("model.glimpse", model.glimpse, 1, 16_384);
         faults.within("model.hidden", model.hidden, 1, 16_384);
+        faults.within("model.filters", model.filters, 1, 1024);
+        if model.kind != ModelKind::Ram {
+            faults.unless(
+                loss.kind == LossKind::Hybrid,
+                "loss.kind",
+                "reinforce",
+                "hybrid where model.kind is fc or conv, which choose nothing",
+            );
+        }
 
         faults.number("policy.std", policy.std, |x| x > 0.0 && x <= 10.0, "above 0, at most 10");
+        faults.number("policy.std_final", policy.std_final, |x| (0.0..=10.0).contains(&x), "from 0 (off) to 10");
+        faults.unless(
+            policy.grid == 0 || (2..=16).contains(&policy.grid),
+            "policy.grid",
+            policy.grid,
+            "0 (off), or from 2 to 16",
+        );
         faults.number("policy.init_std", policy.init_std, |x| (0.0..=10.0).contains(&x), "from 0 to 10");
 
         let weight = |x| (0.0..=1e6).contains(&x);
@@ -927,6 +986,9 @@ mod tests {
             let mut c = Config::default();
             (c.model.patch, c.model.scales, c.model.glimpses) = (2 * sizes.0, sizes.1, sizes.2);
             (c.model.features, c.model.glimpse, c.model.hidden) = (sizes.3, sizes.4, sizes.5);
+            c.policy.grid = [0, 2, 5, 16][kinds.0];
+            c.model.core = if kinds.4 { Core::Lstm } else { Core::Rect };
+            c.model.kind = [ModelKind::Ram, ModelKind::Fc, ModelKind::Conv][kinds.1];
             (c.policy.std, c.policy.init_std, c.loss.location_weight) = (numbers.0, numbers.1, numbers.2);
             (c.optimiser.learning_rate, c.optimiser.beta1, c.optimiser.epsilon) = (numbers.3, numbers.4, numbers.5);
             c.policy.locations = Locations::ALL[kinds.0];

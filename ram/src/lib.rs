@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod comparators;
 pub mod config;
 pub mod error;
 pub mod model;

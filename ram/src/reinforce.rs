@@ -99,6 +99,14 @@ pub fn hybrid_loss<'t, R: Real>(
     weigh(classification, location, baseline, weights, reward)
 }
 
+/// Cross entropy alone, for a network that chooses nothing but the class.
+#[track_caller]
+pub fn supervised_loss<'t, R: Real>(logits: Var<'t, R>, labels: &[u32], images: usize) -> LossTerms<'t, R> {
+    let reward = action::reward(action::argmax(logits), labels);
+    let classification = logits.cross_entropy(labels).sum().scale(R::from_f64(1.0 / images as f64));
+    LossTerms { classification, location: None, baseline: None, total: classification, reward }
+}
+
 /// Pure REINFORCE: eq. (2) for the locations and for the class too, a ∼ π(a), drawn by these uniform numbers `[batch]`.
 /// No label is used but for the reward.
 #[track_caller]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ram::config::{Canvas, Config, Locations, LossKind, OptimiserKind, Source};
 use ram::train::data::TrainingData;
-use ram::train::learner::Learner;
+use ram::train::learner::{Learner, Rates};
 
 struct Counting;
 
@@ -53,7 +53,7 @@ fn allocations(config: &Config, epochs: u64) -> Vec<usize> {
             let mut batches = loader.epoch(epoch, 0);
             let mut before = COUNT.load(Ordering::SeqCst);
             while let Some(batch) = batches.next_batch().unwrap() {
-                learner.step(batch, epoch, 1e-3);
+                learner.step(batch, epoch, Rates { learning_rate: 1e-3, std: 0.1 });
                 let now = COUNT.load(Ordering::SeqCst);
                 counts.push(now - before);
                 before = now;

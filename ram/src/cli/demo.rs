@@ -97,7 +97,7 @@ fn train(args: &Args, folder: &Path, config: &Config, stop: &AtomicBool) -> anyh
         return Ok(None);
     }
     let checkpoint = RunFolder::read(run.path(), Which::Best)?;
-    Ok(Some(evaluate(&checkpoint, SplitName::Test, None, threads)?))
+    Ok(Some(evaluate(&checkpoint, SplitName::Test, 1, None, threads)?))
 }
 
 fn table(rows: &[(Locations, Evaluation)]) -> String {

@@ -27,6 +27,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
 
+    /// Average the classes' probabilities over N first locations: another protocol than the paper's single pass.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    passes: u16,
+
     #[command(flatten)]
     machine: Machine,
 
@@ -59,29 +63,34 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         Split::Test => (SplitName::Test, "test"),
     };
     let checkpoint = RunFolder::read(&path, which)?;
-    let result = evaluate(&checkpoint, split, args.machine.data_dir.as_deref(), args.machine.threads.count())?;
+    let passes = usize::from(args.passes);
+    let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
+    let result = evaluate(&checkpoint, split, passes, data_dir, threads)?;
     let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
     let Evaluation { error, loss, count, on_digit, ref fixation_spread, .. } = result;
     if args.json {
         say(&json!({
-            "run": path.display().to_string(), "which": which_name, "split": split_name, "epoch": epoch, "count": count,
+            "run": path.display().to_string(), "which": which_name, "split": split_name, "epoch": epoch,
+            "passes": passes, "count": count,
             "error": error, "standard_error": standard_error(error, count), "loss": loss, "on_digit": on_digit,
             "fixation_spread": fixation_spread, "weights": weights,
         })
         .to_string())?;
         return Ok(Ended::Done);
     }
-    let spread: Vec<_> = fixation_spread.iter().map(|x| format!("{x:.3}")).collect();
+    let averaged = if passes > 1 { format!(", probabilities averaged over {passes} passes") } else { String::new() };
     say(&format!(
         "{}, {which_name} checkpoint, after epoch {epoch}\n\
-         {split_name} error       {} ± {} (one standard error) of {count} images\n\
-         {split_name} loss        {loss:.4} nats\n\
-         fixation spread  {} (variance across images, each glimpse)",
+         {split_name} error       {} ± {} (one standard error) of {count} images{averaged}\n\
+         {split_name} loss        {loss:.4} nats",
         path.display(),
         percent(error),
         percent(standard_error(error, count)),
-        spread.join(" "),
     ))?;
+    if !fixation_spread.is_empty() {
+        let spread: Vec<_> = fixation_spread.iter().map(|x| format!("{x:.3}")).collect();
+        say(&format!("fixation spread  {} (variance across images, each glimpse)", spread.join(" ")))?;
+    }
     if let Some(share) = on_digit {
         say(&format!("on the digit     {} of the glimpses", percent(share)))?;
     }

@@ -54,18 +54,24 @@ pub fn argmax_of<R: Real>(logits: &[R]) -> usize {
 /// Where there is not one uniform number a row.
 #[track_caller]
 pub fn sample<'t, R: Real>(logits: Var<'t, R>, uniforms: &[R]) -> Var<'t, R> {
+    assert_eq!(uniforms.len(), logits.shape().rows(), "sample: one uniform number a row of logits is needed");
+    sample_or_best(logits, uniforms.iter().copied())
+}
+
+/// As [`sample`], and the most likely action where the number is negative.
+#[track_caller]
+pub fn sample_or_best<'t, R: Real>(logits: Var<'t, R>, uniforms: impl Iterator<Item = R>) -> Var<'t, R> {
     let (rows, actions) = (logits.shape().rows(), logits.shape().columns());
-    assert_eq!(uniforms.len(), rows, "sample: one uniform number a row of logits is needed");
     logits.recording().filled_from("sample", [rows], logits, |logits, y| {
-        for ((y, logits), &u) in y.iter_mut().zip(logits.chunks_exact(actions)).zip(uniforms) {
-            let largest = logits[argmax_of(logits)];
-            let weight = |&x: &R| math::exp((x - largest).to_f64());
+        for ((y, logits), u) in y.iter_mut().zip(logits.chunks_exact(actions)).zip(uniforms) {
+            let best = argmax_of(logits);
+            let weight = |&x: &R| math::exp((x - logits[best]).to_f64());
             let mut rest = u.to_f64() * logits.iter().map(weight).sum::<f64>();
             let chosen = logits.iter().position(|x| {
                 rest -= weight(x);
                 rest < 0.0
             });
-            *y = R::from(chosen.unwrap_or(actions - 1) as u8);
+            *y = R::from(if u < R::ZERO { best } else { chosen.unwrap_or(actions - 1) } as u8);
         }
     })
 }

@@ -8,7 +8,7 @@ use rand::rngs::ChaCha8Rng;
 
 use super::action::ActionNetwork;
 use super::baseline::Baseline;
-use super::core::Core;
+use super::core::{Core, State};
 use super::glimpse::GlimpseNetwork;
 use super::location::LocationNetwork;
 use super::retina::{Images, Retina, Sampling};
@@ -70,7 +70,7 @@ impl<'t, R: Real> Steps<'t, R> {
 pub struct Episode<'t, R: Real> {
     /// l₀, …, l_{N−1} as drawn, N × [batch, 2]: the glimpses' locations before clamping.
     pub locations: Steps<'t, R>,
-    /// The policy's means μ₁, …, μ_{N−1}, [batch, 2]; none under a policy that is not learned.
+    /// The policy's means μ₁, …, μ_{N−1}, [batch, 2], or the logits of its grid; none under a policy that is not learned.
     pub means: Steps<'t, R>,
     /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, `[batch]`; none under a policy that is not learned.
     pub log_probs: Steps<'t, R>,
@@ -91,7 +91,8 @@ pub struct Episode<'t, R: Real> {
 pub struct Draws<R> {
     /// l₀ [batch, 2].
     pub first: Vec<R>,
-    /// Standard normal noise of the policy, or under the random policy the locations themselves: [N − 1, batch, 2].
+    /// What chooses l₁, …, l_{N−1}: [`LocationNetwork::choose`]'s noise, or under the random policy the locations
+    /// themselves, [N − 1, batch, 2].
     pub noise: Vec<R>,
     /// A uniform number on [0, 1) to choose the class by, `[batch]`.
     pub class: Vec<R>,
@@ -108,7 +109,7 @@ pub enum Mode {
 
 impl<R: Real> Draws<R> {
     /// Draws for a batch: each sample from streams of its own, by (seed, purpose, epoch, sample), glimpse after glimpse.
-    /// Under [`Mode::Mean`] the noise is 0.
+    /// Under [`Mode::Mean`] it is the noise that chooses the most likely.
     pub fn draw(&mut self, agent: &Agent, first: First, mode: Mode, seed: u64, epoch: u64, samples: &[u32]) {
         let batch = samples.len();
         self.first.resize(2 * batch, R::ZERO);
@@ -126,7 +127,10 @@ impl<R: Real> Draws<R> {
             for noise in self.noise.chunks_exact_mut(2 * batch) {
                 let pair = match (agent.policy, mode) {
                     (Locations::Random, _) => [on_image(&mut rng), on_image(&mut rng)],
-                    (Locations::Centre, _) | (_, Mode::Mean) => [R::ZERO; 2],
+                    (Locations::Centre, _) => [R::ZERO; 2],
+                    (_, Mode::Mean) if agent.location.is_discrete() => [-R::ONE, R::ZERO],
+                    (_, Mode::Mean) => [R::ZERO; 2],
+                    _ if agent.location.is_discrete() => [R::from_f64(uniform(&mut rng)), R::ZERO],
                     _ => math::normal_pair(&mut rng).map(R::from_f64),
                 };
                 noise[2 * i..2 * i + 2].copy_from_slice(&pair);
@@ -170,8 +174,8 @@ impl Agent {
         Agent {
             retina,
             glimpse: GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse, rng),
-            core: Core::new(params, model.glimpse, model.hidden, core_init, rng),
-            location: LocationNetwork::new(params, seen_by_policy, policy.mean, policy.std, policy.init_std, rng),
+            core: Core::new(params, model.core, [model.glimpse, model.hidden], core_init, rng),
+            location: LocationNetwork::new(params, seen_by_policy, policy, rng),
             action: ActionNetwork::new(params, model.hidden, classes, rng),
             baseline: Baseline::new(params, model.hidden, rng),
             hidden: model.hidden,
@@ -191,15 +195,20 @@ impl Agent {
         self.glimpses
     }
 
+    /// Sets the policy's standard deviation.
+    pub fn set_std(&mut self, std: f64) {
+        self.location.set_std(std);
+    }
+
     /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁) and the state hₜ.
     #[track_caller]
     fn iterate<'t, R: Real>(
         &self,
         t: &'t Recording<'t, R>,
         images: Images<'_, 't, R>,
-        h: Var<'t, R>,
+        h: State<'t, R>,
         l: Var<'t, R>,
-    ) -> (Var<'t, R>, Var<'t, R>) {
+    ) -> (Var<'t, R>, State<'t, R>) {
         let rho = self.retina.sense(t, images, l);
         // gₜ = f_g(xₜ, lₜ₋₁)
         let g = self.glimpse.see(rho, l);
@@ -227,13 +236,13 @@ impl Agent {
         let mut glimpses = Steps::new();
 
         // h₀ = 0; l₀ is random
-        let mut h = t.zeros([batch, self.hidden]);
+        let mut state = self.core.begin(t, batch, self.hidden);
         let mut l = t.constant([batch, 2], &draws.first);
         for step in 1..=self.glimpses {
             locations.push(l);
-            let (rho, state) = self.iterate(t, images, h, l.clamp(-R::ONE, R::ONE));
+            let (rho, next) = self.iterate(t, images, state, l.clamp(-R::ONE, R::ONE));
             glimpses.push(rho);
-            h = state;
+            state = next;
             if step == self.glimpses {
                 break;
             }
@@ -244,19 +253,19 @@ impl Agent {
                 Locations::Learned | Locations::Blind => {
                     let seen = match self.policy {
                         Locations::Blind => self.step_number(t, batch, step),
-                        _ if self.location_into_core => h,
-                        _ => h.stop_gradient(),
+                        _ if self.location_into_core => state.h,
+                        _ => state.h.stop_gradient(),
                     };
                     // lₜ ∼ N(f_l(hₜ), σ²)
-                    let mean = self.location.mean(seen);
-                    let sample = self.location.sample(t, mean, noise);
-                    means.push(mean);
-                    log_probs.push(self.location.log_prob(sample, mean));
-                    baselines.push(self.baseline.expect(h));
-                    sample
+                    let chosen = self.location.choose(t, seen, noise);
+                    means.push(chosen.mean);
+                    log_probs.push(chosen.log_prob);
+                    baselines.push(self.baseline.expect(state.h));
+                    chosen.location
                 }
             };
         }
+        let h = state.h;
         let (logits, last_baseline) = (self.action.logits(h), self.baseline.expect(h));
         Episode { locations, means, log_probs, baselines, glimpses, state: h, last_baseline, logits }
     }

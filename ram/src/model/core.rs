@@ -1,31 +1,72 @@
 //! The core network f_h: Fig. 1C and Sec. 4, "Core network".
 
-use autograd::nn::{Init, Linear};
+use autograd::nn::{Init, Linear, Lstm};
 use autograd::ops::{Activation, linear_sum};
-use autograd::{Params, Real, Var};
+use autograd::{Params, Real, Recording, Var};
 use rand::Rng;
 
-/// hₜ = Rect(Linear(hₜ₋₁) + Linear(gₜ)).
+use crate::config;
+
+/// What follows from hₜ₋₁ and gₜ: hₜ.
 #[derive(Clone, Copy, Debug)]
-pub struct Core {
-    hidden: Linear,
-    glimpse: Linear,
+pub enum Core {
+    /// hₜ = Rect(Linear(hₜ₋₁) + Linear(gₜ)), of Sec. 4.1.
+    Rect {
+        /// From hₜ₋₁.
+        hidden: Linear,
+        /// From gₜ.
+        glimpse: Linear,
+    },
+    /// An LSTM, of Sec. 4.2.
+    Lstm(Lstm),
+}
+
+/// What the core keeps from step to step.
+#[derive(Clone, Copy)]
+pub struct State<'t, R: Real> {
+    /// hₜ [batch, hidden], which the other networks see.
+    pub h: Var<'t, R>,
+    /// The cells of an LSTM, [batch, hidden].
+    cells: Option<Var<'t, R>>,
 }
 
 impl Core {
     /// For gₜ of length `glimpse` and a state of length `hidden` (the paper: 256 and 256); `init` is that of the
-    /// weights from hₜ₋₁ to hₜ.
-    pub fn new<R: Real>(params: &mut Params<R>, glimpse: usize, hidden: usize, init: Init, rng: &mut impl Rng) -> Self {
-        Core {
-            hidden: Linear::new(params, "core.hidden", [hidden, hidden], init, rng),
-            glimpse: Linear::new(params, "core.glimpse", [glimpse, hidden], Init::UniformFanIn, rng),
+    /// weights from hₜ₋₁ to hₜ of a core of rectifiers.
+    pub fn new<R: Real>(
+        params: &mut Params<R>,
+        kind: config::Core,
+        [glimpse, hidden]: [usize; 2],
+        init: Init,
+        rng: &mut impl Rng,
+    ) -> Self {
+        match kind {
+            config::Core::Rect => Core::Rect {
+                hidden: Linear::new(params, "core.hidden", [hidden, hidden], init, rng),
+                glimpse: Linear::new(params, "core.glimpse", [glimpse, hidden], Init::UniformFanIn, rng),
+            },
+            config::Core::Lstm => Core::Lstm(Lstm::new(params, "core", [glimpse, hidden], rng)),
         }
     }
 
-    /// hₜ [batch, hidden] of hₜ₋₁ [batch, hidden] and gₜ [batch, glimpse].
+    /// h₀ = 0, and so are the cells.
+    pub fn begin<'t, R: Real>(&self, t: &'t Recording<'t, R>, batch: usize, hidden: usize) -> State<'t, R> {
+        let h = t.zeros([batch, hidden]);
+        State { h, cells: matches!(self, Core::Lstm(_)).then_some(h) }
+    }
+
+    /// The next state, by gₜ [batch, glimpse].
     #[track_caller]
-    pub fn step<'t, R: Real>(&self, h: Var<'t, R>, g: Var<'t, R>) -> Var<'t, R> {
-        // hₜ = Rect(Linear(hₜ₋₁) + Linear(gₜ))
-        linear_sum(&[(h, self.hidden), (g, self.glimpse)], Activation::Relu)
+    pub fn step<'t, R: Real>(&self, state: State<'t, R>, g: Var<'t, R>) -> State<'t, R> {
+        match *self {
+            // hₜ = Rect(Linear(hₜ₋₁) + Linear(gₜ))
+            Core::Rect { hidden, glimpse } => {
+                State { h: linear_sum(&[(state.h, hidden), (g, glimpse)], Activation::Relu), cells: None }
+            }
+            Core::Lstm(lstm) => {
+                let (h, cells) = lstm.step(g, state.h, state.cells.unwrap_or(state.h));
+                State { h, cells: Some(cells) }
+            }
+        }
     }
 }

@@ -5,33 +5,78 @@ use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::{Params, Real, Recording, Shape, Var, math};
 use rand::Rng;
 
-use crate::config::Mean;
+use super::action;
+use crate::config::{Mean, Policy};
 
-/// μₜ = fₗ(hₜ), the mean of a two-component Gaussian with a fixed standard deviation.
+/// The policy of locations, by the state hₜ.
 #[derive(Clone, Copy, Debug)]
 pub struct LocationNetwork {
     linear: Linear,
     mean: Mean,
     /// σ, where the image's edges are ±1.
     std: f64,
+    /// Points along an axis of the grid of a discrete policy; 0 of the Gaussian.
+    grid: usize,
+}
+
+/// A location that the policy chose, [batch, 2], and what belongs to it.
+#[derive(Clone, Copy)]
+pub struct Chosen<'t, R: Real> {
+    /// lₜ as drawn: a constant, through which no gradient flows.
+    pub location: Var<'t, R>,
+    /// The policy's parameters: μₜ [batch, 2], or the logits of a grid's points.
+    pub mean: Var<'t, R>,
+    /// ln π(lₜ) `[batch]` of the location as drawn, before any clamping.
+    pub log_prob: Var<'t, R>,
 }
 
 impl LocationNetwork {
     /// For a state of length `hidden`; weights start from N(0, init_std²).
-    pub fn new<R: Real>(
-        params: &mut Params<R>,
-        hidden: usize,
-        mean: Mean,
-        std: f64,
-        init_std: f64,
-        rng: &mut impl Rng,
-    ) -> Self {
-        LocationNetwork { linear: Linear::new(params, "location", [hidden, 2], Init::Normal(init_std), rng), mean, std }
+    pub fn new<R: Real>(params: &mut Params<R>, hidden: usize, policy: &Policy, rng: &mut impl Rng) -> Self {
+        let outputs = if policy.grid == 0 { 2 } else { policy.grid * policy.grid };
+        LocationNetwork {
+            linear: Linear::new(params, "location", [hidden, outputs], Init::Normal(policy.init_std), rng),
+            mean: policy.mean,
+            std: policy.std,
+            grid: policy.grid,
+        }
     }
 
-    /// μₜ [batch, 2] of hₜ [batch, hidden].
+    /// Sets σ.
+    pub fn set_std(&mut self, std: f64) {
+        self.std = std;
+    }
+
+    /// Whether it chooses points of a grid.
+    pub fn is_discrete(&self) -> bool {
+        self.grid > 0
+    }
+
+    /// lₜ ∼ π(· | hₜ), drawn by `noise` [batch, 2]: standard normal numbers for the Gaussian; for a grid a number on [0, 1)
+    /// and one that is not used, or where the first is negative, the most likely point.
+    ///
+    /// # Panics
+    /// Where there are not two numbers of noise an image.
     #[track_caller]
-    pub fn mean<'t, R: Real>(&self, h: Var<'t, R>) -> Var<'t, R> {
+    pub fn choose<'t, R: Real>(&self, t: &'t Recording<'t, R>, h: Var<'t, R>, noise: &[R]) -> Chosen<'t, R> {
+        if self.grid > 0 {
+            return self.choose_point(t, h, noise);
+        }
+        let mean = self.mean(h);
+        assert_eq!(noise.len(), mean.shape().len(), "location: noise for a mean {}", mean.shape());
+        let std = R::from_f64(self.std);
+        // lₜ = μₜ + σ·noise
+        let location = t.filled_from("location", mean.shape(), mean, |mean, l| {
+            for ((l, &mean), &noise) in l.iter_mut().zip(mean).zip(noise) {
+                *l = noise.mul_add(std, mean);
+            }
+        });
+        Chosen { location, mean, log_prob: gaussian_log_prob(location, mean, self.std) }
+    }
+
+    /// μₜ = fₗ(hₜ), the mean of a two-component Gaussian, [batch, 2].
+    #[track_caller]
+    fn mean<'t, R: Real>(&self, h: Var<'t, R>) -> Var<'t, R> {
         // fₗ(h) = Linear(h), unbounded in the paper
         let mean = h.linear(self.linear);
         match self.mean {
@@ -41,25 +86,21 @@ impl LocationNetwork {
         }
     }
 
-    /// lₜ = μₜ + σ·noise as drawn, [batch, 2]: a constant, through which no gradient flows.
-    ///
-    /// # Panics
-    /// Where there are not as many numbers of noise as μₜ has.
+    /// A point of the grid, whose k × k points are the centres of equal parts of the image, row after row. Footnote 2.
     #[track_caller]
-    pub fn sample<'t, R: Real>(&self, t: &'t Recording<'t, R>, mean: Var<'t, R>, noise: &[R]) -> Var<'t, R> {
-        assert_eq!(noise.len(), mean.shape().len(), "location: noise for a mean {}", mean.shape());
-        let std = R::from_f64(self.std);
-        t.filled_from("location", mean.shape(), mean, |mean, l| {
-            for ((l, &mean), &noise) in l.iter_mut().zip(mean).zip(noise) {
-                *l = noise.mul_add(std, mean);
+    fn choose_point<'t, R: Real>(&self, t: &'t Recording<'t, R>, h: Var<'t, R>, noise: &[R]) -> Chosen<'t, R> {
+        let (k, logits) = (self.grid, h.linear(self.linear));
+        let uniforms = noise.chunks_exact(2).map(|noise| noise[0]);
+        let chosen = action::sample_or_best(logits, uniforms);
+        let location = t.filled_from("location", [logits.shape().rows(), 2], chosen, |chosen, l| {
+            for (l, point) in l.chunks_exact_mut(2).zip(chosen) {
+                let point = point.to_f64() as usize;
+                // (2i + 1)/k − 1
+                let along = |i: usize| R::from_f64((2 * i + 1) as f64 / k as f64 - 1.0);
+                (l[0], l[1]) = (along(point % k), along(point / k));
             }
-        })
-    }
-
-    /// ln p(lₜ; μₜ, σ²) `[batch]` of the sample as drawn, before any clamping.
-    #[track_caller]
-    pub fn log_prob<'t, R: Real>(&self, sample: Var<'t, R>, mean: Var<'t, R>) -> Var<'t, R> {
-        gaussian_log_prob(sample, mean, self.std)
+        });
+        Chosen { location, mean: logits, log_prob: action::log_prob_of(logits.log_softmax(), chosen) }
     }
 }
 

@@ -49,7 +49,22 @@ pub enum Images<'a, 't, R: Real> {
     Var(Var<'t, R>),
 }
 
-impl<R: Real> Images<'_, '_, R> {
+impl<'t, R: Real> Images<'_, 't, R> {
+    /// The grey levels as numbers from 0 to 1, for a network that sees all of them.
+    #[track_caller]
+    pub fn levels(&self, t: &'t Recording<'t, R>) -> Var<'t, R> {
+        let unit = R::from_f64(1.0 / 255.0);
+        match *self {
+            Images::Var(images) => images.scale(unit),
+            Images::Pixels { data, shape } => t.filled("pixels", shape, |y| {
+                assert_eq!(data.len(), y.len(), "pixels of {shape}");
+                for (y, &level) in y.iter_mut().zip(data) {
+                    *y = R::from(level) * unit;
+                }
+            }),
+        }
+    }
+
     /// [batch, channels, height, width]
     pub fn shape(&self) -> Shape {
         match self {

@@ -13,7 +13,8 @@ use datasets::rng::{Key, Purpose};
 use rayon::prelude::*;
 
 use super::metrics::Losses;
-use crate::config::{Config, LossKind, OptimiserKind, Reward, ScheduleKind};
+use crate::comparators::Comparator;
+use crate::config::{Config, LossKind, ModelKind, OptimiserKind, Reward, ScheduleKind};
 use crate::model::agent::{Draws, Mode};
 use crate::model::{Agent, Images};
 use crate::reinforce::{self, Weights};
@@ -21,10 +22,30 @@ use crate::reinforce::{self, Weights};
 /// Images in a piece of the batch, at most.
 const PIECE: usize = 32;
 
-/// An agent, its parameters, and what is needed to improve them.
+/// What learns to classify.
+#[derive(Clone, Debug)]
+pub enum Network {
+    /// The recurrent attention model.
+    Agent(Box<Agent>),
+    /// A network that sees the whole image.
+    Comparator(Comparator),
+}
+
+impl Network {
+    /// A new network of the configuration's kind, weights drawn from its seed.
+    pub fn new(params: &mut Params<f32>, config: &Config, channels: usize, classes: usize) -> Network {
+        let mut rng = Key { seed: config.seed, purpose: Purpose::Weights, epoch: 0, sample: 0 }.stream();
+        match config.model.kind {
+            ModelKind::Ram => Network::Agent(Box::new(Agent::new(params, config, channels, classes, &mut rng))),
+            _ => Network::Comparator(Comparator::new(params, config, channels, classes, &mut rng)),
+        }
+    }
+}
+
+/// A network, its parameters, and what is needed to improve them.
 pub struct Learner {
     config: Config,
-    agent: Agent,
+    network: Network,
     /// The parameters.
     pub params: Params<f32>,
     grads: Grads<f32>,
@@ -42,11 +63,10 @@ struct Piece {
 }
 
 impl Learner {
-    /// A new agent with weights from the configuration's seed.
+    /// A new network with weights from the configuration's seed.
     pub fn new(config: &Config, channels: usize, classes: usize) -> Learner {
         let mut params = Params::new();
-        let mut rng = Key { seed: config.seed, purpose: Purpose::Weights, epoch: 0, sample: 0 }.stream();
-        let agent = Agent::new(&mut params, config, channels, classes, &mut rng);
+        let network = Network::new(&mut params, config, channels, classes);
         let o = &config.optimiser;
         let optimiser: Box<dyn Optimiser<f32> + Send> = match o.kind {
             OptimiserKind::Adam => Box::new(Adam::with(&params, o.beta1, o.beta2, o.epsilon)),
@@ -54,26 +74,29 @@ impl Learner {
             OptimiserKind::Nesterov => Box::new(Sgd::new(&params, o.momentum as f32, true)),
         };
         let grads = params.zeros();
-        Learner { config: config.clone(), agent, params, grads, optimiser, tapes: Vec::new(), pieces: Vec::new() }
+        Learner { config: config.clone(), network, params, grads, optimiser, tapes: Vec::new(), pieces: Vec::new() }
     }
 
-    /// The agent.
-    pub fn agent(&self) -> &Agent {
-        &self.agent
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// One step on a batch of `epoch`, with this learning rate; the losses before it. Runs on the current rayon pool.
-    pub fn step(&mut self, batch: &Batch, epoch: u64, learning_rate: f64) -> Losses {
+    pub fn step(&mut self, batch: &Batch, epoch: u64, Rates { learning_rate, std }: Rates) -> Losses {
+        if let Network::Agent(agent) = &mut self.network {
+            agent.set_std(std);
+        }
         let count = pieces(batch.len());
         if self.tapes.len() < count {
             self.tapes.resize_with(count, Tape::new);
             self.pieces.resize_with(count, Piece::default);
         }
-        let (config, agent, params) = (&self.config, &self.agent, &self.params);
+        let (config, network, params) = (&self.config, &self.network, &self.params);
         let work = self.tapes[..count].par_iter_mut().zip(&mut self.pieces[..count]).enumerate();
         work.for_each(|(i, (tape, piece))| {
             let range = i * batch.len() / count..(i + 1) * batch.len() / count;
-            sweep(config, agent, params, tape, piece, batch, range, epoch);
+            sweep(config, network, params, tape, piece, batch, range, epoch);
         });
         gradients(&self.params, &self.tapes[..count], &mut self.grads);
         let max = if config.optimiser.clip > 0.0 { config.optimiser.clip as f32 } else { f32::INFINITY };
@@ -98,7 +121,7 @@ fn pieces(batch: usize) -> usize {
 #[allow(clippy::too_many_arguments)]
 fn sweep(
     config: &Config,
-    agent: &Agent,
+    network: &Network,
     params: &Params<f32>,
     tape: &mut Tape<f32>,
     Piece { draws, found }: &mut Piece,
@@ -108,26 +131,34 @@ fn sweep(
 ) {
     let image = batch.channels * batch.height * batch.width;
     let (samples, labels) = (&batch.samples[range.clone()], &batch.labels[range.clone()]);
-    draws.draw(agent, config.policy.first, Mode::Train, config.seed, epoch, samples);
-
     let t = tape.begin(params);
     let images = Images::Pixels {
         data: &batch.pixels[range.start * image..range.end * image],
         shape: Shape::new(&[range.len(), batch.channels, batch.height, batch.width]),
     };
-    let episode = agent.look(&t, images, draws);
-    let weights = Weights { location: config.loss.location_weight, baseline: config.loss.baseline_weight };
-    let loss = match config.loss.kind {
-        LossKind::Hybrid => {
-            let sampled = (config.loss.reward == Reward::Sampled).then_some(&*draws.class);
-            reinforce::hybrid_loss(&episode, labels, weights, sampled, batch.len())
+    let (logits, loss) = match network {
+        Network::Agent(agent) => {
+            draws.draw(agent, config.policy.first, Mode::Train, config.seed, epoch, samples);
+            let episode = agent.look(&t, images, draws);
+            let weights = Weights { location: config.loss.location_weight, baseline: config.loss.baseline_weight };
+            let loss = match config.loss.kind {
+                LossKind::Hybrid => {
+                    let sampled = (config.loss.reward == Reward::Sampled).then_some(&*draws.class);
+                    reinforce::hybrid_loss(&episode, labels, weights, sampled, batch.len())
+                }
+                LossKind::Reinforce => reinforce::reinforce_loss(&episode, labels, weights, &draws.class, batch.len()),
+            };
+            (episode.logits, loss)
         }
-        LossKind::Reinforce => reinforce::reinforce_loss(&episode, labels, weights, &draws.class, batch.len()),
+        Network::Comparator(comparator) => {
+            let logits = comparator.logits(&t, images);
+            (logits, reinforce::supervised_loss(logits, labels, batch.len()))
+        }
     };
     loss.total.sweep();
 
     let item = |term: Option<autograd::Var<f32>>| term.map_or(0.0, |term| f64::from(term.item()));
-    let classes = episode.logits.shape().columns();
+    let classes = logits.shape().columns();
     let wrong = |(logits, &label): (&[f32], &u32)| crate::model::action::argmax_of(logits) != label as usize;
     *found = Losses {
         classification: item(Some(loss.classification)),
@@ -135,13 +166,33 @@ fn sweep(
         baseline: item(loss.baseline),
         total: item(Some(loss.total)),
         reward: loss.reward.value().iter().map(|&r| f64::from(r)).sum(),
-        error: episode.logits.value().chunks_exact(classes).zip(labels).filter(|&pair| wrong(pair)).count() as f64,
+        error: logits.value().chunks_exact(classes).zip(labels).filter(|&pair| wrong(pair)).count() as f64,
         grad_norm: 0.0,
     };
 }
 
+/// What changes from step to step by a schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// Of the optimiser.
+    pub learning_rate: f64,
+    /// The policy's standard deviation.
+    pub std: f64,
+}
+
+/// The rates at a step of the whole run, the schedule's epochs being of `steps` steps each.
+pub fn rates(config: &Config, step: u64, steps: usize) -> Rates {
+    let policy = &config.policy;
+    let done = step as f64 / ((config.train.epochs * steps) as f64 - 1.0).max(1.0);
+    let std = match policy.std_final {
+        0.0 => policy.std,
+        last => policy.std + (last - policy.std) * done.min(1.0),
+    };
+    Rates { learning_rate: learning_rate(config, step, steps), std }
+}
+
 /// The learning rate at a step of the whole run, the schedule's epochs being of `steps` steps each.
-pub fn learning_rate(config: &Config, step: u64, steps: usize) -> f64 {
+fn learning_rate(config: &Config, step: u64, steps: usize) -> f64 {
     let s = &config.schedule;
     let every = (s.every * steps) as u64;
     let schedule = match s.kind {

@@ -11,7 +11,7 @@ use super::checkpoint::{Checkpoint, PARAMS, Tensor, TrainState};
 use super::data::{self, TrainingData};
 pub use super::evaluation::Evaluation;
 use super::evaluation::evaluate_on;
-use super::learner::{Learner, learning_rate};
+use super::learner::{Learner, rates};
 use super::metrics::{EpochMetrics, Losses, Timing, Validation};
 use super::run_folder::RunFolder;
 use crate::config::Config;
@@ -151,10 +151,10 @@ fn train(
         let begun = Instant::now();
         let first_step = state.step;
         let mut images = 0;
-        let mut rate = learning_rate(config, state.optimiser_steps.saturating_sub(1), steps);
+        let mut rate = rates(config, state.optimiser_steps.saturating_sub(1), steps);
         let mut batches = loader.epoch(state.epoch as u64, first_step);
         while let Some(batch) = batches.next_batch()? {
-            rate = learning_rate(config, state.optimiser_steps, steps);
+            rate = rates(config, state.optimiser_steps, steps);
             let losses = learner.step(batch, state.epoch as u64, rate);
             if !losses.total.is_finite() || !losses.grad_norm.is_finite() {
                 let clip = match config.optimiser.clip {
@@ -183,7 +183,7 @@ fn train(
             }
         }
         let images_per_second = images as f64 / begun.elapsed().as_secs_f64();
-        let found = evaluate_on(config, learner.agent(), &learner.params, &data.validation);
+        let found = evaluate_on(config, learner.network(), &learner.params, &data.validation, 1);
         let seconds = begun.elapsed().as_secs_f64();
 
         state.epoch += 1;
@@ -191,7 +191,7 @@ fn train(
         let metrics = EpochMetrics {
             epoch: state.epoch,
             step: state.optimiser_steps,
-            learning_rate: rate,
+            learning_rate: rate.learning_rate,
             train: std::mem::take(&mut state.running).mean(),
             validation: Validation { error: found.error, loss: found.loss },
             fixation_spread: found.fixation_spread,
@@ -275,13 +275,14 @@ fn restore(params: &mut Params<f32>, checkpoint: &Checkpoint) -> Result<(), RamE
     Ok(())
 }
 
-/// Evaluates the agent of a checkpoint on the validation or the test set.
+/// Evaluates the network of a checkpoint on the validation or the test set, in so many passes (see [`Evaluation`]).
 ///
 /// # Errors
 /// A checkpoint of another model, or missing or damaged data.
 pub fn evaluate(
     checkpoint: &Checkpoint,
     split: SplitName,
+    passes: usize,
     data_dir: Option<&Path>,
     threads: Option<usize>,
 ) -> Result<Evaluation, RamError> {
@@ -292,8 +293,8 @@ pub fn evaluate(
     };
     let mut learner = Learner::new(&config, set.set.images.channels(), set.set.classes);
     restore(&mut learner.params, checkpoint)?;
-    let (agent, params) = (learner.agent(), &learner.params);
-    Ok(Threads::new(threads)?.install(|| evaluate_on(&config, agent, params, &set)))
+    let (network, params) = (learner.network(), &learner.params);
+    Ok(Threads::new(threads)?.install(|| evaluate_on(&config, network, params, &set, passes)))
 }
 
 /// The first training canvases of a configuration, size × size bytes each.

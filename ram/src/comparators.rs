@@ -1,0 +1,124 @@
+//! The networks that Tables 1 and 2 compare with: they see the whole image, and all of it at once.
+
+use autograd::nn::{Conv2d, Init, Linear};
+use autograd::ops::Activation::Relu;
+use autograd::{Params, Real, Recording, Var};
+use rand::Rng;
+
+use crate::config::{Config, ModelKind};
+use crate::model::Images;
+
+/// Edge of the convolution's windows, pixels. Sec. 4.1.
+const WINDOW: usize = 10;
+/// Pixels from one window to the next. Sec. 4.1.
+const STRIDE: usize = 5;
+
+/// A network that sees the whole image.
+#[derive(Clone, Copy, Debug)]
+pub enum Comparator {
+    /// "FC, 2 layers": Rect(Linear(·)) twice, then Linear.
+    Fc {
+        /// From the pixels.
+        first: Linear,
+        /// From the first layer.
+        second: Linear,
+        /// To the logits.
+        action: Linear,
+    },
+    /// "Convolutional, 2 layers": filters of 10×10 pixels, 5 apart, Rect; Rect(Linear(·)); then Linear.
+    Conv {
+        /// The filters.
+        conv: Conv2d,
+        /// From all their outputs.
+        hidden: Linear,
+        /// To the logits.
+        action: Linear,
+    },
+}
+
+impl Comparator {
+    /// Adds the parameters of a new network, drawn from `rng`, for images of size × size pixels.
+    ///
+    /// # Panics
+    /// For the attention model, or where images are smaller than a window of the convolution.
+    #[track_caller]
+    pub fn new<R: Real>(
+        params: &mut Params<R>,
+        config: &Config,
+        channels: usize,
+        classes: usize,
+        rng: &mut impl Rng,
+    ) -> Comparator {
+        let (size, n) = (config.data.size, config.model.hidden);
+        match config.model.kind {
+            ModelKind::Ram => panic!("comparator: the attention model is none"),
+            ModelKind::Fc => Comparator::Fc {
+                first: Linear::new(params, "first", [channels * size * size, n], Init::He, rng),
+                second: Linear::new(params, "second", [n, n], Init::He, rng),
+                action: Linear::new(params, "action", [n, classes], Init::UniformFanIn, rng),
+            },
+            ModelKind::Conv => {
+                let filters = config.model.filters;
+                let conv = Conv2d::new(params, "conv", [channels, filters], [WINDOW, STRIDE], Init::He, rng);
+                let along = (size - WINDOW) / STRIDE + 1;
+                Comparator::Conv {
+                    conv,
+                    hidden: Linear::new(params, "hidden", [along * along * filters, n], Init::He, rng),
+                    action: Linear::new(params, "action", [n, classes], Init::UniformFanIn, rng),
+                }
+            }
+        }
+    }
+
+    /// The logits [batch, classes] of images [batch, channels, size, size].
+    #[track_caller]
+    pub fn logits<'t, R: Real>(&self, t: &'t Recording<'t, R>, images: Images<'_, 't, R>) -> Var<'t, R> {
+        let x = images.levels(t);
+        let flat = |x: Var<'t, R>| x.reshape([x.shape().axes()[0], x.shape().axes()[1..].iter().product::<usize>()]);
+        match *self {
+            Comparator::Fc { first, second, action } => {
+                flat(x).linear_then(first, Relu).linear_then(second, Relu).linear(action)
+            }
+            Comparator::Conv { conv, hidden, action } => {
+                flat(x.conv2d_then(conv, Relu)).linear_then(hidden, Relu).linear(action)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+    use super::*;
+    use crate::model::Agent;
+
+    fn count(sets: &[&str]) -> usize {
+        let sets: Vec<_> = sets.iter().map(|set| set.to_string()).collect();
+        let config = Config::load(crate::config::Base::Preset("mnist"), &sets).unwrap();
+        let (mut params, mut rng) = (Params::<f32>::new(), ChaCha8Rng::seed_from_u64(1));
+        match config.model.kind {
+            ModelKind::Ram => _ = Agent::new(&mut params, &config, 1, 10, &mut rng),
+            _ => _ = Comparator::new(&mut params, &config, 1, 10, &mut rng),
+        }
+        params.ids().map(|id| params.get(id).len()).sum()
+    }
+
+    /// As references to the paper's captions count them; RAM's has a baseline of 257 more.
+    #[test]
+    fn networks_have_the_papers_numbers_of_parameters() {
+        let conv = |size: &str, hidden: &str| {
+            count(&[
+                "model.kind=conv",
+                "data.canvas=translated",
+                &format!("data.size={size}"),
+                &format!("model.hidden={hidden}"),
+            ])
+        };
+        assert_eq!([conv("60", "256"), conv("100", "86")], [251_442, 250_132]);
+        let ram =
+            |patch: &str, scales: &str| count(&[&format!("model.patch={patch}"), &format!("model.scales={scales}")]);
+        assert_eq!([ram("8", "1"), ram("12", "3"), ram("12", "4")].map(|n| n - 257), [209_420, 256_524, 274_956]);
+        assert_eq!(count(&["model.kind=fc"]), 784 * 256 + 256 + 256 * 256 + 256 + 2570);
+    }
+}
