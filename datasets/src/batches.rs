@@ -15,7 +15,7 @@ use crate::{Canvas, DataError, DigitBox, Labelled};
 const AHEAD: usize = 3;
 
 /// Some samples on their canvases.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// Pixels, `[len, channels, height, width]`.
     pub pixels: Vec<u8>,

@@ -55,7 +55,7 @@ pub struct Data {
 
 impl Data {
     /// Images to train, validate and test on, with 0 resolved to the source's own number:
-    /// 50 000 / 10 000 / 10 000 of MNIST, 20 000 / 2 000 / 5 000 built-in digits.
+    /// 50 000 / 10 000 / 10 000 of MNIST, 20 000 / 2 000 / 5 000 built-in digits, 43 520 / 10 000 / 10 000 games.
     pub fn counts(&self) -> [usize; 3] {
         let standard = self.source.counts();
         let asked = [self.train, self.validation, self.test];
@@ -71,11 +71,15 @@ pub enum Source {
     Digits,
     /// MNIST's four IDX files.
     Mnist,
+    /// No images, but games of Catch (Sec. 4.2): an image is then a game, and an error one that is lost.
+    Catch,
 }
 
 impl Source {
     fn counts(self) -> [usize; 3] {
         match self {
+            // An epoch of a million frames, 23 to a game.
+            Source::Catch => [43_520, 10_000, 10_000],
             Source::Digits => [20_000, 2_000, 5_000],
             Source::Mnist => [50_000, 10_000, 10_000],
         }
@@ -255,6 +259,22 @@ pub struct Loss {
     pub location_into_core: bool,
     /// Weight of the baseline's squared error.
     pub baseline_weight: f64,
+    /// Of games: what a choice is answerable for.
+    pub returns: Returns,
+    /// Of games: γ of footnote 1.
+    pub discount: f64,
+    /// Of games: weight of the entropy of the policy of actions, which is rewarded.
+    pub entropy_weight: f64,
+}
+
+/// `loss.returns`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Returns {
+    /// For the whole episode: R = Σₜ γᵗ⁻¹ rₜ, footnote 1.
+    Episode,
+    /// For what comes after it: Rₜ = Σ_{s≥t} γˢ⁻ᵗ rₛ.
+    ToGo,
 }
 
 /// `loss.kind`
@@ -415,6 +435,9 @@ impl Default for Loss {
             location_weight: 1.0,
             location_into_core: false,
             baseline_weight: 1.0,
+            returns: Returns::Episode,
+            discount: 1.0,
+            entropy_weight: 0.0,
         }
     }
 }
@@ -459,6 +482,8 @@ const PRESETS: [(&str, &str); 5] = [
 pub enum Base<'a> {
     /// A built-in preset, by name.
     Preset(&'a str),
+    /// A row of the paper's tables, by name; see [`crate::experiments`].
+    Experiment(&'a str),
     /// A TOML file.
     File(&'a Path),
 }
@@ -489,6 +514,13 @@ impl Config {
                     )));
                 };
                 entries_of_text(text, &format!("preset {name}"))?
+            }
+            Base::Experiment(name) => {
+                let (name, text) = crate::experiments::text(name)?;
+                let mut entries = entries_of_text(text, &format!("experiment {name}"))?;
+                // What the paper found is not for the training to know.
+                entries.retain(|entry| !entry.key.starts_with("experiment."));
+                entries
             }
             Base::File(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
@@ -537,8 +569,35 @@ impl Config {
         // TOML's integers are signed.
         faults.unless(*seed <= i64::MAX as u64, "seed", seed, "at most 9223372036854775807");
 
-        match data.canvas {
-            Canvas::Centred => faults.unless(
+        match (data.source, data.canvas) {
+            (Source::Catch, canvas) => {
+                faults.within("data.size", data.size, 4, 1024);
+                faults.unless(
+                    canvas == Canvas::Centred,
+                    "data.canvas",
+                    format!("{canvas:?}").to_lowercase(),
+                    "centred with data.source=catch, which has screens and no canvas",
+                );
+                faults.unless(
+                    model.glimpses + 1 == data.size,
+                    "model.glimpses",
+                    model.glimpses,
+                    &format!("{} with data.source=catch, the moves until the ball is down", data.size.max(1) - 1),
+                );
+                faults.unless(
+                    model.kind == ModelKind::Ram,
+                    "model.kind",
+                    format!("{:?}", model.kind).to_lowercase(),
+                    "ram with data.source=catch",
+                );
+                faults.unless(
+                    loss.kind == LossKind::Reinforce,
+                    "loss.kind",
+                    "hybrid",
+                    "reinforce with data.source=catch: there is a reward and no label",
+                );
+            }
+            (_, Canvas::Centred) => faults.unless(
                 data.size == 28,
                 "data.size",
                 data.size,
@@ -557,7 +616,7 @@ impl Config {
         }
         let limits = match data.source {
             Source::Mnist => data.source.counts(),
-            Source::Digits => [10_000_000; 3],
+            Source::Digits | Source::Catch => [10_000_000; 3],
         };
         let counts = [("data.train", data.train), ("data.validation", data.validation), ("data.test", data.test)];
         for ((key, count), limit) in counts.into_iter().zip(limits) {
@@ -598,6 +657,9 @@ impl Config {
         let weight = |x| (0.0..=1e6).contains(&x);
         faults.number("loss.location_weight", loss.location_weight, weight, "from 0 to 1000000");
         faults.number("loss.baseline_weight", loss.baseline_weight, weight, "from 0 to 1000000");
+
+        faults.number("loss.entropy_weight", loss.entropy_weight, weight, "from 0 to 1000000");
+        faults.number("loss.discount", loss.discount, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
 
         let decay = |x| (0.0..1.0).contains(&x);
         faults.number(
@@ -810,7 +872,7 @@ fn leaves(table: &Table) -> Vec<(String, Value)> {
 }
 
 /// The candidate that was probably meant: a typing error or two away, or the same key in another section.
-fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_lowercase();
     let limit = leaf(name).chars().count() / 3 + 1;
     candidates
@@ -824,7 +886,7 @@ fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
         .map(|(.., candidate)| candidate)
 }
 
-fn suggestion(near: Option<&str>) -> String {
+pub(crate) fn suggestion(near: Option<&str>) -> String {
     near.map_or(String::new(), |name| format!("; did you mean `{name}`?"))
 }
 

@@ -7,12 +7,16 @@
 //! 2. [`model::agent`]: Fig. 1C, an iteration and an episode.
 //! 3. [`reinforce`]: eq. (1), eq. (2) and the hybrid loss of Sec. 3.2.
 //! 4. [`train::learner`]: a training step; [`train::trainer`]: the loop around it.
+//! 5. [`environments`]: the game of Sec. 4.2, its rules alone; [`comparators`]: the networks of Tables 1 and 2 that see
+//!    everything at once; [`experiments`]: every row of the paper as a configuration.
 #![forbid(unsafe_code)]
 
 pub mod bench;
 pub mod comparators;
 pub mod config;
+pub mod environments;
 pub mod error;
+pub mod experiments;
 pub mod model;
 pub mod reinforce;
 pub mod train;

@@ -6,8 +6,9 @@
 
 use autograd::{Real, Var};
 
+use crate::config::{Loss, Returns};
 use crate::model::action;
-use crate::model::agent::{Episode, Steps};
+use crate::model::agent::{Episode, MAX_GLIMPSES, Play, Steps};
 
 /// What the terms weigh.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +128,53 @@ pub fn reinforce_loss<'t, R: Real>(
     baselines.push(episode.last_baseline);
     let baseline = Some(baseline_error(reward, &baselines, episodes));
     weigh(classification, location, baseline, weights, reward)
+}
+
+/// Eq. (2) for the actions and the locations of games, by the rewards rₜ of their moves, [N, games]; the squared error for the
+/// baseline; and the actions' entropy, rewarded by its weight.
+#[track_caller]
+pub fn play_loss<'t, R: Real>(
+    play: &Play<'t, R>,
+    rewards: &[R],
+    weights: Weights,
+    &Loss { returns, discount, entropy_weight, .. }: &Loss,
+    games: usize,
+) -> LossTerms<'t, R> {
+    let t = play.baselines.iter().next().expect("a frame").recording();
+    let steps = play.baselines.len();
+    let batch = rewards.len() / steps;
+    let gamma = R::from_f64(discount);
+    // Rₜ = Σ_{s≥t} γˢ⁻ᵗ rₛ, from the last move to the first; R₁ is footnote 1's R.
+    let mut to_go = [t.zeros([batch]); MAX_GLIMPSES];
+    for step in (0..steps).rev() {
+        let later = if step + 1 < steps { Some(to_go[step + 1]) } else { None };
+        let now = &rewards[step * batch..(step + 1) * batch];
+        to_go[step] = match later {
+            None => t.constant([batch], now),
+            Some(later) => t.filled_from("return", [batch], later, |later, y| {
+                for ((y, &r), &later) in y.iter_mut().zip(now).zip(later) {
+                    *y = gamma.mul_add(later, r);
+                }
+            }),
+        };
+    }
+    let of = |step: usize| if returns == Returns::Episode { to_go[0] } else { to_go[step] };
+    let scale = |sum: Var<'t, R>, by: f64| sum.scale(R::from_f64(by / games as f64));
+    // log π(uₜⁱ)·(Rᵢ − bₜ)
+    let score = |log_probs: &Steps<'t, R>| {
+        let steps = log_probs.iter().zip(play.baselines.iter()).enumerate();
+        let terms = steps.map(|(step, (log_prob, b))| (log_prob * (of(step) - b).stop_gradient()).sum());
+        scale(sum(terms), -1.0)
+    };
+    let mut actions = score(&play.action_log_probs);
+    if entropy_weight > 0.0 {
+        let negative = sum(play.negative_entropies.iter().map(|x| x.sum()));
+        actions = actions + scale(negative, entropy_weight);
+    }
+    let location = (!play.location_log_probs.is_empty()).then(|| score(&play.location_log_probs));
+    let errors = play.baselines.iter().enumerate().map(|(step, b)| (of(step) - b).square().sum());
+    let baseline = scale(sum(errors), 1.0 / steps as f64);
+    weigh(actions, location, Some(baseline), weights, to_go[0])
 }
 
 fn weigh<'t, R: Real>(

@@ -4,8 +4,10 @@ mod bench;
 mod data;
 mod demo;
 mod eval;
+mod experiments;
 mod interrupt;
 mod progress;
+mod reproduce;
 mod train;
 
 use std::io::{self, Write};
@@ -55,6 +57,10 @@ enum Command {
     Train(train::Args),
     /// Evaluate a trained model.
     Eval(eval::Args),
+    /// List the rows of the paper's tables.
+    Experiments(experiments::Args),
+    /// Train and test what is missing of a table, and set our figures beside the paper's.
+    Reproduce(reproduce::Args),
     /// Measure training steps against what this processor could do at most.
     Bench(bench::Args),
     /// Look at the data.
@@ -69,6 +75,10 @@ struct Configuration {
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     preset: Option<String>,
 
+    /// A row of the paper's tables, as `ram experiments` lists them.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["config", "preset"])]
+    experiment: Option<String>,
+
     /// A TOML file; absent keys are those of the mnist preset.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -80,15 +90,17 @@ struct Configuration {
 
 impl Configuration {
     fn load(&self) -> Result<Config, RamError> {
-        let base = match &self.config {
-            Some(path) => Base::File(path),
-            None => Base::Preset(self.preset()),
+        let base = match (&self.experiment, &self.config) {
+            (Some(name), _) => Base::Experiment(name),
+            (_, Some(path)) => Base::File(path),
+            _ => Base::Preset(self.preset()),
         };
         Config::load(base, &self.set)
     }
 
+    /// The preset, or the experiment.
     fn preset(&self) -> &str {
-        self.preset.as_deref().unwrap_or("mnist")
+        self.experiment.as_deref().or(self.preset.as_deref()).unwrap_or("mnist")
     }
 }
 
@@ -157,6 +169,8 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Experiments(args)) => experiments::run(&args),
+        Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Data(command)) => data::run(&command),
         None if cli.version => {

@@ -128,6 +128,7 @@ mod tests {
             validation: Validation { error: 0.019, loss: 0.061 },
             fixation_spread: vec![0.5],
             on_digit: None,
+            tracking: Vec::new(),
         }
     }
 

@@ -22,12 +22,12 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
 
-    /// The run's name, its folder in --runs [default: the preset's, numbered]
+    /// The run's name, its folder in --runs [default: the preset's or the experiment's, numbered]
     #[arg(long)]
     name: Option<String>,
 
     /// Go on with the run --name, with its own configuration.
-    #[arg(long, requires = "name", conflicts_with_all = ["preset", "config", "set", "force"])]
+    #[arg(long, requires = "name", conflicts_with_all = ["preset", "experiment", "config", "set", "force"])]
     resume: bool,
 
     /// Replace the run --name if there is one.

@@ -1,18 +1,19 @@
 //! The agent: Fig. 1C, one iteration of it and an episode.
 
 use autograd::nn::Init;
-use autograd::{Params, Real, Recording, Var, math};
+use autograd::{Params, Real, Recording, Shape, Var, math};
 use datasets::rng::{Key, Purpose, uniform};
 use rand::Rng;
 use rand::rngs::ChaCha8Rng;
 
-use super::action::ActionNetwork;
+use super::action::{self, ActionNetwork};
 use super::baseline::Baseline;
 use super::core::{Core, State};
 use super::glimpse::GlimpseNetwork;
-use super::location::LocationNetwork;
+use super::location::{Chosen, LocationNetwork};
 use super::retina::{Images, Retina, Sampling};
-use crate::config::{self, Config, CoreInit, First, Locations};
+use crate::config::{self, Config, CoreInit, First, Locations, Source};
+use crate::environments::Environment;
 
 /// The most glimpses in an episode.
 pub const MAX_GLIMPSES: usize = 64;
@@ -28,6 +29,8 @@ pub struct Agent {
     baseline: Baseline,
     hidden: usize,
     glimpses: usize,
+    /// Classes or actions chosen in an episode: one after the last glimpse, or in a game one after each.
+    decisions: usize,
     policy: Locations,
     /// Whether the location term's gradient reaches the core.
     location_into_core: bool,
@@ -66,6 +69,26 @@ impl<'t, R: Real> Steps<'t, R> {
     }
 }
 
+/// What an agent did in a batch of games.
+pub struct Play<'t, R: Real> {
+    /// ln π(aₜ) of each of N actions, `[batch]`.
+    pub action_log_probs: Steps<'t, R>,
+    /// ln π(lₜ) of l₁, …, l_{N−1}, `[batch]`; none under a policy that is not learned.
+    pub location_log_probs: Steps<'t, R>,
+    /// bₜ at each of N steps, `[batch]`.
+    pub baselines: Steps<'t, R>,
+    /// Σ p ln p of the actions at each of N steps, minus their entropy, `[batch]`.
+    pub negative_entropies: Steps<'t, R>,
+}
+
+/// Memory that games need from step to step.
+#[derive(Clone, Debug, Default)]
+pub struct Screens<R> {
+    pixels: Vec<u8>,
+    /// rₜ of each move, [N, batch].
+    pub rewards: Vec<R>,
+}
+
 /// What an agent did with a batch of images.
 pub struct Episode<'t, R: Real> {
     /// l₀, …, l_{N−1} as drawn, N × [batch, 2]: the glimpses' locations before clamping.
@@ -94,7 +117,7 @@ pub struct Draws<R> {
     /// What chooses l₁, …, l_{N−1}: [`LocationNetwork::choose`]'s noise, or under the random policy the locations
     /// themselves, [N − 1, batch, 2].
     pub noise: Vec<R>,
-    /// A uniform number on [0, 1) to choose the class by, `[batch]`.
+    /// A uniform number on [0, 1) to choose the class by, `[batch]`; of a game one for each action, [N, batch].
     pub class: Vec<R>,
 }
 
@@ -114,7 +137,7 @@ impl<R: Real> Draws<R> {
         let batch = samples.len();
         self.first.resize(2 * batch, R::ZERO);
         self.noise.resize((agent.glimpses - 1) * 2 * batch, R::ZERO);
-        self.class.resize(batch, R::ZERO);
+        self.class.resize(agent.decisions * batch, R::ZERO);
         let on_image = |rng: &mut ChaCha8Rng| R::from_f64(2.0 * uniform(rng) - 1.0);
         let centred = agent.policy == Locations::Centre;
         for (i, &sample) in samples.iter().enumerate() {
@@ -135,7 +158,10 @@ impl<R: Real> Draws<R> {
                 };
                 noise[2 * i..2 * i + 2].copy_from_slice(&pair);
             }
-            self.class[i] = R::from_f64(uniform(&mut stream(Purpose::Class)));
+            let mut rng = stream(Purpose::Class);
+            for class in self.class[i..].iter_mut().step_by(batch) {
+                *class = if mode == Mode::Mean { -R::ONE } else { R::from_f64(uniform(&mut rng)) };
+            }
         }
     }
 }
@@ -180,6 +206,7 @@ impl Agent {
             baseline: Baseline::new(params, model.hidden, rng),
             hidden: model.hidden,
             glimpses,
+            decisions: if config.data.source == Source::Catch { glimpses } else { 1 },
             policy: policy.locations,
             location_into_core: config.loss.location_into_core,
         }
@@ -247,27 +274,94 @@ impl Agent {
                 break;
             }
             let noise = &draws.noise[(step - 1) * 2 * batch..step * 2 * batch];
-            l = match self.policy {
-                Locations::Random => t.constant([batch, 2], noise),
-                Locations::Centre => t.zeros([batch, 2]),
-                Locations::Learned | Locations::Blind => {
-                    let seen = match self.policy {
-                        Locations::Blind => self.step_number(t, batch, step),
-                        _ if self.location_into_core => state.h,
-                        _ => state.h.stop_gradient(),
-                    };
-                    // lₜ ∼ N(f_l(hₜ), σ²)
-                    let chosen = self.location.choose(t, seen, noise);
-                    means.push(chosen.mean);
-                    log_probs.push(chosen.log_prob);
-                    baselines.push(self.baseline.expect(state.h));
-                    chosen.location
-                }
-            };
+            let (next, chosen) = self.next_location(t, state.h, step, noise);
+            l = next;
+            if let Some(chosen) = chosen {
+                means.push(chosen.mean);
+                log_probs.push(chosen.log_prob);
+                baselines.push(self.baseline.expect(state.h));
+            }
         }
         let h = state.h;
         let (logits, last_baseline) = (self.action.logits(h), self.baseline.expect(h));
         Episode { locations, means, log_probs, baselines, glimpses, state: h, last_baseline, logits }
+    }
+
+    /// A batch of games, which have begun: at each of N frames a glimpse of the screen, an action, and the next location.
+    /// `seen` is told of every frame before the move: the games, and the locations looked at, [batch, 2].
+    ///
+    /// N frames have N actions and N − 1 log-probabilities of locations: the last one would not be seen. Sec. 4.2.
+    #[track_caller]
+    pub fn play<'t, R: Real, E: Environment>(
+        &self,
+        t: &'t Recording<'t, R>,
+        games: &mut [E],
+        draws: &Draws<R>,
+        screens: &mut Screens<R>,
+        mut seen: impl FnMut(&[E], &[R]),
+    ) -> Play<'t, R> {
+        let batch = games.len();
+        let [height, width] = games.first().map_or([0; 2], Environment::size);
+        let shape = Shape::new(&[batch, 1, height, width]);
+        screens.pixels.resize(shape.len(), 0);
+        screens.rewards.resize(self.glimpses * batch, R::ZERO);
+        let mut play = Play {
+            action_log_probs: Steps::new(),
+            location_log_probs: Steps::new(),
+            baselines: Steps::new(),
+            negative_entropies: Steps::new(),
+        };
+        let mut state = self.core.begin(t, batch, self.hidden);
+        let mut l = t.constant([batch, 2], &draws.first);
+        for step in 0..self.glimpses {
+            for (game, screen) in games.iter().zip(screens.pixels.chunks_exact_mut(height * width)) {
+                game.screen(screen);
+            }
+            let clamped = l.clamp(-R::ONE, R::ONE);
+            seen(games, &clamped.value());
+            state = self.iterate(t, Images::Pixels { data: &screens.pixels, shape }, state, clamped).1;
+
+            // aₜ ∼ f_a(hₜ)
+            let range = step * batch..(step + 1) * batch;
+            let log_probs = self.action.logits(state.h).log_softmax();
+            let chosen = action::sample_or_best(log_probs, draws.class[range.clone()].iter().copied());
+            play.action_log_probs.push(action::log_prob_of(log_probs, chosen));
+            play.negative_entropies.push((log_probs.exp() * log_probs).sum_axis(1));
+            play.baselines.push(self.baseline.expect(state.h));
+            let moves = games.iter_mut().zip(&mut screens.rewards[range]);
+            for ((game, reward), chosen) in moves.zip(&*chosen.value()) {
+                *reward = R::from_f64(game.step(chosen.to_f64() as usize));
+            }
+            if step + 1 < self.glimpses {
+                let noise = &draws.noise[step * 2 * batch..(step + 1) * 2 * batch];
+                let (next, chosen) = self.next_location(t, state.h, step + 1, noise);
+                chosen.into_iter().for_each(|chosen| play.location_log_probs.push(chosen.log_prob));
+                l = next;
+            }
+        }
+        play
+    }
+
+    /// lₜ after `step` glimpses, and where the policy is learned how it was chosen.
+    #[track_caller]
+    fn next_location<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        h: Var<'t, R>,
+        step: usize,
+        noise: &[R],
+    ) -> (Var<'t, R>, Option<Chosen<'t, R>>) {
+        let batch = h.shape().rows();
+        let seen = match self.policy {
+            Locations::Random => return (t.constant([batch, 2], noise), None),
+            Locations::Centre => return (t.zeros([batch, 2]), None),
+            Locations::Blind => self.step_number(t, batch, step),
+            Locations::Learned if self.location_into_core => h,
+            Locations::Learned => h.stop_gradient(),
+        };
+        // lₜ ∼ N(f_l(hₜ), σ²)
+        let chosen = self.location.choose(t, seen, noise);
+        (chosen.location, Some(chosen))
     }
 
     /// The number of the step as a one-hot row for each image: all that a blind policy sees.

@@ -80,6 +80,11 @@ pub fn test_set(config: &Config, dir: Option<&Path>) -> Result<Fixed, RamError> 
 fn source(config: &Config, dir: Option<&Path>) -> Result<Box<dyn datasets::images::Source>, RamError> {
     Ok(match config.data.source {
         Source::Mnist => Box::new(Mnist { dir: data_dir(dir)? }),
+        Source::Catch => {
+            return Err(RamError::Config(
+                "data.source is catch, which has games and no images; choose mnist or digits".to_owned(),
+            ));
+        }
         Source::Digits => {
             let [train, validation, test] = config.data.counts().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
             Box::new(Digits { seed: FIXED_SEED, train, validation, test })

@@ -14,10 +14,11 @@ use rayon::prelude::*;
 
 use super::metrics::Losses;
 use crate::comparators::Comparator;
-use crate::config::{Config, LossKind, ModelKind, OptimiserKind, Reward, ScheduleKind};
-use crate::model::agent::{Draws, Mode};
+use crate::config::{Config, LossKind, ModelKind, OptimiserKind, Reward, ScheduleKind, Source};
+use crate::environments::{Catch, Environment};
+use crate::model::agent::{Draws, Mode, Screens};
 use crate::model::{Agent, Images};
-use crate::reinforce::{self, Weights};
+use crate::reinforce::{self, LossTerms, Weights};
 
 /// Images in a piece of the batch, at most.
 const PIECE: usize = 32;
@@ -29,6 +30,8 @@ pub enum Network {
     Agent(Box<Agent>),
     /// A network that sees the whole image.
     Comparator(Comparator),
+    /// The recurrent attention model as a player of Catch, and its action network's choices.
+    Player(Box<Agent>),
 }
 
 impl Network {
@@ -36,6 +39,9 @@ impl Network {
     pub fn new(params: &mut Params<f32>, config: &Config, channels: usize, classes: usize) -> Network {
         let mut rng = Key { seed: config.seed, purpose: Purpose::Weights, epoch: 0, sample: 0 }.stream();
         match config.model.kind {
+            ModelKind::Ram if config.data.source == Source::Catch => {
+                Network::Player(Box::new(Agent::new(params, config, channels, classes, &mut rng)))
+            }
             ModelKind::Ram => Network::Agent(Box::new(Agent::new(params, config, channels, classes, &mut rng))),
             _ => Network::Comparator(Comparator::new(params, config, channels, classes, &mut rng)),
         }
@@ -59,6 +65,8 @@ pub struct Learner {
 #[derive(Default)]
 struct Piece {
     draws: Draws<f32>,
+    games: Vec<Catch>,
+    screens: Screens<f32>,
     found: Losses,
 }
 
@@ -84,7 +92,7 @@ impl Learner {
 
     /// One step on a batch of `epoch`, with this learning rate; the losses before it. Runs on the current rayon pool.
     pub fn step(&mut self, batch: &Batch, epoch: u64, Rates { learning_rate, std }: Rates) -> Losses {
-        if let Network::Agent(agent) = &mut self.network {
+        if let Network::Agent(agent) | Network::Player(agent) = &mut self.network {
             agent.set_std(std);
         }
         let count = pieces(batch.len());
@@ -124,14 +132,25 @@ fn sweep(
     network: &Network,
     params: &Params<f32>,
     tape: &mut Tape<f32>,
-    Piece { draws, found }: &mut Piece,
+    Piece { draws, games, screens, found }: &mut Piece,
     batch: &Batch,
     range: Range<usize>,
     epoch: u64,
 ) {
-    let image = batch.channels * batch.height * batch.width;
     let (samples, labels) = (&batch.samples[range.clone()], &batch.labels[range.clone()]);
+    let weights = Weights { location: config.loss.location_weight, baseline: config.loss.baseline_weight };
     let t = tape.begin(params);
+    if let Network::Player(agent) = network {
+        draws.draw(agent, config.policy.first, Mode::Train, config.seed, epoch, samples);
+        begin_games(games, config.data.size, config.seed, epoch, samples);
+        let play = agent.play(&t, games, draws, screens, |_, _| {});
+        let loss = reinforce::play_loss(&play, &screens.rewards, weights, &config.loss, batch.len());
+        loss.total.sweep();
+        let caught: f64 = screens.rewards.iter().map(|&r| f64::from(r)).sum();
+        *found = Losses { error: range.len() as f64 - caught, ..losses(&loss) };
+        return;
+    }
+    let image = batch.channels * batch.height * batch.width;
     let images = Images::Pixels {
         data: &batch.pixels[range.start * image..range.end * image],
         shape: Shape::new(&[range.len(), batch.channels, batch.height, batch.width]),
@@ -140,7 +159,6 @@ fn sweep(
         Network::Agent(agent) => {
             draws.draw(agent, config.policy.first, Mode::Train, config.seed, epoch, samples);
             let episode = agent.look(&t, images, draws);
-            let weights = Weights { location: config.loss.location_weight, baseline: config.loss.baseline_weight };
             let loss = match config.loss.kind {
                 LossKind::Hybrid => {
                     let sampled = (config.loss.reward == Reward::Sampled).then_some(&*draws.class);
@@ -154,21 +172,35 @@ fn sweep(
             let logits = comparator.logits(&t, images);
             (logits, reinforce::supervised_loss(logits, labels, batch.len()))
         }
+        Network::Player(_) => unreachable!("it plays games"),
     };
     loss.total.sweep();
 
-    let item = |term: Option<autograd::Var<f32>>| term.map_or(0.0, |term| f64::from(term.item()));
     let classes = logits.shape().columns();
     let wrong = |(logits, &label): (&[f32], &u32)| crate::model::action::argmax_of(logits) != label as usize;
-    *found = Losses {
+    let error = logits.value().chunks_exact(classes).zip(labels).filter(|&pair| wrong(pair)).count() as f64;
+    *found = Losses { error, ..losses(&loss) };
+}
+
+/// The terms of a loss, and the sum of the rewards.
+fn losses(loss: &LossTerms<f32>) -> Losses {
+    let item = |term: Option<autograd::Var<f32>>| term.map_or(0.0, |term| f64::from(term.item()));
+    Losses {
         classification: item(Some(loss.classification)),
         location: item(loss.location),
         baseline: item(loss.baseline),
         total: item(Some(loss.total)),
         reward: loss.reward.value().iter().map(|&r| f64::from(r)).sum(),
-        error: logits.value().chunks_exact(classes).zip(labels).filter(|&pair| wrong(pair)).count() as f64,
-        grad_norm: 0.0,
-    };
+        ..Losses::default()
+    }
+}
+
+/// New games, by (seed, epoch, number).
+pub(super) fn begin_games(games: &mut Vec<Catch>, size: usize, seed: u64, epoch: u64, samples: &[u32]) {
+    games.resize_with(samples.len(), || Catch::new(size).expect("a checked size"));
+    for (game, &sample) in games.iter_mut().zip(samples) {
+        game.reset(&mut Key { seed, purpose: Purpose::Game, epoch, sample: u64::from(sample) }.stream());
+    }
 }
 
 /// What changes from step to step by a schedule.

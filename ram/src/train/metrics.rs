@@ -96,6 +96,9 @@ pub struct EpochMetrics {
     pub fixation_spread: Vec<f64>,
     /// Share of glimpses whose finest patch touches the digit, 0 to 1; `null` where the digit's place is not known.
     pub on_digit: Option<f64>,
+    /// Of games: for each row that the ball was in, the share of frames with the ball in the finest patch, 0 to 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<f64>,
 }
 
 /// A line of `timing.jsonl`.
@@ -160,6 +163,7 @@ mod tests {
             validation: Validation { error: 0.0123, loss: 1.0 / 3.0 },
             fixation_spread: vec![0.6, 0.1],
             on_digit: None,
+            tracking: Vec::new(),
         }
     }
 

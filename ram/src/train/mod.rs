@@ -8,4 +8,5 @@ pub mod evaluation;
 pub mod learner;
 pub mod metrics;
 pub mod run_folder;
+pub mod task;
 pub mod trainer;

@@ -43,7 +43,7 @@ const FILES: [&str; 8] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, D
 pub struct RunInfo {
     /// The format version of the folder, [`FORMAT`].
     pub format: u64,
-    /// The subcommand that made it: `train`, `demo`.
+    /// The subcommand that made it: `train`, `demo`, `reproduce`.
     pub made_by: String,
     /// The command line.
     pub command: Vec<String>,
@@ -215,6 +215,15 @@ impl RunFolder {
         run.rewind::<EpochMetrics>(METRICS, checkpoint.state.epoch)?;
         run.rewind::<Timing>(TIMING, checkpoint.state.epoch)?;
         Ok(Resumed { run, checkpoint, config, notice })
+    }
+
+    /// The configuration of the run at `path`.
+    ///
+    /// # Errors
+    /// As [`RunFolder::resume`], for its `run.json` and `config.toml`.
+    pub fn config(path: &Path) -> Result<Config, RamError> {
+        read_info(path)?;
+        read_config(path)
     }
 
     /// Reads a checkpoint of the run at `path`, without the lock: also while it is being trained.
@@ -416,6 +425,7 @@ mod tests {
             validation: Validation { error: 0.5, loss: 1.0 },
             fixation_spread: vec![],
             on_digit: Some(1.0),
+            tracking: Vec::new(),
         }
     }
 

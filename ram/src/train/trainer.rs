@@ -5,15 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use autograd::Params;
-use datasets::Loader;
 
 use super::checkpoint::{Checkpoint, PARAMS, Tensor, TrainState};
-use super::data::{self, TrainingData};
+use super::data::TrainingData;
 pub use super::evaluation::Evaluation;
-use super::evaluation::evaluate_on;
 use super::learner::{Learner, rates};
 use super::metrics::{EpochMetrics, Losses, Timing, Validation};
 use super::run_folder::RunFolder;
+use super::task::{self, Task};
 use crate::config::Config;
 use crate::error::RamError;
 
@@ -56,8 +55,7 @@ pub enum SplitName {
 /// Trains an agent as a configuration says.
 pub struct Trainer {
     config: Config,
-    data: TrainingData,
-    loader: Loader,
+    task: Task,
     learner: Learner,
     state: TrainState,
     threads: Threads,
@@ -71,12 +69,11 @@ impl Trainer {
     /// A configuration that cannot be, missing or damaged data, or no threads to be had.
     pub fn new(config: Config, data_dir: Option<&Path>, threads: Option<usize>) -> Result<Trainer, RamError> {
         config.validate()?;
-        let data = TrainingData::open(&config, data_dir)?;
-        let loader = data.loader(&config)?;
-        let learner = Learner::new(&config, data.train.images.channels(), data.train.classes);
-        let classes = (0..data.train.classes).map(|class| class.to_string()).collect();
-        let state = TrainState { config: config.to_toml(), classes, ..TrainState::default() };
-        Ok(Trainer { config, data, loader, learner, state, threads: Threads::new(threads)? })
+        let task = Task::open(&config, data_dir)?;
+        let [channels, classes] = task.sizes();
+        let learner = Learner::new(&config, channels, classes);
+        let state = TrainState { config: config.to_toml(), classes: task.classes(), ..TrainState::default() };
+        Ok(Trainer { config, task, learner, state, threads: Threads::new(threads)? })
     }
 
     /// Goes on from a checkpoint, to the same bits as if it had never stopped.
@@ -120,9 +117,9 @@ impl Trainer {
         stop: &AtomicBool,
         progress: &mut dyn Progress,
     ) -> Result<Outcome, RamError> {
-        let Trainer { config, data, loader, learner, state, threads } = self;
+        let Trainer { config, task, learner, state, threads } = self;
         // On the pool from here on: a step's work is then handed out without a lock or an allocation.
-        threads.install(|| train(config, data, loader, learner, state, run, stop, progress))
+        threads.install(|| train(config, task, learner, state, run, stop, progress))
     }
 
     /// The SHA-256 of the parameters: equal weights, equal hash.
@@ -136,15 +133,14 @@ impl Trainer {
 #[allow(clippy::too_many_arguments)]
 fn train(
     config: &Config,
-    data: &TrainingData,
-    loader: &mut Loader,
+    task: &mut Task,
     learner: &mut Learner,
     state: &mut TrainState,
     mut run: Option<&mut RunFolder>,
     stop: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<Outcome, RamError> {
-    let (epochs, steps) = (config.train.epochs, loader.steps());
+    let (epochs, steps) = (config.train.epochs, task.steps());
     let out_of_patience =
         |state: &TrainState| config.train.patience > 0 && state.epochs_since_best >= config.train.patience;
     while state.epoch < epochs && !out_of_patience(state) {
@@ -152,7 +148,7 @@ fn train(
         let first_step = state.step;
         let mut images = 0;
         let mut rate = rates(config, state.optimiser_steps.saturating_sub(1), steps);
-        let mut batches = loader.epoch(state.epoch as u64, first_step);
+        let mut batches = task.epoch(state.epoch as u64, first_step);
         while let Some(batch) = batches.next_batch()? {
             rate = rates(config, state.optimiser_steps, steps);
             let losses = learner.step(batch, state.epoch as u64, rate);
@@ -183,7 +179,7 @@ fn train(
             }
         }
         let images_per_second = images as f64 / begun.elapsed().as_secs_f64();
-        let found = evaluate_on(config, learner.network(), &learner.params, &data.validation, 1);
+        let found = task.validate(config, learner.network(), &learner.params);
         let seconds = begun.elapsed().as_secs_f64();
 
         state.epoch += 1;
@@ -196,6 +192,7 @@ fn train(
             validation: Validation { error: found.error, loss: found.loss },
             fixation_spread: found.fixation_spread,
             on_digit: found.on_digit,
+            tracking: found.tracking,
         };
         let better = state.best_error.is_none_or(|best| found.error < best);
         if better {
@@ -287,14 +284,8 @@ pub fn evaluate(
     threads: Option<usize>,
 ) -> Result<Evaluation, RamError> {
     let config = checkpoint.config()?;
-    let set = match split {
-        SplitName::Validation => TrainingData::open(&config, data_dir)?.validation,
-        SplitName::Test => data::test_set(&config, data_dir)?,
-    };
-    let mut learner = Learner::new(&config, set.set.images.channels(), set.set.classes);
-    restore(&mut learner.params, checkpoint)?;
-    let (network, params) = (learner.network(), &learner.params);
-    Ok(Threads::new(threads)?.install(|| evaluate_on(&config, network, params, &set, passes)))
+    let restore = |params: &mut Params<f32>| restore(params, checkpoint);
+    Threads::new(threads)?.install(|| task::evaluate(&config, split, passes, data_dir, restore))
 }
 
 /// The first training canvases of a configuration, size × size bytes each.

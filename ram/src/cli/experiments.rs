@@ -1,0 +1,49 @@
+//! `ram experiments`: the rows of the paper's tables.
+
+use ram::experiments::{Experiment, flops, parameters};
+use serde_json::json;
+
+use super::{Ended, say};
+
+/// Options of `ram experiments`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print JSON, an object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists them.
+pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2}"));
+    if !args.json {
+        say(&format!(
+            "{:<21} {:<11} {:<46} {:>7} {:>7} {:>10} {:>9} {:>8}",
+            "name", "table", "row", "paper %", "later %", "parameters", "MFLOP", "minutes"
+        ))?;
+    }
+    for experiment in Experiment::all() {
+        let config = experiment.config(&[])?;
+        let (parameters, flops) = (parameters(&config), flops(&config));
+        let Experiment { name, table, row, paper, later, minutes } = experiment;
+        if args.json {
+            say(&json!({
+                "name": name, "table": table, "row": row, "paper": paper, "later": later, "parameters": parameters,
+                "flops": flops, "minutes": minutes,
+            })
+            .to_string())?;
+        } else {
+            say(&format!(
+                "{name:<21} {table:<11} {row:<46} {:>7} {:>7} {parameters:>10} {:>9.2} {minutes:>8}",
+                number(paper),
+                number(later),
+                flops / 1e6,
+            ))?;
+        }
+    }
+    if !args.json {
+        say("\nError on the test set (of Catch: games lost); operations to answer, an image or a frame; minutes on two cores.\n\
+             Train one with `ram train --experiment NAME`, a table with `ram reproduce table1a`.")?;
+    }
+    Ok(Ended::Done)
+}

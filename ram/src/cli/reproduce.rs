@@ -1,0 +1,361 @@
+//! `ram reproduce`: trains what is missing of a table, tests it once, and writes our figures beside the paper's.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use clap::ValueEnum;
+use ram::config::{Config, Locations, Source};
+use ram::error::RamError;
+use ram::experiments::{Experiment, flops, parameters};
+use ram::train::atomic;
+use ram::train::evaluation::play_scripted;
+use ram::train::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
+use ram::train::trainer::{Outcome, SplitName, Trainer, evaluate};
+use serde::{Deserialize, Serialize};
+
+use super::progress::Console;
+use super::{Ended, Machine, command_line, complain, interrupt, percent, program, say};
+
+/// Options of `ram reproduce`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// What.
+    #[arg(value_enum)]
+    target: Target,
+
+    /// Seeds 1 to N of each row.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    seeds: u16,
+
+    /// A smoke run: built-in digits and a small budget.
+    #[arg(long)]
+    quick: bool,
+
+    /// The folder of the runs [default: runs/reproduce, with --quick runs/quick]
+    #[arg(long, value_name = "DIR")]
+    runs: Option<PathBuf>,
+
+    /// Change a key of every row, such as train.epochs=3; may be given again.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    #[command(flatten)]
+    machine: Machine,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Target {
+    /// MNIST.
+    Table1a,
+    /// Translated MNIST, 60×60.
+    Table1b,
+    /// Cluttered translated MNIST, 60×60.
+    Table2a,
+    /// Cluttered translated MNIST, 100×100.
+    Table2b,
+    /// The game of Sec. 4.2.
+    Catch,
+    /// Discrete locations on a grid.
+    Footnote2,
+    /// All of them.
+    All,
+}
+
+impl Target {
+    fn name(self) -> String {
+        self.to_possible_value().expect("none is hidden").get_name().to_owned()
+    }
+
+    /// The tables of its experiments.
+    fn tables(self) -> &'static [&'static str] {
+        match self {
+            Target::Table1a => &["1a"],
+            Target::Table1b => &["1b"],
+            Target::Table2a => &["2a"],
+            Target::Table2b => &["2b"],
+            Target::Catch => &["4.2"],
+            Target::Footnote2 => &["footnote 2"],
+            Target::All => &["1a", "1b", "2a", "2b", "4.2", "footnote 2"],
+        }
+    }
+}
+
+/// First locations over which the other protocol averages.
+const PASSES: usize = 10;
+
+/// `test.json` in a run's folder: what the test set said, asked once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Tested {
+    seed: u64,
+    locations: String,
+    /// Share of wrong answers, single pass.
+    error: f64,
+    /// The same, the probabilities averaged over several first locations; `None` where there are none.
+    error_of_passes: Option<f64>,
+    count: usize,
+    validation_error: f64,
+    /// Mean training loss (of the class; of Catch minus the reward) in the first and the last epoch.
+    first_loss: f64,
+    last_loss: f64,
+    epochs: usize,
+    weights: String,
+}
+
+/// A row of the page.
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    table: String,
+    row: String,
+    paper: Option<f64>,
+    later: Option<f64>,
+    parameters: usize,
+    flops: f64,
+    command: String,
+    runs: Vec<Tested>,
+    /// The same network with locations that are not learned: random, centre, blind.
+    controls: Vec<Tested>,
+}
+
+/// Trains, tests and writes the page.
+pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    let folder = args.runs.clone().unwrap_or_else(|| PathBuf::from(if args.quick { "runs/quick" } else { "runs/reproduce" }));
+    let stop = interrupt::install()?;
+    let mut rows = Vec::new();
+    for table in args.target.tables() {
+        let experiments: Vec<_> = Experiment::all().into_iter().filter(|e| e.table == *table).collect();
+        let last_agent = experiments.iter().rposition(Experiment::chooses_locations);
+        for (i, experiment) in experiments.into_iter().enumerate() {
+            let config = experiment.config(&sets(args, &experiment))?;
+            let mut row = Row {
+                command: format!("ram train --experiment {}", experiment.name),
+                parameters: parameters(&config),
+                flops: flops(&config),
+                name: experiment.name,
+                table: experiment.table,
+                row: experiment.row,
+                paper: experiment.paper,
+                later: experiment.later,
+                runs: Vec::new(),
+                controls: Vec::new(),
+            };
+            // A table has its controls once, beside its largest agent.
+            let controlled = Some(i) == last_agent && *table != "footnote 2";
+            let policies = if controlled { &Locations::ALL[..] } else { &Locations::ALL[..1] };
+            for &locations in policies {
+                for seed in 1..=u64::from(args.seeds) {
+                    let mut config = Config { seed, ..config.clone() };
+                    config.policy.locations = locations;
+                    let Some(tested) = job(args, &folder, row.name, &config, stop)? else {
+                        complain(&format!("interrupted; go on with\n  {} {}", program(), again(&command_line())));
+                        return Ok(Ended::Interrupted);
+                    };
+                    match locations {
+                        Locations::Learned => row.runs.push(tested),
+                        _ => row.controls.push(tested),
+                    }
+                }
+            }
+            rows.push(row);
+        }
+    }
+    let name = args.target.name();
+    let (json, page) = (folder.join(format!("{name}.json")), folder.join(format!("{name}.md")));
+    let text = self::page(&rows, args);
+    for (path, bytes) in [(&json, serde_json::to_string_pretty(&rows)? + "\n"), (&page, text.clone())] {
+        atomic::write(path, bytes.as_bytes()).map_err(|error| unwritable(path, &error))?;
+    }
+    say(&format!("{text}\n{}\n{}", page.display(), json.display()))?;
+    Ok(Ended::Done)
+}
+
+/// What is set over a row's own configuration.
+fn sets(args: &Args, experiment: &Experiment) -> Vec<String> {
+    let quick: &[&str] = match (args.quick, experiment.table.as_str()) {
+        (false, _) => &[],
+        (true, "4.2") => &["data.train=2048", "data.validation=200", "data.test=500", "train.epochs=2", "train.batch=64"],
+        (true, _) => &[
+            "data.source=digits",
+            "data.train=4000",
+            "data.validation=500",
+            "data.test=1000",
+            "train.epochs=4",
+            "train.batch=32",
+        ],
+    };
+    quick.iter().map(|&set| set.to_owned()).chain(args.set.iter().cloned()).collect()
+}
+
+/// One run: what it left, or trained to its end and tested; nothing if it was interrupted.
+fn job(args: &Args, folder: &Path, name: &str, config: &Config, stop: &AtomicBool) -> anyhow::Result<Option<Tested>> {
+    let locations = config.policy.locations;
+    let control = if locations == Locations::Learned { String::new() } else { format!("-{}", locations.name()) };
+    let name = format!("{name}{control}-seed{}", config.seed);
+    let path = folder.join(&name);
+    let result = path.join("test.json");
+    if let Ok(text) = std::fs::read_to_string(&result) {
+        same_configuration(&path, config)?;
+        return serde_json::from_str(&text).map(Some).map_err(|error| {
+            RamError::run(&result, format!("is damaged: {error}; remove it, and the run is tested again")).into()
+        });
+    }
+
+    let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
+    let has_checkpoint = ["last.safetensors", "previous.safetensors"].iter().any(|file| path.join(file).exists());
+    let (mut run, mut trainer) = if has_checkpoint {
+        same_configuration(&path, config)?;
+        let Resumed { run, checkpoint, config, notice } = RunFolder::resume(&path)?;
+        notice.iter().for_each(|notice| complain(&format!("warning: {notice}")));
+        (run, Trainer::resume(config, checkpoint, data_dir, threads)?)
+    } else {
+        let trainer = Trainer::new(config.clone(), data_dir, threads)?;
+        let info = RunInfo::new("reproduce", command_line(), config);
+        let run = RunFolder::create(folder, Name::Given(&name), config, &info, Existing::ReplaceMadeBy("reproduce"))?;
+        (run, trainer)
+    };
+    let mut console = Console::new(&name, config.train.epochs, false);
+    let outcome = trainer.train(Some(&mut run), stop, &mut console);
+    console.finish();
+    let Outcome::Finished { best_error, .. } = outcome? else { return Ok(None) };
+
+    let checkpoint = RunFolder::read(&path, Which::Best)?;
+    let test = |passes| evaluate(&checkpoint, SplitName::Test, passes, data_dir, threads);
+    let found = test(1)?;
+    let chooses = !found.fixation_spread.is_empty() && config.data.source != Source::Catch;
+    let metrics = RunFolder::metrics(&path)?;
+    let loss = |losses: &ram::train::metrics::Losses| match config.data.source {
+        Source::Catch => -losses.reward,
+        _ => losses.classification,
+    };
+    let tested = Tested {
+        seed: config.seed,
+        locations: locations.name().to_owned(),
+        error: found.error,
+        error_of_passes: if chooses { Some(test(PASSES)?.error) } else { None },
+        count: found.count,
+        validation_error: best_error,
+        first_loss: metrics.first().map_or(0.0, |line| loss(&line.train)),
+        last_loss: metrics.last().map_or(0.0, |line| loss(&line.train)),
+        epochs: metrics.len(),
+        weights: checkpoint.weights_hash(),
+    };
+    let text = serde_json::to_string_pretty(&tested)? + "\n";
+    atomic::write(&result, text.as_bytes()).map_err(|error| unwritable(&result, &error))?;
+    Ok(Some(tested))
+}
+
+/// A run that is there must be the one that is asked for.
+fn same_configuration(path: &Path, config: &Config) -> Result<(), RamError> {
+    let differences = RunFolder::config(path)?.differences(config);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(RamError::run(
+        path,
+        format!("was made with other settings ({}); give another --runs, or remove it", differences.join("; ")),
+    ))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> RamError {
+    RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then run it again"))
+}
+
+fn again(command: &[String]) -> String {
+    command.iter().skip(1).cloned().collect::<Vec<_>>().join(" ")
+}
+
+/// `1.23 ± 0.05`, per cent; without a deviation for one run.
+fn mean(errors: &[f64]) -> String {
+    let n = errors.len() as f64;
+    let mean = errors.iter().sum::<f64>() / n;
+    let variance = errors.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (n - 1.0);
+    match errors.len() {
+        0 => "–".to_owned(),
+        1 => format!("{:.2}", 100.0 * mean),
+        _ => format!("{:.2} ± {:.2}", 100.0 * mean, 100.0 * variance.sqrt()),
+    }
+}
+
+/// The page, Markdown.
+fn page(rows: &[Row], args: &Args) -> String {
+    let mut text = String::from("# Recurrent Models of Visual Attention: our figures beside the paper's\n\n");
+    let seeds = args.seeds;
+    _ = writeln!(
+        text,
+        "Test error in per cent (of Catch: games lost), {seeds} seed{}, ± the deviation over seeds. The model is chosen by its \
+         validation error; the test set is asked once, in one pass: the first location as in training, then the policy's mean. \
+         \"{PASSES} passes\" is another protocol, the probabilities averaged over {PASSES} first locations. \"Later\" is what \
+         others quote from the paper's published version. Random, centre and blind are the same network, trained alike, \
+         with locations that are random, at the centre, or learned but the same for every input.{}\n",
+        if seeds == 1 { "" } else { "s" },
+        if args.quick { "\n\n**A smoke run: built-in digits and a small budget. These figures mean nothing.**" } else { "" }
+    );
+    let mut table = "";
+    for row in rows {
+        if table != row.table {
+            let title = if row.table.starts_with(|c: char| c.is_ascii_digit()) && row.table != "4.2" {
+                format!("Table {}", row.table)
+            } else if row.table == "4.2" {
+                "Catch, Sec. 4.2".to_owned()
+            } else {
+                "Discrete locations, footnote 2".to_owned()
+            };
+            _ = writeln!(
+                text,
+                "\n## {title}\n\n| | ours | {PASSES} passes | paper | later | random | centre | blind | parameters | \
+                 MFLOP | command |\n|---|---|---|---|---|---|---|---|---|---|---|"
+            );
+            table = &row.table;
+        }
+        let errors = |runs: &[Tested], of: &str| -> Vec<f64> {
+            runs.iter().filter(|run| run.locations == of).map(|run| run.error).collect()
+        };
+        let passes: Vec<f64> = row.runs.iter().filter_map(|run| run.error_of_passes).collect();
+        let number = |x: Option<f64>| x.map_or("–".to_owned(), |x| format!("{x:.2}"));
+        _ = writeln!(
+            text,
+            "| {} | **{}** | {} | {} | {} | {} | {} | {} | {} | {:.2} | `{}` |",
+            row.row,
+            mean(&errors(&row.runs, "learned")),
+            mean(&passes),
+            number(row.paper),
+            number(row.later),
+            mean(&errors(&row.controls, "random")),
+            mean(&errors(&row.controls, "centre")),
+            mean(&errors(&row.controls, "blind")),
+            row.parameters,
+            row.flops / 1e6,
+            row.command,
+        );
+        if row.table == "4.2" {
+            let [random, oracle] = play_scripted(10_000);
+            _ = writeln!(
+                text,
+                "| random actions | {} | | | | | | | | | |\n| an oracle that sees the whole screen | {} | | | | | | | | | |",
+                percent(random),
+                percent(oracle)
+            );
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_has_a_deviation_from_two_runs_on() {
+        assert_eq!(mean(&[]), "–");
+        assert_eq!(mean(&[0.0123]), "1.23");
+        assert_eq!(mean(&[0.01, 0.03]), "2.00 ± 1.41");
+    }
+
+    #[test]
+    fn every_experiment_belongs_to_a_target() {
+        for experiment in Experiment::all() {
+            assert!(Target::All.tables().contains(&experiment.table.as_str()), "{}", experiment.name);
+        }
+    }
+}

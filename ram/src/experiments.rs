@@ -1,0 +1,170 @@
+//! Every row of the paper's tables as a configuration, beside what the paper found.
+
+use autograd::Params;
+use serde::Deserialize;
+
+use crate::config::{Base, Config, Core, Locations, ModelKind, Source, nearest, suggestion};
+use crate::error::RamError;
+use crate::train::learner::Network;
+
+macro_rules! experiments {
+    ($($name:literal)*) => {
+        /// Name and TOML text, in the order of the paper.
+        pub(crate) const TEXTS: &[(&str, &str)] = &[$(($name, include_str!(concat!("../experiments/", $name, ".toml")))),*];
+    };
+}
+
+experiments! {
+    "mnist-fc-256" "mnist-ram-1" "mnist-ram-2" "mnist-ram-3" "mnist-ram-4" "mnist-ram-5" "mnist-ram-6" "mnist-ram-7"
+    "translated-60-fc-64" "translated-60-fc-256" "translated-60-conv"
+    "translated-60-ram-4" "translated-60-ram-6" "translated-60-ram-8"
+    "cluttered-60-fc-64" "cluttered-60-fc-256" "cluttered-60-conv"
+    "cluttered-60-ram-4" "cluttered-60-ram-6" "cluttered-60-ram-8"
+    "cluttered-100-conv" "cluttered-100-ram-4" "cluttered-100-ram-6" "cluttered-100-ram-8"
+    "catch"
+    "discrete-3x3" "discrete-5x5" "discrete-7x7" "discrete-9x9"
+}
+
+/// A row of a table.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What it is called on the command line.
+    #[serde(skip)]
+    pub name: &'static str,
+    /// `1a`, `1b`, `2a`, `2b`, `4.2` for Catch, or `footnote 2`.
+    pub table: String,
+    /// The row, in the paper's words.
+    pub row: String,
+    /// The paper's test error, per cent (of Catch games lost); `None` where it has no such row.
+    pub paper: Option<f64>,
+    /// The error of the paper's later, published version, as others quote it.
+    pub later: Option<f64>,
+    /// How long it may take on two cores, minutes.
+    pub minutes: u32,
+}
+
+impl Experiment {
+    /// All of them, in the order of the paper.
+    pub fn all() -> Vec<Experiment> {
+        TEXTS.iter().map(|&(name, text)| Experiment::read(name, text)).collect()
+    }
+
+    fn read(name: &'static str, text: &str) -> Experiment {
+        let mut table: toml::Table = toml::from_str(text).expect("a built-in experiment is TOML");
+        let facts = table.remove("experiment").expect("its facts");
+        Experiment { name, ..facts.try_into().expect("its facts are complete") }
+    }
+
+    /// The one of that name.
+    ///
+    /// # Errors
+    /// There is none; the nearest is suggested.
+    pub fn find(name: &str) -> Result<Experiment, RamError> {
+        text(name).map(|(name, text)| Experiment::read(name, text))
+    }
+
+    /// Its configuration, with `sets` applied.
+    ///
+    /// # Errors
+    /// What is wrong with `sets`.
+    pub fn config(&self, sets: &[String]) -> Result<Config, RamError> {
+        Config::load(Base::Experiment(self.name), sets)
+    }
+
+    /// Whether it is an attention model, which has controls.
+    pub fn chooses_locations(&self) -> bool {
+        self.config(&[]).is_ok_and(|config| config.model.kind == ModelKind::Ram && config.model.glimpses > 1)
+    }
+}
+
+/// The name and text of an experiment.
+pub(crate) fn text(name: &str) -> Result<(&'static str, &'static str), RamError> {
+    TEXTS.iter().find(|(known, _)| *known == name).copied().ok_or_else(|| {
+        RamError::Config(format!(
+            "no experiment is called `{name}`{}; `ram experiments` lists them",
+            suggestion(nearest(name, TEXTS.iter().map(|(name, _)| *name)))
+        ))
+    })
+}
+
+/// The number of a network's parameters. As others count the attention model's, without its baseline, which only training
+/// needs.
+pub fn parameters(config: &Config) -> usize {
+    let mut params = Params::new();
+    let classes = if config.data.source == Source::Catch { 3 } else { 10 };
+    Network::new(&mut params, config, 1, classes);
+    let counted = params.ids().filter(|&id| !params.name(id).starts_with("baseline"));
+    counted.map(|id| params.get(id).len()).sum()
+}
+
+/// Floating-point operations that a network spends on an image (or a frame of a game) to answer: two for each multiply-add of
+/// its matrix products.
+pub fn flops(config: &Config) -> f64 {
+    let (data, model) = (&config.data, &config.model);
+    let n = model.hidden;
+    let multiply_adds = match model.kind {
+        ModelKind::Fc => data.size * data.size * n + n * n + 10 * n,
+        ModelKind::Conv => {
+            let windows = ((data.size - 10) / 5 + 1).pow(2);
+            windows * model.filters * (100 + n) + 10 * n
+        }
+        ModelKind::Ram => {
+            let rho = model.scales * model.patch * model.patch;
+            let see = (rho + 2) * model.features + 2 * model.features * model.glimpse;
+            let core = match model.core {
+                Core::Rect => (model.glimpse + n) * n,
+                Core::Lstm => 4 * (model.glimpse + n) * n,
+            };
+            let outputs = if config.policy.grid > 0 { config.policy.grid * config.policy.grid } else { 2 };
+            let policy = if config.policy.locations == Locations::Learned { n * outputs } else { 0 };
+            if data.source == Source::Catch {
+                see + core + policy + 3 * n
+            } else {
+                model.glimpses * (see + core) + (model.glimpses - 1) * policy + 10 * n
+            }
+        }
+    };
+    2.0 * multiply_adds as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_25_rows_are_there_and_each_is_a_configuration() {
+        let all = Experiment::all();
+        let count = |table: &str| all.iter().filter(|experiment| experiment.table == table).count();
+        assert_eq!(["1a", "1b", "2a", "2b", "4.2"].map(count), [8, 6, 6, 4, 1]);
+        assert_eq!(all.iter().filter(|experiment| experiment.paper.is_some()).count(), 25);
+        for experiment in &all {
+            let config = experiment.config(&[]).unwrap_or_else(|error| panic!("{}: {error}", experiment.name));
+            assert!(parameters(&config) > 10_000 && flops(&config) > 1e4, "{}", experiment.name);
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_papers_size() {
+        let of = |name: &str| parameters(&Experiment::find(name).unwrap().config(&[]).unwrap());
+        assert_eq!(
+            ["mnist-ram-6", "translated-60-ram-4", "cluttered-100-ram-8", "translated-60-conv", "cluttered-100-conv"].map(of),
+            [209_420, 256_524, 274_956, 251_442, 250_132]
+        );
+    }
+
+    /// A training step is about three times as much: `ram bench` counts it for itself.
+    #[test]
+    fn operations_agree_with_the_benches() {
+        for (name, step) in [("mnist-ram-6", 7.18e6), ("translated-60-ram-8", 11.12e6), ("cluttered-100-ram-8", 11.71e6)] {
+            let ratio = step / flops(&Experiment::find(name).unwrap().config(&[]).unwrap());
+            assert!((2.6..3.0).contains(&ratio), "{name}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_is_answered_with_the_nearest() {
+        let text = Experiment::find("mnist-ram-66").unwrap_err().to_string();
+        assert!(text.contains("did you mean `mnist-ram-6`?") && text.contains("ram experiments"), "{text}");
+    }
+}

@@ -1,0 +1,166 @@
+//! What is learned from: images of a data set, or games of Catch.
+
+use std::path::Path;
+
+use autograd::Params;
+use datasets::{Batch, Epoch, Loader};
+
+use super::data::{self, TrainingData};
+use super::evaluation::{Evaluation, TEST_GAMES, VALIDATION_GAMES, evaluate_on, play_games};
+use super::learner::Network;
+use super::trainer::SplitName;
+use crate::config::{Config, Source};
+use crate::environments::{Catch, Environment};
+use crate::error::RamError;
+
+/// A task, its training and its validation part. The test part stays closed.
+pub enum Task {
+    /// To classify images.
+    Images {
+        /// The images.
+        data: TrainingData,
+        /// Their batches.
+        loader: Loader,
+    },
+    /// To play Catch.
+    Games {
+        /// Games in an epoch.
+        count: usize,
+        /// Games at a time.
+        batch: usize,
+        /// Their numbers; games have no pixels before they are played.
+        numbers: Batch,
+    },
+}
+
+impl Task {
+    /// The task of a configuration.
+    ///
+    /// # Errors
+    /// As [`TrainingData::open`].
+    pub fn open(config: &Config, dir: Option<&Path>) -> Result<Task, RamError> {
+        if config.data.source == Source::Catch {
+            let [count, ..] = config.data.counts();
+            return Ok(Task::Games { count, batch: config.train.batch, numbers: Batch::default() });
+        }
+        let data = TrainingData::open(config, dir)?;
+        let loader = data.loader(config)?;
+        Ok(Task::Images { data, loader })
+    }
+
+    /// Channels of an image, and how many classes or actions there are.
+    pub fn sizes(&self) -> [usize; 2] {
+        match self {
+            Task::Images { data, .. } => [data.train.images.channels(), data.train.classes],
+            Task::Games { .. } => [1, Catch::default().actions()],
+        }
+    }
+
+    /// The names of the classes or actions.
+    pub fn classes(&self) -> Vec<String> {
+        match self {
+            Task::Images { data, .. } => (0..data.train.classes).map(|class| class.to_string()).collect(),
+            Task::Games { .. } => ["left", "stay", "right"].map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// Steps in an epoch.
+    pub fn steps(&self) -> usize {
+        match self {
+            Task::Images { loader, .. } => loader.steps(),
+            Task::Games { count, batch, .. } => count.div_ceil(*batch),
+        }
+    }
+
+    /// The batches of an epoch from step `first` on.
+    pub fn epoch(&mut self, epoch: u64, first: usize) -> Batches<'_> {
+        match self {
+            Task::Images { loader, .. } => Batches::Images(loader.epoch(epoch, first)),
+            Task::Games { count, batch, numbers } => {
+                Batches::Games { next: first * *batch, count: *count, batch: *batch, numbers }
+            }
+        }
+    }
+
+    /// How a network fares on the validation part.
+    pub fn validate(&self, config: &Config, network: &Network, params: &Params<f32>) -> Evaluation {
+        match (self, network) {
+            (Task::Images { data, .. }, _) => evaluate_on(config, network, params, &data.validation, 1),
+            (Task::Games { .. }, Network::Player(agent)) => evaluate_games(config, agent, params, SplitName::Validation),
+            (Task::Games { .. }, _) => unreachable!("games are played by a player"),
+        }
+    }
+}
+
+fn evaluate_games(config: &Config, agent: &crate::model::Agent, params: &Params<f32>, split: SplitName) -> Evaluation {
+    let [_, validation, test] = config.data.counts();
+    match split {
+        SplitName::Validation => play_games(config, agent, params, VALIDATION_GAMES, validation),
+        SplitName::Test => play_games(config, agent, params, TEST_GAMES, test),
+    }
+}
+
+/// The batches of an epoch.
+pub enum Batches<'a> {
+    /// Of images.
+    Images(Epoch<'a>),
+    /// Of games.
+    Games {
+        /// The next game's number.
+        next: usize,
+        /// How many there are.
+        count: usize,
+        /// How many at a time.
+        batch: usize,
+        /// The games at hand.
+        numbers: &'a mut Batch,
+    },
+}
+
+impl Batches<'_> {
+    /// The next batch, or `None` at the epoch's end.
+    ///
+    /// # Errors
+    /// As [`Epoch::next_batch`].
+    pub fn next_batch(&mut self) -> Result<Option<&Batch>, RamError> {
+        match self {
+            Batches::Images(epoch) => Ok(epoch.next_batch()?),
+            Batches::Games { next, count, batch, numbers } => {
+                let range = *next..(*next + *batch).min(*count);
+                *next = range.end;
+                numbers.samples.clear();
+                numbers.samples.extend(range.clone().map(|number| number as u32));
+                numbers.labels.resize(range.len(), 0);
+                Ok(if range.is_empty() { None } else { Some(numbers) })
+            }
+        }
+    }
+}
+
+/// Evaluates a network on a part of its task, with parameters that `restore` fills in.
+///
+/// # Errors
+/// Those of `restore`, and missing or damaged data.
+pub fn evaluate(
+    config: &Config,
+    split: SplitName,
+    passes: usize,
+    dir: Option<&Path>,
+    restore: impl FnOnce(&mut Params<f32>) -> Result<(), RamError>,
+) -> Result<Evaluation, RamError> {
+    let mut params = Params::new();
+    if config.data.source == Source::Catch {
+        let Network::Player(agent) = Network::new(&mut params, config, 1, Catch::default().actions()) else {
+            unreachable!("games are played by a player");
+        };
+        restore(&mut params)?;
+        return Ok(evaluate_games(config, &agent, &params, split));
+    }
+    let set = match split {
+        SplitName::Validation => TrainingData::open(config, dir)?.validation,
+        SplitName::Test => data::test_set(config, dir)?,
+    };
+    let network = Network::new(&mut params, config, set.set.images.channels(), set.set.classes);
+    restore(&mut params)?;
+    Ok(evaluate_on(config, &network, &params, &set, passes))
+}
