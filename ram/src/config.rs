@@ -112,6 +112,8 @@ pub struct Model {
     pub glimpses: usize,
     /// How the retina reads between pixels.
     pub retina: Retina,
+    /// What the glimpse is multiplied by, for images of few bright pixels: in the third patch one alone is 1/16.
+    pub gain: f64,
     /// Width of h_g and of h_l. Sec. 4: 128.
     pub features: usize,
     /// Width of the glimpse feature g_t. Sec. 4: 256.
@@ -403,6 +405,7 @@ impl Default for Model {
             scales: 1,
             glimpses: 6,
             retina: Retina::Crop,
+            gain: 1.0,
             features: 128,
             glimpse: 256,
             hidden: 256,
@@ -631,6 +634,7 @@ impl Config {
         );
         faults.within("model.scales", model.scales, 1, 8);
         faults.within("model.glimpses", model.glimpses, 1, crate::model::agent::MAX_GLIMPSES);
+        faults.number("model.gain", model.gain, |x| x > 0.0 && x <= 1e4, "above 0, at most 10000");
         faults.within("model.features", model.features, 1, 16_384);
         faults.within("model.glimpse", model.glimpse, 1, 16_384);
         faults.within("model.hidden", model.hidden, 1, 16_384);

@@ -22,6 +22,7 @@ pub const MAX_GLIMPSES: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Agent {
     retina: Retina,
+    gain: f64,
     glimpse: GlimpseNetwork,
     core: Core,
     location: LocationNetwork,
@@ -199,6 +200,7 @@ impl Agent {
         let seen_by_policy = if policy.locations == Locations::Blind { glimpses } else { model.hidden };
         Agent {
             retina,
+            gain: model.gain,
             glimpse: GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse, rng),
             core: Core::new(params, model.core, [model.glimpse, model.hidden], core_init, rng),
             location: LocationNetwork::new(params, seen_by_policy, policy, rng),
@@ -238,7 +240,7 @@ impl Agent {
     ) -> (Var<'t, R>, State<'t, R>) {
         let rho = self.retina.sense(t, images, l);
         // gₜ = f_g(xₜ, lₜ₋₁)
-        let g = self.glimpse.see(rho, l);
+        let g = self.glimpse.see(if self.gain == 1.0 { rho } else { rho.scale(R::from_f64(self.gain)) }, l);
         // hₜ = f_h(hₜ₋₁, gₜ)
         (rho, self.core.step(h, g))
     }
