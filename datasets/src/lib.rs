@@ -36,7 +36,7 @@ pub mod mnist;
 mod prefetch;
 pub mod rng;
 
-pub use batches::{Epoch, Batch, Loader};
+pub use batches::{Batch, Epoch, Loader};
 pub use canvas::{Canvas, DigitBox, Fixed, Placement, fixed};
 pub use digits::Digits;
 pub use error::DataError;

@@ -148,7 +148,8 @@ mod tests {
     fn a_row_has_the_papers_size() {
         let of = |name: &str| parameters(&Experiment::find(name).unwrap().config(&[]).unwrap());
         assert_eq!(
-            ["mnist-ram-6", "translated-60-ram-4", "cluttered-100-ram-8", "translated-60-conv", "cluttered-100-conv"].map(of),
+            ["mnist-ram-6", "translated-60-ram-4", "cluttered-100-ram-8", "translated-60-conv", "cluttered-100-conv"]
+                .map(of),
             [209_420, 256_524, 274_956, 251_442, 250_132]
         );
     }
@@ -156,7 +157,9 @@ mod tests {
     /// A training step is about three times as much: `ram bench` counts it for itself.
     #[test]
     fn operations_agree_with_the_benches() {
-        for (name, step) in [("mnist-ram-6", 7.18e6), ("translated-60-ram-8", 11.12e6), ("cluttered-100-ram-8", 11.71e6)] {
+        for (name, step) in
+            [("mnist-ram-6", 7.18e6), ("translated-60-ram-8", 11.12e6), ("cluttered-100-ram-8", 11.71e6)]
+        {
             let ratio = step / flops(&Experiment::find(name).unwrap().config(&[]).unwrap());
             assert!((2.6..3.0).contains(&ratio), "{name}: {ratio}");
         }

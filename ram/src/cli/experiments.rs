@@ -42,8 +42,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         }
     }
     if !args.json {
-        say("\nError on the test set (of Catch: games lost); operations to answer, an image or a frame; minutes on two cores.\n\
-             Train one with `ram train --experiment NAME`, a table with `ram reproduce table1a`.")?;
+        say(
+            "\nError on the test set (of Catch: games lost); operations to answer, an image or a frame; minutes on two cores.\n\
+             Train one with `ram train --experiment NAME`, a table with `ram reproduce table1a`.",
+        )?;
     }
     Ok(Ended::Done)
 }

@@ -120,7 +120,8 @@ struct Row {
 
 /// Trains, tests and writes the page.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
-    let folder = args.runs.clone().unwrap_or_else(|| PathBuf::from(if args.quick { "runs/quick" } else { "runs/reproduce" }));
+    let folder =
+        args.runs.clone().unwrap_or_else(|| PathBuf::from(if args.quick { "runs/quick" } else { "runs/reproduce" }));
     let stop = interrupt::install()?;
     let mut rows = Vec::new();
     for table in args.target.tables() {
@@ -174,7 +175,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 fn sets(args: &Args, experiment: &Experiment) -> Vec<String> {
     let quick: &[&str] = match (args.quick, experiment.table.as_str()) {
         (false, _) => &[],
-        (true, "4.2") => &["data.train=2048", "data.validation=200", "data.test=500", "train.epochs=2", "train.batch=64"],
+        (true, "4.2") => {
+            &["data.train=2048", "data.validation=200", "data.test=500", "train.epochs=2", "train.batch=64"]
+        }
         (true, _) => &[
             "data.source=digits",
             "data.train=4000",
@@ -289,7 +292,11 @@ fn page(rows: &[Row], args: &Args) -> String {
          others quote from the paper's published version. Random, centre and blind are the same network, trained alike, \
          with locations that are random, at the centre, or learned but the same for every input.{}\n",
         if seeds == 1 { "" } else { "s" },
-        if args.quick { "\n\n**A smoke run: built-in digits and a small budget. These figures mean nothing.**" } else { "" }
+        if args.quick {
+            "\n\n**A smoke run: built-in digits and a small budget. These figures mean nothing.**"
+        } else {
+            ""
+        }
     );
     let mut table = "";
     for row in rows {

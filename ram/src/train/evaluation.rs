@@ -12,8 +12,8 @@ use rayon::prelude::*;
 use super::data::FIXED_SEED;
 use super::learner::{Network, begin_games};
 use crate::config::{Config, First};
-use crate::model::action::argmax_of;
 use crate::environments::{Catch, Environment};
+use crate::model::action::argmax_of;
 use crate::model::agent::{Draws, Episode, Mode, Screens};
 use crate::model::{Agent, Images, Retina};
 

@@ -86,7 +86,9 @@ impl Task {
     pub fn validate(&self, config: &Config, network: &Network, params: &Params<f32>) -> Evaluation {
         match (self, network) {
             (Task::Images { data, .. }, _) => evaluate_on(config, network, params, &data.validation, 1),
-            (Task::Games { .. }, Network::Player(agent)) => evaluate_games(config, agent, params, SplitName::Validation),
+            (Task::Games { .. }, Network::Player(agent)) => {
+                evaluate_games(config, agent, params, SplitName::Validation)
+            }
             (Task::Games { .. }, _) => unreachable!("games are played by a player"),
         }
     }

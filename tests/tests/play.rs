@@ -1,0 +1,223 @@
+//! Games: which parameters each term of their loss changes, and that eq. (2) is the gradient of the expected return, exactly,
+//! in a game small enough to play it in every way there is.
+
+use std::collections::BTreeSet;
+
+use autograd::nn::Init;
+use autograd::{Params, Tape, Var, math};
+use ram::config::{Config, Core, Locations, Loss, Mean, Returns, Source};
+use ram::environments::Environment;
+use ram::model::Agent;
+use ram::model::agent::{Draws, Play, Screens};
+use ram::reinforce::{LossTerms, Weights, play_loss};
+use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+/// A light is at a side of the screen, and moves to the other after each frame. To name its side is worth 1, and later 3.
+#[derive(Clone, Copy)]
+struct Light {
+    side: usize,
+    frame: usize,
+}
+
+const FRAMES: usize = 2;
+
+impl Environment for Light {
+    fn size(&self) -> [usize; 2] {
+        [6, 6]
+    }
+    fn actions(&self) -> usize {
+        2
+    }
+    fn frames(&self) -> usize {
+        FRAMES
+    }
+    fn reset(&mut self, rng: &mut impl Rng) {
+        *self = Light { side: rng.random_range(0..2), frame: 0 };
+    }
+    fn screen(&self, pixels: &mut [u8]) {
+        pixels.fill(0);
+        pixels[6 * 2 + if self.side == 0 { 0 } else { 5 }] = 255;
+    }
+    fn step(&mut self, action: usize) -> f64 {
+        let reward = if action == self.side { [1.0, 3.0][self.frame] } else { 0.0 };
+        (self.side, self.frame) = (1 - self.side, self.frame + 1);
+        reward
+    }
+    fn done(&self) -> bool {
+        self.frame == FRAMES
+    }
+}
+
+struct Problem {
+    agent: Agent,
+    params: Params<f64>,
+    first: [f64; 2],
+}
+
+/// Uniform numbers: of the two actions, and of the location between them.
+type Way = [f64; 3];
+
+impl Problem {
+    fn new(change: impl FnOnce(&mut Config)) -> Problem {
+        let mut config = Config::default();
+        config.data.source = Source::Catch;
+        (config.model.patch, config.model.scales, config.model.glimpses, config.model.core) =
+            (4, 1, FRAMES, Core::Lstm);
+        (config.model.features, config.model.glimpse, config.model.hidden) = (5, 6, 4);
+        (config.policy.grid, config.policy.mean) = (2, Mean::Linear);
+        config.loss.location_into_core = true;
+        change(&mut config);
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut params = Params::new();
+        let agent = Agent::new(&mut params, &config, 1, 2, &mut rng);
+        for id in params.ids() {
+            let axes = [params.shape(id).rows(), params.shape(id).columns()];
+            params.change(id, |theta| Init::Normal(0.9).fill(theta, axes, &mut rng));
+        }
+        Problem { agent, params, first: [-0.8, 0.1] }
+    }
+
+    /// Plays from a light at the left and hands over the play, the rewards and where was looked in the second frame.
+    fn play<T>(&self, params: &Params<f64>, way: Way, with: impl FnOnce(&Play<f64>, &[f64], [f64; 2]) -> T) -> T {
+        let draws = Draws { first: self.first.to_vec(), noise: vec![way[1], 0.0], class: vec![way[0], way[2]] };
+        let (mut tape, mut screens, mut looked) = (Tape::new(), Screens::default(), [0.0; 2]);
+        let t = tape.begin(params);
+        let games = &mut [Light { side: 0, frame: 0 }];
+        let play = self.agent.play(&t, games, &draws, &mut screens, |_, l| looked = [l[0], l[1]]);
+        with(&play, &screens.rewards, looked)
+    }
+
+    fn loss<T>(&self, way: Way, loss: &Loss, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
+        let weights = Weights { location: loss.location_weight, baseline: loss.baseline_weight };
+        self.play(&self.params, way, |play, rewards, _| with(&play_loss(play, rewards, weights, loss, 1)))
+    }
+
+    /// Every way to play: numbers that lead to each, found by trying.
+    fn ways(&self) -> Vec<Way> {
+        let actions = [0.0, 1.0 - 1e-12];
+        let mut ways: Vec<Way> = Vec::new();
+        for first in actions {
+            let mut seen = BTreeSet::new();
+            for u in (0..2000).map(|i| (f64::from(i) + 0.5) / 2000.0) {
+                let looked = self.play(&self.params, [first, u, 0.0], |_, _, looked| looked.map(f64::to_bits));
+                if seen.insert(looked) {
+                    ways.extend(actions.map(|second| [first, u, second]));
+                }
+            }
+        }
+        ways
+    }
+
+    /// How likely a way is, and the sum of its rewards with this discount.
+    fn way(&self, params: &Params<f64>, way: Way, discount: f64) -> (f64, f64) {
+        self.play(params, way, |play, rewards, _| {
+            let of = |x: Var<f64>| x.value()[0];
+            let log: f64 = play.action_log_probs.iter().chain(play.location_log_probs.iter()).map(of).sum();
+            (math::exp(log), rewards[0] + discount * rewards[1])
+        })
+    }
+
+    fn reached(&self, term: Var<f64>) -> BTreeSet<String> {
+        let mut grads = self.params.zeros();
+        term.backward(&mut grads);
+        let changed = |id: &autograd::ParamId| grads.get(*id).iter().any(|&d| d != 0.0);
+        self.params.ids().filter(changed).map(|id| self.params.name(id).to_owned()).collect()
+    }
+}
+
+fn layers(names: &[&str]) -> BTreeSet<String> {
+    names.iter().flat_map(|name| [format!("{name}.weight"), format!("{name}.bias")]).collect()
+}
+
+const SEEING: [&str; 6] =
+    ["glimpse.retina", "glimpse.location", "glimpse.hg", "glimpse.hl", "core.hidden", "core.input"];
+
+#[test]
+fn each_term_reaches_its_networks() {
+    for into_core in [false, true] {
+        for locations in [Locations::Learned, Locations::Random] {
+            for grid in [0, 2] {
+                let problem = Problem::new(|config| {
+                    (config.policy.grid, config.policy.locations) = (grid, locations);
+                    config.loss.location_into_core = into_core;
+                });
+                problem.loss([0.3, 0.6, 0.8], &Loss::default(), |loss| {
+                    let seeing = layers(&SEEING);
+                    assert_eq!(problem.reached(loss.classification), &seeing | &layers(&["action"]));
+                    assert_eq!(problem.reached(loss.baseline.unwrap()), layers(&["baseline"]));
+                    assert_eq!(loss.location.is_some(), locations == Locations::Learned);
+                    if let Some(location) = loss.location {
+                        let network = layers(&["location"]);
+                        let mut expected = if into_core { &network | &seeing } else { network };
+                        // The location is chosen after the first glimpse: h₀ = 0, so only the bias of U has a say.
+                        expected.remove("core.hidden.weight");
+                        assert_eq!(problem.reached(location), expected, "into core {into_core}, grid {grid}");
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Σ over ways of their probability · the estimate by eq. (2) = ∇J, by finite differences, for every parameter that
+/// chooses; whatever the baseline, which these random parameters make.
+#[test]
+fn the_estimate_is_the_gradient_of_the_expected_return() {
+    let problem = Problem::new(|_| {});
+    let ways = problem.ways();
+    assert_eq!(ways.len(), 2 * 4 * 2, "two actions, four places, two actions");
+    let total: f64 = ways.iter().map(|&way| problem.way(&problem.params, way, 1.0).0).sum();
+    assert!((total - 1.0).abs() < 1e-12, "{total}");
+
+    for (returns, discount) in [(Returns::Episode, 1.0), (Returns::Episode, 0.7), (Returns::ToGo, 1.0)] {
+        let loss = Loss { returns, discount, location_weight: 1.0, baseline_weight: 0.0, ..Loss::default() };
+        let mut expected = problem.params.zeros();
+        for &way in &ways {
+            let (probability, _) = problem.way(&problem.params, way, discount);
+            problem.loss(way, &loss, |loss| loss.total.scale(-probability).backward(&mut expected));
+        }
+        for id in problem.params.ids().filter(|&id| !problem.params.name(id).starts_with("baseline")) {
+            let d = expected.get(id);
+            let norm = d.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let j = |by: f64| -> f64 {
+                let mut params = problem.params.clone();
+                params.change(id, |theta| theta.iter_mut().zip(d).for_each(|(theta, d)| *theta += by * d / norm));
+                // The numbers that lead to a way depend on the parameters: small changes do not lead to another.
+                ways.iter().map(|&way| problem.way(&params, way, discount)).map(|(p, r)| p * r).sum()
+            };
+            let numeric = (j(1e-5) - j(-1e-5)) / 2e-5;
+            let name = problem.params.name(id);
+            assert!(
+                norm > 1e-4 && (numeric - norm).abs() < 1e-6 * norm.max(1.0),
+                "{name}: {numeric}, estimated {norm}"
+            );
+        }
+    }
+}
+
+/// What is rewarded is the entropy: descending the term makes the actions less certain.
+#[test]
+fn the_entropy_grows() {
+    let mut problem = Problem::new(|_| {});
+    let entropy = |problem: &Problem| -> f64 {
+        problem.play(&problem.params, [0.5; 3], |play, _, _| {
+            -play.negative_entropies.iter().map(|x| x.value()[0]).sum::<f64>()
+        })
+    };
+    let before = entropy(&problem);
+    let with = |weight: f64, problem: &Problem| {
+        let loss = Loss { entropy_weight: weight, ..Loss::default() };
+        problem.loss([0.5; 3], &loss, |loss| {
+            let mut grads = problem.params.zeros();
+            loss.classification.backward(&mut grads);
+            (loss.classification.item(), grads)
+        })
+    };
+    let ((plain, without), (more, bonus)) = (with(0.0, &problem), with(2.0, &problem));
+    assert!((more - (plain - 2.0 * before)).abs() < 1e-12, "the term is −2·H: {plain}, {more}, H {before}");
+    for id in problem.params.ids() {
+        let d: Vec<f64> = bonus.get(id).iter().zip(without.get(id)).map(|(a, b)| a - b).collect();
+        problem.params.change(id, |theta| theta.iter_mut().zip(&d).for_each(|(theta, d)| *theta -= 1e-4 * d));
+    }
+    assert!(entropy(&problem) > before);
+}
