@@ -521,3 +521,32 @@ fn an_interrupted_or_killed_run_resumes_to_the_same_bytes() {
         }
     }
 }
+
+/// What `ram reproduce all --quick` wrote, at the path in `RAM_QUICK`.
+#[test]
+#[ignore = "reads what a reproduction left"]
+fn the_quick_reproduction_holds() {
+    let path = std::env::var("RAM_QUICK").expect("RAM_QUICK: the path of all.json");
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(rows.iter().filter(|row| row["paper"].is_number()).count(), 25, "every row of the paper");
+    let number = |value: &serde_json::Value| value.as_f64().unwrap_or_else(|| panic!("{value} is no number"));
+    let mut controls = 0;
+    for row in &rows {
+        let name = row["name"].as_str().unwrap();
+        let runs = row["runs"].as_array().unwrap().iter().chain(row["controls"].as_array().unwrap());
+        controls += row["controls"].as_array().unwrap().len();
+        for run in runs.filter(|_| name != "catch") {
+            let (first, last) = (number(&run["first_loss"]), number(&run["last_loss"]));
+            assert!(last < first, "{name}, {}: the loss goes from {first} to {last}", run["locations"]);
+        }
+        // Two small epochs say nothing of the game but that it is played.
+        let errors = row["runs"].as_array().unwrap().iter().map(|run| number(&run["error"]));
+        assert!(errors.clone().count() == 1 && errors.clone().all(|error| error < 0.999), "{name}");
+    }
+    assert_eq!(controls, 5 * 3, "random, centre and blind in each of the five tables");
+    let row = rows.iter().find(|row| row["name"] == "translated-60-ram-8").unwrap();
+    let learned = number(&row["runs"][0]["error"]);
+    let random = row["controls"].as_array().unwrap().iter().find(|run| run["locations"] == "random").unwrap();
+    let random = number(&random["error"]);
+    assert!(learned + 0.03 < random, "on translated digits RAM has {learned}, with random locations {random}");
+}
