@@ -67,13 +67,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
     let result = evaluate(&checkpoint, split, passes, data_dir, threads)?;
     let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
-    let Evaluation { error, loss, count, on_digit, ref fixation_spread, .. } = result;
+    let Evaluation { error, loss, count, on_digit, ref fixation_spread, ref tracking } = result;
     if args.json {
         say(&json!({
             "run": path.display().to_string(), "which": which_name, "split": split_name, "epoch": epoch,
             "passes": passes, "count": count,
             "error": error, "standard_error": standard_error(error, count), "loss": loss, "on_digit": on_digit,
-            "fixation_spread": fixation_spread, "weights": weights,
+            "fixation_spread": fixation_spread, "tracking": tracking, "weights": weights,
         })
         .to_string())?;
         return Ok(Ended::Done);
@@ -81,17 +81,23 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let averaged = if passes > 1 { format!(", probabilities averaged over {passes} passes") } else { String::new() };
     say(&format!(
         "{}, {which_name} checkpoint, after epoch {epoch}\n\
-         {split_name} error       {} ± {} (one standard error) of {count} images{averaged}\n\
-         {split_name} loss        {loss:.4} nats",
+         {split_name} error       {} ± {} (one standard error) of {count} {}{averaged}",
         path.display(),
         percent(error),
         percent(standard_error(error, count)),
+        if tracking.is_empty() { "images" } else { "games: those lost" },
     ))?;
+    if tracking.is_empty() {
+        say(&format!("{split_name} loss        {loss:.4} nats"))?;
+    } else {
+        let rows: Vec<_> = tracking.iter().map(|x| format!("{x:.2}")).collect();
+        say(&format!("ball in sight    {} (share of games, each row that it falls)", rows.join(" ")))?;
+    }
     if !fixation_spread.is_empty() {
         let spread: Vec<_> = fixation_spread.iter().map(|x| format!("{x:.3}")).collect();
         say(&format!("fixation spread  {} (variance across images, each glimpse)", spread.join(" ")))?;
     }
-    if let Some(share) = on_digit {
+    if let Some(share) = on_digit.filter(|_| tracking.is_empty()) {
         say(&format!("on the digit     {} of the glimpses", percent(share)))?;
     }
     say(&format!("weights          {weights}"))?;
