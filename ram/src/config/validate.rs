@@ -1,0 +1,207 @@
+//! The range of every key, and what must fit together.
+
+use super::{Canvas, Config, LossKind, ModelKind, Source};
+use crate::error::RamError;
+
+impl Config {
+    /// Checks every range and what must fit together.
+    ///
+    /// # Errors
+    /// [`RamError::Config`] with a line for every fault: key, what was found, what is expected.
+    pub fn validate(&self) -> Result<(), RamError> {
+        let Config { seed, data, model, policy, loss, optimiser, schedule, train } = self;
+        let mut faults = Faults(Vec::new());
+
+        // TOML's integers are signed.
+        faults.unless(*seed <= i64::MAX as u64, "seed", seed, "at most 9223372036854775807");
+
+        match (data.source, data.canvas) {
+            (Source::Catch, canvas) => {
+                faults.within("data.size", data.size, 4, 1024);
+                faults.unless(
+                    canvas == Canvas::Centred,
+                    "data.canvas",
+                    format!("{canvas:?}").to_lowercase(),
+                    "centred with data.source=catch, which has screens and no canvas",
+                );
+                faults.unless(
+                    model.glimpses + 1 == data.size,
+                    "model.glimpses",
+                    model.glimpses,
+                    &format!("{} with data.source=catch, the moves until the ball is down", data.size.max(1) - 1),
+                );
+                faults.unless(
+                    model.kind == ModelKind::Ram,
+                    "model.kind",
+                    format!("{:?}", model.kind).to_lowercase(),
+                    "ram with data.source=catch",
+                );
+                faults.unless(
+                    loss.kind == LossKind::Reinforce,
+                    "loss.kind",
+                    "hybrid",
+                    "reinforce with data.source=catch: there is a reward and no label",
+                );
+            }
+            (_, Canvas::Centred) => faults.unless(
+                data.size == 28,
+                "data.size",
+                data.size,
+                "28 on a centred canvas (for another size set data.canvas=translated)",
+            ),
+            _ => faults.within("data.size", data.size, 28, 1024),
+        }
+        match data.canvas {
+            Canvas::Cluttered => faults.within("data.clutter", data.clutter, 1, 1000),
+            _ => faults.unless(
+                data.clutter == 0,
+                "data.clutter",
+                data.clutter,
+                "0, since there are pieces only with data.canvas=cluttered",
+            ),
+        }
+        let limits = match data.source {
+            Source::Mnist => data.source.counts(),
+            Source::Digits | Source::Catch => [10_000_000; 3],
+        };
+        let counts = [("data.train", data.train), ("data.validation", data.validation), ("data.test", data.test)];
+        for ((key, count), limit) in counts.into_iter().zip(limits) {
+            faults.within(key, count, 0, limit);
+        }
+
+        faults.unless(
+            model.patch.is_multiple_of(2) && (2..=1024).contains(&model.patch),
+            "model.patch",
+            model.patch,
+            "an even number from 2 to 1024",
+        );
+        faults.within("model.scales", model.scales, 1, 8);
+        faults.within("model.glimpses", model.glimpses, 1, crate::model::agent::MAX_GLIMPSES);
+        faults.number("model.gain", model.gain, |x| x > 0.0 && x <= 1e4, "above 0, at most 10000");
+        faults.within("model.features", model.features, 1, 16_384);
+        faults.within("model.glimpse", model.glimpse, 1, 16_384);
+        faults.within("model.hidden", model.hidden, 1, 16_384);
+        faults.within("model.filters", model.filters, 1, 1024);
+        if model.kind != ModelKind::Ram {
+            faults.unless(
+                loss.kind == LossKind::Hybrid,
+                "loss.kind",
+                "reinforce",
+                "hybrid where model.kind is fc or conv, which choose nothing",
+            );
+        }
+
+        faults.number("policy.std", policy.std, |x| x > 0.0 && x <= 10.0, "above 0, at most 10");
+        faults.number("policy.std_final", policy.std_final, |x| (0.0..=10.0).contains(&x), "from 0 (off) to 10");
+        faults.unless(
+            policy.grid == 0 || (2..=16).contains(&policy.grid),
+            "policy.grid",
+            policy.grid,
+            "0 (off), or from 2 to 16",
+        );
+        faults.number("policy.init_std", policy.init_std, |x| (0.0..=10.0).contains(&x), "from 0 to 10");
+
+        let weight = |x| (0.0..=1e6).contains(&x);
+        faults.number("loss.location_weight", loss.location_weight, weight, "from 0 to 1000000");
+        faults.number("loss.baseline_weight", loss.baseline_weight, weight, "from 0 to 1000000");
+
+        faults.number("loss.entropy_weight", loss.entropy_weight, weight, "from 0 to 1000000");
+        faults.number("loss.discount", loss.discount, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
+
+        let decay = |x| (0.0..1.0).contains(&x);
+        faults.number(
+            "optimiser.learning_rate",
+            optimiser.learning_rate,
+            |x| x > 0.0 && x <= 100.0,
+            "above 0, at most 100",
+        );
+        faults.number("optimiser.momentum", optimiser.momentum, decay, "from 0 to below 1");
+        faults.number("optimiser.beta1", optimiser.beta1, decay, "from 0 to below 1");
+        faults.number("optimiser.beta2", optimiser.beta2, decay, "from 0 to below 1");
+        // Not so small that they would be 0 as f32.
+        faults.number("optimiser.epsilon", optimiser.epsilon, |x| (1e-30..=1.0).contains(&x), "from 1e-30 to 1");
+        faults.number("optimiser.clip", optimiser.clip, |x| x == 0.0 || x >= 1e-30, "0 (off), or 1e-30 or above");
+
+        faults.number("schedule.final", schedule.last, |x| (0.0..=1.0).contains(&x), "from 0 to 1");
+        faults.number("schedule.factor", schedule.factor, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
+        faults.within("schedule.every", schedule.every, 1, 1_000_000);
+        faults.within("schedule.warmup", schedule.warmup, 0, 1_000_000_000);
+
+        faults.within("train.epochs", train.epochs, 1, 1_000_000);
+        faults.within("train.batch", train.batch, 1, 65_536);
+        faults.within("train.patience", train.patience, 0, 1_000_000);
+
+        let steps = train.epochs.saturating_mul(data.counts()[0].div_ceil(train.batch.max(1)));
+        faults.unless(
+            schedule.warmup == 0 || schedule.warmup < steps,
+            "schedule.warmup",
+            schedule.warmup,
+            &format!(
+                "below {steps}, all steps of the training (train.epochs × training images / train.batch, rounded up)"
+            ),
+        );
+
+        if faults.0.is_empty() { Ok(()) } else { Err(RamError::Config(faults.0.join("\n"))) }
+    }
+}
+
+/// The faults that [`Config::validate`] has found.
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn unless(&mut self, ok: bool, key: &str, found: impl std::fmt::Display, expected: &str) {
+        if !ok {
+            self.0.push(format!("{key} is {found}, but must be {expected}"));
+        }
+    }
+
+    fn within(&mut self, key: &str, found: usize, low: usize, high: usize) {
+        self.unless((low..=high).contains(&found), key, found, &format!("from {low} to {high}"));
+    }
+
+    fn number(&mut self, key: &str, found: f64, ok: impl Fn(f64) -> bool, expected: &str) {
+        self.unless(found.is_finite() && ok(found), key, found, expected);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Base;
+
+    use super::*;
+
+    fn message(base: &str, sets: &[&str]) -> String {
+        let sets: Vec<_> = sets.iter().map(|s| s.to_string()).collect();
+        Config::load(Base::Preset(base), &sets).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn ranges_are_checked_and_all_faults_told_at_once() {
+        for (set, part) in [
+            ("policy.std=0", "policy.std is 0, but must be above 0"),
+            ("policy.std=nan", "policy.std is NaN"),
+            ("optimiser.clip=inf", "optimiser.clip is inf"),
+            ("optimiser.clip=1e-46", "must be 0 (off), or 1e-30 or above"),
+            ("optimiser.clip=-1", "optimiser.clip is -1"),
+            ("optimiser.epsilon=1e-46", "must be from 1e-30 to 1"),
+            ("optimiser.epsilon=0", "optimiser.epsilon is 0"),
+            ("schedule.warmup=23460", "schedule.warmup is 23460, but must be below 23460, all steps"),
+            ("model.patch=7", "model.patch is 7, but must be an even number"),
+            ("model.glimpses=0", "model.glimpses is 0"),
+            ("data.clutter=4", "data.canvas=cluttered"),
+            ("data.size=60", "set data.canvas=translated"),
+            ("data.train=50001", "data.train is 50001, but must be from 0 to 50000"),
+            ("optimiser.beta2=1", "optimiser.beta2 is 1"),
+            ("train.batch=0", "train.batch is 0"),
+        ] {
+            let text = message("mnist", &[set]);
+            assert!(text.contains(part), "{text}");
+        }
+        for set in ["optimiser.clip=0", "optimiser.clip=1e-30", "optimiser.epsilon=1e-30", "schedule.warmup=23459"] {
+            Config::load(Base::Preset("mnist"), &[set.to_owned()]).unwrap();
+        }
+        assert_eq!(message("mnist", &["train.batch=0", "train.epochs=0"]).lines().count(), 2);
+        assert!(message("cluttered", &["data.clutter=0"]).contains("from 1 to 1000"));
+        assert!(message("translated", &["data.size=27"]).contains("from 28 to 1024"));
+    }
+}
