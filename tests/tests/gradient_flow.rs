@@ -135,11 +135,13 @@ fn samples_divide_the_batch() {
 
 #[test]
 fn the_location_term_reaches_the_location_network_and_through_a_switch_the_core() {
-    for (policy, into_core) in
-        [(Locations::Learned, false), (Locations::Learned, true), (Locations::Blind, false), (Locations::Blind, true)]
+    // The Gaussian, and a grid of places (footnote 2).
+    for (policy, into_core, grid) in [Locations::Learned, Locations::Blind]
+        .into_iter()
+        .flat_map(|policy| [(policy, false, 0), (policy, true, 0), (policy, false, 3), (policy, true, 3)])
     {
         let problem = Problem::new(8, |config| {
-            (config.policy.locations, config.loss.location_into_core) = (policy, into_core);
+            (config.policy.locations, config.policy.grid, config.loss.location_into_core) = (policy, grid, into_core);
         });
         // The blind policy does not see the state, so nothing can pass into it.
         let expected = match into_core && policy == Locations::Learned {
@@ -148,7 +150,7 @@ fn the_location_term_reaches_the_location_network_and_through_a_switch_the_core(
         };
         for pure in [false, true] {
             let reached = problem.look(pure, |loss| problem.reached(loss.location.unwrap()));
-            assert_eq!(reached, expected, "{policy:?}, into core {into_core}, pure {pure}");
+            assert_eq!(reached, expected, "{policy:?}, into core {into_core}, grid {grid}, pure {pure}");
         }
     }
 }

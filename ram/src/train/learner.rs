@@ -252,3 +252,30 @@ fn learning_rate(config: &Config, step: u64, steps: usize) -> f64 {
     let total = (config.train.epochs * steps) as u64;
     config.optimiser.learning_rate * schedule.factor(step, total, s.warmup as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_follow_their_schedules_over_all_steps() {
+        let mut config = Config::default();
+        (config.train.epochs, config.policy.std, config.policy.std_final) = (2, 0.3, 0.1);
+        (config.schedule.kind, config.schedule.last, config.optimiser.learning_rate) = (ScheduleKind::Linear, 0.5, 1.0);
+        // Six steps, of which the last one has the last rates; whoever trains on stays there.
+        let std: Vec<f64> = [0, 1, 5, 9].map(|step| rates(&config, step, 3).std).to_vec();
+        for (found, expected) in std.iter().zip([0.3, 0.26, 0.1, 0.1]) {
+            assert!((found - expected).abs() < 1e-12, "{std:?}");
+        }
+        let rate = |step| rates(&config, step, 3).learning_rate;
+        assert!(rate(0) == 1.0 && rate(0) > rate(3) && rate(3) > rate(5) && rate(5) >= 0.5, "{} {}", rate(3), rate(5));
+        config.policy.std_final = 0.0;
+        assert_eq!([0, 5].map(|step| rates(&config, step, 3).std), [0.3, 0.3]);
+    }
+
+    #[test]
+    fn pieces_have_at_most_32_episodes_and_keep_the_samples_of_an_image_together() {
+        assert_eq!([0, 1, 2, 64, 65].map(|batch| pieces(batch, 1)), [1, 1, 2, 2, 3]);
+        assert_eq!([(16, 4), (17, 4), (3, 64)].map(|(batch, samples)| pieces(batch, samples)), [2, 3, 3]);
+    }
+}
