@@ -80,6 +80,8 @@ pub struct Play<'t, R: Real> {
     pub baselines: Steps<'t, R>,
     /// ln π(·) of all actions at each of N steps, [batch, actions].
     pub log_policies: Steps<'t, R>,
+    /// The N actions aₜ, whole numbers, `[batch]`.
+    pub actions: Steps<'t, R>,
 }
 
 /// Memory that games need from step to step.
@@ -102,6 +104,8 @@ pub struct Episode<'t, R: Real> {
     pub baselines: Steps<'t, R>,
     /// ρ(x, lₜ₋₁) at each of N steps, [batch, ρ].
     pub glimpses: Steps<'t, R>,
+    /// The state hₜ after each of N glimpses, [batch, hidden].
+    pub states: Steps<'t, R>,
     /// The state h_N, [batch, hidden].
     pub state: Var<'t, R>,
     /// The baseline b_N at the classification, `[batch]`: used where the class is sampled.
@@ -246,6 +250,13 @@ impl Agent {
         self.location.set_std(std);
     }
 
+    /// What it would decide at hₜ [batch, hidden] if it looked no further: the logits of the classes or actions, [batch, classes];
+    /// and the return bₜ `[batch]` that it expects there.
+    #[track_caller]
+    pub fn believe<'t, R: Real>(&self, h: Var<'t, R>) -> (Var<'t, R>, Var<'t, R>) {
+        (self.action.logits(h), self.baseline.expect(h))
+    }
+
     /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁) and the state hₜ.
     #[track_caller]
     fn iterate<'t, R: Real>(
@@ -280,6 +291,7 @@ impl Agent {
         let mut log_probs = Steps::new();
         let mut baselines = Steps::new();
         let mut glimpses = Steps::new();
+        let mut states = Steps::new();
 
         // h₀ = 0; l₀ is random
         let mut state = self.core.begin(t, batch, self.hidden);
@@ -289,6 +301,7 @@ impl Agent {
             let (rho, next) = self.iterate(t, images, state, l.clamp(-R::ONE, R::ONE));
             glimpses.push(rho);
             state = next;
+            states.push(state.h);
             if step == self.glimpses {
                 break;
             }
@@ -303,7 +316,7 @@ impl Agent {
         }
         let h = state.h;
         let (logits, last_baseline) = (self.action.logits(h), self.baseline.expect(h));
-        Episode { locations, means, log_probs, baselines, glimpses, state: h, last_baseline, logits }
+        Episode { locations, means, log_probs, baselines, glimpses, states, state: h, last_baseline, logits }
     }
 
     /// A batch of games, which have begun: at each of N frames a glimpse of the screen, an action, and the next location.
@@ -329,6 +342,7 @@ impl Agent {
             location_log_probs: Steps::new(),
             baselines: Steps::new(),
             log_policies: Steps::new(),
+            actions: Steps::new(),
         };
         let mut state = self.core.begin(t, batch, self.hidden);
         let mut l = t.constant([batch, 2], &draws.first);
@@ -347,6 +361,7 @@ impl Agent {
             play.action_log_probs.push(action::log_prob_of(log_probs, chosen));
             play.log_policies.push(log_probs);
             play.baselines.push(self.baseline.expect(state.h));
+            play.actions.push(chosen);
             let moves = games.iter_mut().zip(&mut screens.rewards[range]);
             for ((game, reward), chosen) in moves.zip(&*chosen.value()) {
                 *reward = R::from_f64(game.step(chosen.to_f64() as usize));
