@@ -45,19 +45,29 @@ enum Split {
     Test,
 }
 
+/// Which checkpoint of a run.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Checkpoint {
+pub enum Checkpoint {
+    /// The one with the lowest validation error.
     Best,
+    /// The newest.
     Last,
+}
+
+impl Checkpoint {
+    /// The checkpoint, and its name.
+    pub fn which(self) -> (Which, &'static str) {
+        match self {
+            Checkpoint::Best => (Which::Best, "best"),
+            Checkpoint::Last => (Which::Last, "last"),
+        }
+    }
 }
 
 /// Evaluates a checkpoint and prints how it fared.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let path = find(&args.run, &args.runs);
-    let (which, which_name) = match args.which {
-        Checkpoint::Best => (Which::Best, "best"),
-        Checkpoint::Last => (Which::Last, "last"),
-    };
+    let (which, which_name) = args.which.which();
     let (split, split_name) = match args.split {
         Split::Validation => (SplitName::Validation, "validation"),
         Split::Test => (SplitName::Test, "test"),
@@ -110,7 +120,7 @@ pub fn standard_error(share: f64, count: usize) -> f64 {
 }
 
 /// A folder as given, or else a name in the folder of all runs.
-fn find(run: &Path, runs: &Path) -> PathBuf {
+pub fn find(run: &Path, runs: &Path) -> PathBuf {
     let named = runs.join(run);
     if !run.join("run.json").exists() && named.exists() { named } else { run.to_owned() }
 }

@@ -6,6 +6,7 @@ mod demo;
 mod eval;
 mod experiments;
 mod interrupt;
+mod play;
 mod progress;
 mod reproduce;
 mod train;
@@ -63,6 +64,9 @@ enum Command {
     Reproduce(reproduce::Args),
     /// Measure training steps against what this processor could do at most.
     Bench(bench::Args),
+    /// Play a game: watch a trained agent, or play it yourself.
+    #[command(subcommand)]
+    Play(play::Command),
     /// Look at the data.
     #[command(subcommand)]
     Data(data::Command),
@@ -172,6 +176,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Play(command)) => play::run(&command),
         Some(Command::Data(command)) => data::run(&command),
         None if cli.version => {
             say(&format!("ram {}", env!("CARGO_PKG_VERSION")))?;
