@@ -9,6 +9,7 @@
 //! 4. [`train::learner`]: a training step; [`train::trainer`]: the loop around it.
 //! 5. [`environments`]: the game of Sec. 4.2, its rules alone; [`comparators`]: the networks of Tables 1 and 2 that see
 //!    everything at once; [`experiments`]: every row of the paper as a configuration.
+//! 6. [`search`]: how hyperparameters are found.
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -19,6 +20,7 @@ pub mod error;
 pub mod experiments;
 pub mod model;
 pub mod reinforce;
+pub mod search;
 pub mod train;
 
 pub use config::Config;
