@@ -77,10 +77,9 @@ impl RamError {
         match self {
             RamError::Config(_) => 2,
             RamError::Data(_) => 3,
-            RamError::Damaged { .. }
-            | RamError::Checkpoint { .. }
-            | RamError::Run { .. }
-            | RamError::Locked { .. } => 4,
+            RamError::Damaged { .. } | RamError::Checkpoint { .. } | RamError::Run { .. } | RamError::Locked { .. } => {
+                4
+            }
             RamError::Io { .. } | RamError::Training(_) | RamError::Diverged(_) => 1,
         }
     }

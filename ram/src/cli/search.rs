@@ -313,7 +313,8 @@ fn all(args: &Run, folder: &StudyFolder, stop: &AtomicBool) -> anyhow::Result<En
         if rung < rungs.len() {
             let promoted = folder.decision(rung)?.map_or_else(Vec::new, |decision| decision.promoted);
             if args.json {
-                say(&json!({ "event": "rung", "rung": rung, "epochs": rungs[rung - 1], "promoted": promoted }).to_string())?;
+                say(&json!({ "event": "rung", "rung": rung, "epochs": rungs[rung - 1], "promoted": promoted })
+                    .to_string())?;
             }
         }
     }
@@ -476,12 +477,13 @@ fn summary(report: &Report, top: usize) -> String {
         Some(x) => format!("{:.0} %", 100.0 * x),
     };
     let mut rows = vec![["key", "explained", "correlation"].map(str::to_owned).to_vec()];
-    rows.extend(importance.iter().map(|key| {
-        vec![key.key.clone(), number(key.explained, false), number(key.rank_correlation, true)]
-    }));
+    rows.extend(
+        importance
+            .iter()
+            .map(|key| vec![key.key.clone(), number(key.explained, false), number(key.rank_correlation, true)]),
+    );
     text += &format!("\n{}\n", aligned(&rows));
-    text
-        + "\nexplained: share of the variance of the errors' ranks between four bins of this key alone, less what random bins get\n\
+    text + "\nexplained: share of the variance of the errors' ranks between four bins of this key alone, less what random bins get\n\
            correlation: Spearman's, of value and error; below 0, larger values are better"
 }
 

@@ -29,8 +29,9 @@ impl Halving {
             }
             first
         });
-        let mut rungs: Vec<usize> =
-            std::iter::successors(Some(first), |rung| rung.checked_mul(eta)).take_while(|&rung| rung < epochs).collect();
+        let mut rungs: Vec<usize> = std::iter::successors(Some(first), |rung| rung.checked_mul(eta))
+            .take_while(|&rung| rung < epochs)
+            .collect();
         rungs.push(epochs);
         rungs
     }

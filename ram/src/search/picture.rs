@@ -206,7 +206,15 @@ fn nice(step: f64) -> f64 {
     let power = scientific.split_once('e').map_or("0", |(_, power)| power);
     let unit: f64 = format!("1e{power}").parse().unwrap_or(1.0);
     let factor = step / unit;
-    unit * if factor <= 1.0 { 1.0 } else if factor <= 2.0 { 2.0 } else if factor <= 5.0 { 5.0 } else { 10.0 }
+    unit * if factor <= 1.0 {
+        1.0
+    } else if factor <= 2.0 {
+        2.0
+    } else if factor <= 5.0 {
+        5.0
+    } else {
+        10.0
+    }
 }
 
 /// A number with the digits that a step needs.

@@ -180,7 +180,8 @@ mod tests {
     #[allow(clippy::disallowed_methods)] // powi and ln as an oracle
     #[test]
     fn every_distribution_has_its_range_and_moments() {
-        let floats = |d: &Distribution| -> Vec<f64> { draws(d, 10_000).iter().map(|v| v.as_float().unwrap()).collect() };
+        let floats =
+            |d: &Distribution| -> Vec<f64> { draws(d, 10_000).iter().map(|v| v.as_float().unwrap()).collect() };
         let numbers = floats(&Distribution::Uniform([-1.0, 3.0]));
         assert!(numbers.iter().all(|x| (-1.0..=3.0).contains(x)));
         moments(&numbers, 1.0, 16.0 / 12.0);

@@ -82,7 +82,8 @@ impl Study {
         self.space.check(&self.base)?;
         if self.halving.is_some() && self.space.dimensions().iter().any(|d| d.key == "train.epochs") {
             return Err(RamError::Config(
-                "train.epochs is drawn, but halving compares trials after equal numbers of epochs; leave one out".to_owned(),
+                "train.epochs is drawn, but halving compares trials after equal numbers of epochs; leave one out"
+                    .to_owned(),
             ));
         }
         (1..=self.trials.min(TRIED)).try_for_each(|trial| self.config(trial).map(|_| ()))
@@ -286,9 +287,9 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, R
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(RamError::run(path, format!("cannot be read: {error}"))),
     };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|error| RamError::run(path, format!("is damaged: {error}; put it back, or remove it to have it made anew")))
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        RamError::run(path, format!("is damaged: {error}; put it back, or remove it to have it made anew"))
+    })
 }
 
 /// Writes a value by atomic rename.
@@ -297,4 +298,113 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RamE
     atomic::write(path, text.as_bytes()).map_err(|error| {
         RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then run it again"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::trial::State;
+
+    const TEXT: &str = "seed = 5\ntrials = 9\n[base]\npreset = \"demo\"\n[space]\n\
+        optimiser.learning_rate = { log-uniform = [1e-4, 1.0] }\npolicy.std = { uniform = [0.05, 0.5] }\n\
+        model.glimpses = { whole = [1, 4] }\npolicy.mean = { choice = [\"linear\", \"clamp\", \"tanh\"] }\n";
+
+    fn study(text: &str) -> Study {
+        Study::from_toml(text, "search.toml", Path::new("")).unwrap()
+    }
+
+    /// These values are a promise: if they change, every recorded study changes.
+    #[test]
+    fn a_trials_configuration_is_a_function_of_seed_and_number() {
+        let config = study(TEXT).config(3).unwrap();
+        assert_eq!(config, study(TEXT).config(3).unwrap());
+        assert_eq!(config.optimiser.learning_rate.to_bits(), 0.002_561_045_158_678_89_f64.to_bits());
+        assert_eq!(config.policy.std.to_bits(), 0.129_004_302_654_643_5_f64.to_bits());
+        assert_eq!((config.model.glimpses, config.policy.mean), (1, crate::config::Mean::Tanh));
+        let base = Config::preset("demo").unwrap();
+        assert_eq!(base.differences(&config).len(), 4, "nothing else changes: {:?}", base.differences(&config));
+        // A key less, and the others draw the same; another number of trials, too.
+        let less = TEXT.replace("policy.std = { uniform = [0.05, 0.5] }\n", "").replace("trials = 9", "trials = 90");
+        let config = Config { policy: crate::config::Policy { std: 0.15, ..config.policy }, ..config };
+        assert_eq!(study(&less).config(3).unwrap(), config);
+    }
+
+    #[test]
+    fn a_folder_belongs_to_one_study() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("search");
+        let message = StudyFolder::look(study(TEXT), &path).unwrap_err().to_string();
+        assert!(message.contains("no trials yet"), "{message}");
+        StudyFolder::open(study(TEXT), &path).unwrap();
+        let record = std::fs::read(path.join(RECORD)).unwrap();
+        StudyFolder::open(study(&TEXT.replace("trials = 9", "trials = 90")), &path).unwrap();
+        assert_eq!(std::fs::read(path.join(RECORD)).unwrap(), record, "more trials are no other study");
+        for (from, to, part) in [
+            ("seed = 5", "seed = 6", "seed: 5, 6"),
+            ("0.5", "0.6", "policy.std: Uniform([0.05, 0.5]), Uniform([0.05, 0.6])"),
+            ("preset = \"demo\"", "preset = \"demo\"\nset = [\"train.epochs=3\"]", "train.epochs: 40, 3"),
+            ("trials = 9", "trials = 9\nhalving = { eta = 2 }", "halving: off, eta 2"),
+        ] {
+            let error = StudyFolder::open(study(&TEXT.replace(from, to)), &path).unwrap_err();
+            assert!(error.to_string().contains(part) && error.exit_code() == 4, "{error}");
+        }
+        std::fs::write(path.join(RECORD), "{").unwrap();
+        assert!(StudyFolder::open(study(TEXT), &path).unwrap_err().to_string().contains("damaged"));
+    }
+
+    /// Puts down what a trial would.
+    fn put(folder: &StudyFolder, trial: u32, rung: usize, error: Option<f64>) {
+        let path = folder.trial_path(trial);
+        std::fs::create_dir_all(&path).unwrap();
+        let rungs = folder.study.rungs();
+        let (state, name) = match error {
+            None => (State::Diverged, TrialResult::FINAL.to_owned()),
+            Some(_) if rung == rungs.len() => (State::Done, TrialResult::FINAL.to_owned()),
+            Some(_) => (State::Paused, TrialResult::at_rung(rung)),
+        };
+        let result = TrialResult {
+            trial,
+            state,
+            error,
+            loss: error,
+            best_epoch: error.map(|_| 1),
+            epochs: rungs[rung - 1],
+            values: folder.study.values(trial),
+            weights: None,
+            message: None,
+        };
+        write_json(&path.join(&name), &result).unwrap();
+        let found: TrialResult = read_json(&path.join(name)).unwrap().unwrap();
+        assert_eq!(found, result, "what is written is read back to the bit");
+    }
+
+    #[test]
+    fn halving_decides_when_all_are_there_and_keeps_to_it() {
+        let place = tempfile::tempdir().unwrap();
+        let text = TEXT.replace("trials = 9", "trials = 4\nhalving = { eta = 2, first = 10 }");
+        let folder = StudyFolder::open(study(&text), place.path()).unwrap();
+        assert_eq!(folder.study.rungs(), [10, 20, 40]);
+        assert_eq!(folder.entrants(1).unwrap(), Some(vec![1, 2, 3, 4]));
+        for (trial, error) in [(4, Some(0.5)), (2, None), (1, Some(0.3))] {
+            put(&folder, trial, 1, error);
+            assert!(folder.decision(1).unwrap().is_none() && folder.entrants(2).unwrap().is_none());
+        }
+        put(&folder, 3, 1, Some(0.4));
+        assert_eq!(folder.entrants(2).unwrap(), Some(vec![1, 3]));
+        let recorded = std::fs::read(place.path().join("rung-1.json")).unwrap();
+        // Whoever comes without its result or halving in the file: what is recorded holds.
+        let other = StudyFolder::open(study(TEXT), place.path()).unwrap();
+        assert_eq!((other.study.trials, other.study.rungs()), (4, vec![10, 20, 40]));
+        std::fs::remove_file(place.path().join("rung-1.json")).unwrap();
+        assert_eq!(other.entrants(2).unwrap(), Some(vec![1, 3]));
+        assert_eq!(std::fs::read(place.path().join("rung-1.json")).unwrap(), recorded, "decided again, the same");
+
+        put(&folder, 1, 2, Some(0.3));
+        put(&folder, 3, 2, Some(0.2));
+        assert_eq!(folder.entrants(3).unwrap(), Some(vec![3]));
+        put(&folder, 3, 3, Some(0.1));
+        let newest: Vec<_> = folder.results().unwrap().iter().map(|r| (r.trial, r.state, r.epochs)).collect();
+        let expected = [(1, State::Paused, 20), (2, State::Diverged, 10), (3, State::Done, 40), (4, State::Paused, 10)];
+        assert_eq!(newest, expected);
+    }
 }

@@ -122,7 +122,10 @@ impl StudyFolder {
             if !differences.is_empty() {
                 return Err(RamError::run(
                     &folder,
-                    format!("is another trial ({}); name another folder with --runs, or remove it", differences.join("; ")),
+                    format!(
+                        "is another trial ({}); name another folder with --runs, or remove it",
+                        differences.join("; ")
+                    ),
                 ));
             }
             (run, Trainer::resume(found, checkpoint, machine.data_dir, machine.threads)?)
