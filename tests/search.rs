@@ -62,7 +62,7 @@ impl Place {
     fn new() -> Place {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
-        let long = TINY.replace("data.train=200", "data.train=2000").replace("train.epochs=4", "train.epochs=40");
+        let long = TINY.replace("data.train=200", "data.train=3000").replace("train.epochs=4", "train.epochs=60");
         fs::write(folder.path().join("long.toml"), long).unwrap();
         Place(folder)
     }

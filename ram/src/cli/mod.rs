@@ -33,7 +33,8 @@ Exit codes:
 Environment:
   NO_COLOR=1    no colours
   RAM_DATA_DIR  the folder of MNIST's files, as --data-dir names it
-  RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest that this machine has]";
+  RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest that this machine has]
+  RAM_TRIAL     the number of the trial that `ram search run` runs";
 
 /// Recurrent Models of Visual Attention: trains a network that looks at a few small patches of an image.
 #[derive(Parser)]
@@ -259,7 +260,7 @@ mod tests {
         for code in ["0 ", "1 ", "2 ", "3 ", "4 ", "75 ", "130 "] {
             assert!(top.contains(&format!("\n  {code}")), "{code} in {top}");
         }
-        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_KERNELS"] {
+        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_KERNELS", "RAM_TRIAL"] {
             assert!(top.contains(&format!("\n  {variable}")), "{variable} in {top}");
         }
         let train = command.find_subcommand_mut("train").unwrap().render_long_help().to_string();

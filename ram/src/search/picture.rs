@@ -12,12 +12,13 @@ const WIDTH: f64 = 340.0;
 const HEIGHT: f64 = 240.0;
 /// Of a panel's plot: left, right, top, bottom.
 const MARGINS: [f64; 4] = [58.0, 14.0, 26.0, 36.0];
-const COLUMNS: usize = 3;
 
 /// The picture, SVG; an empty one without trials that have an error.
 pub fn svg(report: &Report, space: &Space) -> String {
-    let panels = space.dimensions();
-    let columns = panels.len().clamp(1, COLUMNS);
+    // The most important first.
+    let find = |key: &str| space.dimensions().iter().find(|dimension| dimension.key == key);
+    let panels: Vec<&Dimension> = report.importance.iter().filter_map(|importance| find(&importance.key)).collect();
+    let columns = if panels.len() == 4 { 2 } else { panels.len().clamp(1, 3) };
     let rows = panels.len().div_ceil(columns);
     let (width, height) = (columns as f64 * WIDTH, rows as f64 * HEIGHT + 24.0);
     let mut out = format!(
@@ -94,10 +95,12 @@ fn panel(out: &mut String, report: &Report, dimension: &Dimension, y: &Axis) {
     for (i, result) in report.results.iter().enumerate().rev() {
         let Some(value) = result.values.get(&dimension.key) else { continue };
         let place = match &dimension.distribution {
-            // Trials of one name side by side, so that each is seen; always in the same place.
             Distribution::Choice(choices) => {
                 let Some(index) = choices.iter().position(|choice| choice == value) else { continue };
-                index as f64 + 0.5 * ((f64::from(result.trial) * 0.618_034).fract() - 0.5)
+                index as f64 + 0.5 * aside(result.trial)
+            }
+            Distribution::Whole([low, high]) if high - low < 20 => {
+                number(value).unwrap_or_default() + 0.3 * aside(result.trial)
             }
             _ => number(value).unwrap_or_default(),
         };
@@ -111,6 +114,11 @@ fn panel(out: &mut String, report: &Report, dimension: &Dimension, y: &Axis) {
         let title = format!("trial {}: {}", result.trial, plain(value));
         mark(out, kind, at_x(x.share(place)), at_y(height), &title);
     }
+}
+
+/// Trials of one value stand side by side, so that each is seen; always in the same place. −½ to ½.
+fn aside(trial: u32) -> f64 {
+    (f64::from(trial) * 0.618_034).fract() - 0.5
 }
 
 fn mark(out: &mut String, kind: &str, x: f64, y: f64, title: &str) {
@@ -177,7 +185,7 @@ impl Axis {
     fn ticks(&self) -> Vec<(f64, String)> {
         match self {
             Axis::Linear([low, high]) => {
-                let step = nice((high - low) / 4.0);
+                let step = nice((high - low) / 5.0);
                 let first = (low / step).ceil();
                 let values = (0..).map(|i| (first + f64::from(i)) * step).take_while(|x| *x <= high + 1e-9 * step);
                 values.take(12).map(|x| (x, label(x, step))).collect()
@@ -252,8 +260,8 @@ mod tests {
     fn ticks_are_round_numbers() {
         assert_eq!(labels(&Axis::Logarithmic([1e-4, 1e-1])), ["1e-4", "0.001", "0.01", "0.1"]);
         assert_eq!(labels(&Axis::Logarithmic([0.9, 12.0])), ["1", "2", "5", "10"]);
-        assert_eq!(labels(&Axis::Linear([0.05, 0.5])), ["0.2", "0.4"]);
-        assert_eq!(labels(&Axis::Linear([3.5, 8.5])), ["4", "6", "8"]);
+        assert_eq!(labels(&Axis::Linear([0.05, 0.5])), ["0.1", "0.2", "0.3", "0.4", "0.5"]);
+        assert_eq!(labels(&Axis::Linear([3.5, 8.5])), ["4", "5", "6", "7", "8"]);
         assert_eq!(labels(&Axis::Names(vec!["a".into(), "b".into()])), ["a", "b"]);
         assert!((4..9).contains(&labels(&Axis::Logarithmic([1e-300, 1e300])).len()));
     }

@@ -130,7 +130,10 @@ impl Record {
         compare("seed", self.seed.to_string(), other.seed.to_string());
         let show = |halving: &Option<(Halving, u32)>| match halving {
             None => "off".to_owned(),
-            Some((Halving { eta, first }, trials)) => format!("eta {eta}, first {first:?}, {trials} trials"),
+            Some((Halving { eta, first }, trials)) => {
+                let first = first.map_or("automatic".to_owned(), |first| first.to_string());
+                format!("eta {eta}, first {first}, {trials} trials")
+            }
         };
         compare("halving", show(&self.halving), show(&other.halving));
         let keys: std::collections::BTreeSet<&String> = self.space.keys().chain(other.space.keys()).collect();
