@@ -10,6 +10,7 @@
 //! 5. [`environments`]: the game of Sec. 4.2, its rules alone; [`comparators`]: the networks of Tables 1 and 2 that see
 //!    everything at once; [`experiments`]: every row of the paper as a configuration;
 //!    [`trace`]: what an agent did, in plain numbers.
+//! 6. [`search`]: how hyperparameters are found.
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -20,6 +21,7 @@ pub mod error;
 pub mod experiments;
 pub mod model;
 pub mod reinforce;
+pub mod search;
 pub mod trace;
 pub mod train;
 
