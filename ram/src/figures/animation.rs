@@ -97,7 +97,9 @@ fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &
         parts::path(scene, on, &locations, palette::SKY, false, mark);
         windows(scene, &rects, on);
     }
-    scene.image(Rect { x: x + side + GAP, ..square }, parts::seen(glimpse, trace.channels));
+    let beside = Rect { x: x + side + GAP, ..square };
+    scene.image(beside, parts::seen(glimpse, trace.channels));
+    parts::patches(scene, beside, glimpse, 1.0);
 
     let leader = glimpse.leader();
     let right = trace.label.map(|label| label == leader);

@@ -62,6 +62,16 @@ pub fn seen(glimpse: &Glimpse, channels: usize) -> Bitmap {
     Bitmap { pixels, channels, height: side as usize, width: side as usize }
 }
 
+/// Where the finer patches lie in what was [`seen`].
+pub fn patches(scene: &mut Scene, square: Rect, glimpse: &Glimpse, width: f64) {
+    let Some((widest, finer)) = glimpse.windows.split_last() else { return };
+    for (scale, window) in finer.iter().enumerate() {
+        let window = Window { x: window.x - widest.x, y: window.y - widest.y, ..*window };
+        let rect = window_rect(square, [widest.side as usize; 2], &window);
+        scene.outline(rect, Stroke::solid(palette::scale(scale).alpha(150), width));
+    }
+}
+
 /// Where a window lies on an image that is drawn at `on`.
 pub fn window_rect(on: Rect, [width, height]: [usize; 2], window: &Window) -> Rect {
     let (sx, sy) = (on.width / width as f64, on.height / height as f64);
