@@ -132,8 +132,8 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         object.as_object_mut().expect("an object").extend(shown.facts.as_object().cloned().unwrap_or_default());
         object.to_string()
     } else {
-        let told = shown.facts["told"].as_str().map_or(String::new(), |told| format!("{told}\n"));
-        format!("{told}{}\n{}\nin {}", captions.title, captions.subtitle, written.join(", "))
+        let how = shown.facts["how"].as_str().map_or(String::new(), |how| format!("\nimage: {how}"));
+        format!("{}\n{}{how}\nin {}", captions.title, captions.subtitle, written.join(", "))
     })?;
     Ok(Ended::Done)
 }
@@ -185,9 +185,8 @@ fn own(args: &Args, tracer: &Tracer, path: &Path) -> anyhow::Result<Shown> {
     let image = fitted.image;
     let trace = tracer.trace_image(&image.pixels, [image.channels, image.height, image.width])?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let subtitle = format!("{name}: {}", fitted.how);
-    let told = format!("{}: {}", path.display(), fitted.how);
-    Ok(Shown { traces: vec![trace], subtitle, facts: json!({ "image": path, "how": fitted.how, "told": told }) })
+    let subtitle = format!("{name}, {what}, made to fit {0}×{0} pixels", image.width);
+    Ok(Shown { traces: vec![trace], subtitle, facts: json!({ "image": path, "how": fitted.how }) })
 }
 
 /// The class of a name.

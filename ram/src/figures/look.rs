@@ -38,20 +38,19 @@ pub fn look(traces: &[Trace], captions: &Captions) -> Scene {
     let pixels = traces.first().map_or(1, |trace| trace.width.max(trace.height));
     let side = parts::side(pixels, IMAGE, SHARP);
     let pitch = side + GAP;
-    let needed = [&captions.title, &captions.subtitle].map(|text| font(Weight::Bold).width(text, 12.0));
     let columns = MARGIN + pitch * (1 + across) as f64 - GAP + MARGIN;
-    let width = columns.max(needed[0] + 2.0 * MARGIN).max(0.77 * needed[1] + 2.0 * MARGIN).max(430.0).ceil();
+    let width = columns.max(430.0).ceil();
+    let mut scene = Scene::new(width, 0.0, &format!("{}. {}", captions.title, captions.subtitle));
+    let inside = width - 2.0 * MARGIN;
+    let heading = parts::heading(&mut scene, [MARGIN; 2], inside, &captions.title, &captions.subtitle);
 
-    let top = MARGIN + 47.0;
+    let top = heading + 24.0;
     let line = side + BELOW;
     let row = line * lines as f64 + BETWEEN_ROWS;
     let signs = Sign::of(traces);
     let (places, lines_of_signs) = laid_out(&signs, width);
     let below = top + row * traces.len() as f64;
-    let height = (below + 12.0 + SIGN_LINE * lines_of_signs as f64 + MARGIN - 3.0).ceil();
-    let mut scene = Scene::new(width, height, &format!("{}. {}", captions.title, captions.subtitle));
-    scene.text([MARGIN, MARGIN + 9.0], Align::Left, &captions.title, bold(12.0, BLACK));
-    scene.text([MARGIN, MARGIN + 23.0], Align::Left, &captions.subtitle, regular(9.5, GREY));
+    scene.height = (below + 12.0 + SIGN_LINE * lines_of_signs as f64 + MARGIN - 3.0).ceil();
     for column in 0..=across {
         let x = MARGIN + pitch * column as f64;
         let header = match column {
