@@ -110,12 +110,7 @@ fn size(bytes: &[u8]) -> [u32; 2] {
 fn a_run_is_drawn() {
     let place = Place::new();
     let look = place.ram("look a");
-    for part in [
-        "a: recurrent attention model, 3 glimpses of 8×8 pixels at 2 scales",
-        "2 pieces",
-        "% of 50 images wrong",
-        "look.png",
-    ] {
+    for part in ["a: RAM, 3 glimpses, 8×8, 2 scales", "2 pieces", "% of 50 images wrong", "look.png"] {
         assert!(look.succeeds().contains(part), "{part} in {}", look.out);
     }
     let eight = size(&place.bytes("look.png"));

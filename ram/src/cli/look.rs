@@ -208,19 +208,15 @@ fn numbers(trace: &Trace) -> Value {
     })
 }
 
-/// `cluttered-1: 8 glimpses of 12×12 pixels at 3 scales`
+/// `cluttered-1: RAM, 8 glimpses, 12×12, 3 scales`, as in the paper's tables.
 fn title(path: &Path, config: &Config) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let (model, patch) = (&config.model, config.model.patch);
-    let plural = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
-    format!(
-        "{name}: recurrent attention model, {} of {patch}×{patch} pixels at {}",
-        plural(model.glimpses, "glimpse"),
-        plural(model.scales, "scale")
-    )
+    let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+    format!("{name}: RAM, {}, {patch}×{patch}, {}", count(model.glimpses, "glimpse"), count(model.scales, "scale"))
 }
 
-/// `cluttered mnist, 60×60 pixels, 4 pieces`
+/// `MNIST, cluttered, 60×60 pixels, 4 pieces of clutter`
 pub fn data(config: &Config) -> String {
     let word = |value: Value| value.as_str().unwrap_or("images").to_owned();
     let data = &config.data;

@@ -15,6 +15,9 @@ use super::text::font;
 /// Rows of pixels in a band.
 const BAND: usize = 256;
 
+/// Pixels of a picture from which on it is compressed fast rather than well.
+const LARGE: usize = 8_000_000;
+
 /// Pixels a unit of a PNG: 192 an inch, sharp in print and at half its size.
 pub const SHARP: f64 = 2.0;
 
@@ -35,7 +38,7 @@ pub fn png(scene: &Scene, scale: f64) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
     encoder.set_color(png::ColorType::Rgb);
-    encoder.set_compression(png::Compression::Balanced);
+    encoder.set_deflate_compression(png::DeflateCompression::Level(if width * height < LARGE { 6 } else { 1 }));
     encoder.set_filter(png::Filter::Up);
     // A unit is 1/96 inch.
     let per_metre = (scale * 96.0 / 0.0254).round() as u32;

@@ -68,7 +68,9 @@ fn of_colour(scene: &Scene, wanted: Colour) -> Vec<&Shape> {
 }
 
 fn texts(scene: &Scene) -> Vec<&str> {
-    let text = |shape| if let &Shape::Text { ref text, .. } = shape { Some(text.as_str()) } else { None };
+    fn text(shape: &Shape) -> Option<&str> {
+        if let Shape::Text { text, .. } = shape { Some(text) } else { None }
+    }
     scene.shapes.iter().filter_map(text).collect()
 }
 
@@ -80,7 +82,7 @@ fn check_xml(text: &str) {
         assert!(!rest[..start].contains('>'), "a bare > in {}", &rest[..start]);
         let end = start + rest[start..].find('>').expect("an unclosed tag");
         let tag = &rest[start + 1..end];
-        assert!(!tag.contains('<') && tag.matches('"').count() % 2 == 0, "{tag}");
+        assert!(!tag.contains('<') && tag.matches('"').count().is_multiple_of(2), "{tag}");
         let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
         if tag.starts_with('/') {
             assert_eq!(open.pop(), Some(name));
