@@ -15,7 +15,7 @@ pub fn sheet(images: Vec<(Bitmap, String)>, title: &str, subtitle: &str) -> Scen
     let columns = (1..).find(|n| n * n >= images.len()).unwrap_or(1);
     let rows = images.len().div_ceil(columns);
     let pixels = images.iter().map(|(image, _)| image.width.max(image.height)).max().unwrap_or(1);
-    let wanted = if columns > 20 { pixels as f64 / SHARP } else { 60.0 };
+    let wanted = if columns > 20 { pixels as f64 / SHARP } else { (pixels as f64).clamp(60.0, 100.0) };
     let side = parts::side(pixels, wanted, SHARP);
     let inside = ((side + GAP) * columns as f64 - GAP).max(300.0);
     let mut scene = Scene::new((inside + 2.0 * MARGIN).ceil(), 0.0, &format!("{title}. {subtitle}"));
