@@ -99,11 +99,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
 
     let path = find(&args.run, &args.runs);
-    let checkpoint = RunFolder::read(&path, args.which.named().0)?;
+    let checkpoint = RunFolder::read(&path, args.which.which().0)?;
     let tracer = Tracer::new(&checkpoint)?;
     if tracer.plays() {
         return Err(RamError::Config(format!(
-            "{}: this run plays Catch and classifies no images; see `ram play catch`",
+            "{}: this run plays Catch and classifies no images; watch it with `ram play catch`",
             path.display()
         ))
         .into());
@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let epoch = checkpoint.state.epoch;
     say(&if args.json {
         let mut object = json!({
-            "out": out, "gif": args.gif, "run": path, "which": args.which.named().1, "epoch": epoch,
+            "out": out, "gif": args.gif, "run": path, "which": args.which.which().1, "epoch": epoch,
             "classes": captions.classes, "rows": shown.traces.iter().map(numbers).collect::<Vec<_>>(),
         });
         object.as_object_mut().expect("an object").extend(shown.facts.as_object().cloned().unwrap_or_default());
@@ -171,7 +171,7 @@ fn of_split(args: &Args, tracer: &Tracer, checkpoint: &Checkpoint, rows: usize) 
         "{}, {split_name}: {} of {count} images wrong; {} checkpoint, epoch {}{only}",
         data(tracer.config()),
         percent(found.error),
-        args.which.named().1,
+        args.which.which().1,
         checkpoint.state.epoch
     );
     let facts = json!({ "split": split_name, "count": count, "error": found.error });

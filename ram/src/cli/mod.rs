@@ -7,6 +7,7 @@ mod eval;
 mod experiments;
 mod interrupt;
 mod look;
+mod play;
 mod progress;
 mod reproduce;
 mod train;
@@ -66,6 +67,9 @@ enum Command {
     Reproduce(reproduce::Args),
     /// Measure training steps against what this processor could do at most.
     Bench(bench::Args),
+    /// Play a game: watch a trained agent, or play it yourself.
+    #[command(subcommand)]
+    Play(play::Command),
     /// Look at the data.
     #[command(subcommand)]
     Data(data::Command),
@@ -176,6 +180,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Play(command)) => play::run(&command),
         Some(Command::Data(command)) => data::run(&command),
         None if cli.version => {
             say(&format!("ram {}", env!("CARGO_PKG_VERSION")))?;

@@ -86,7 +86,7 @@ pub fn play_games(config: &Config, agent: &Agent, params: &Params<f32>, epoch: u
             |(tape, draws, games, screens), start| {
                 let samples: Vec<u32> = (start..(start + CHUNK as u32).min(count as u32)).collect();
                 draws.draw(agent, config.policy.first, Mode::Mean, FIXED_SEED, epoch, &samples);
-                begin_games(games, config.data.size, FIXED_SEED, epoch, &samples);
+                begin_games(games, config.data.size, FIXED_SEED, epoch, &samples, 1);
                 let (mut sums, mut tracked) = (Sums::default(), vec![0; frames]);
                 let t = tape.begin(params);
                 agent.play(&t, games, draws, screens, |games: &[Catch], locations| {
