@@ -4,7 +4,7 @@
 //! wrong kind and a value out of range are errors that name the key, the file and line it stands in, and the nearest thing that
 //! would have been right.
 
-mod read;
+pub(crate) mod read;
 mod validate;
 
 use serde::{Deserialize, Serialize};
