@@ -11,6 +11,8 @@
 //!    everything at once; [`experiments`]: every row of the paper as a configuration;
 //!    [`trace`]: what an agent did, in plain numbers.
 //! 6. [`search`]: how hyperparameters are found.
+//!
+//! With the feature `figures` the module of that name draws what was traced.
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -19,6 +21,8 @@ pub mod config;
 pub mod environments;
 pub mod error;
 pub mod experiments;
+#[cfg(feature = "figures")]
+pub mod figures;
 pub mod model;
 pub mod reinforce;
 pub mod search;

@@ -39,8 +39,9 @@ pub struct Args {
     json: bool,
 }
 
+/// Which images.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Split {
+pub enum Split {
     Validation,
     Test,
 }
@@ -52,6 +53,16 @@ pub enum Checkpoint {
     Best,
     /// The newest.
     Last,
+}
+
+impl Split {
+    /// The set, and its name.
+    pub fn named(self) -> (SplitName, &'static str) {
+        match self {
+            Split::Validation => (SplitName::Validation, "validation"),
+            Split::Test => (SplitName::Test, "test"),
+        }
+    }
 }
 
 impl Checkpoint {
@@ -68,10 +79,7 @@ impl Checkpoint {
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let path = find(&args.run, &args.runs);
     let (which, which_name) = args.which.which();
-    let (split, split_name) = match args.split {
-        Split::Validation => (SplitName::Validation, "validation"),
-        Split::Test => (SplitName::Test, "test"),
-    };
+    let (split, split_name) = args.split.named();
     let checkpoint = RunFolder::read(&path, which)?;
     let passes = usize::from(args.passes);
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());

@@ -6,6 +6,7 @@ mod demo;
 mod eval;
 mod experiments;
 mod interrupt;
+mod look;
 mod play;
 mod progress;
 mod reproduce;
@@ -61,6 +62,8 @@ enum Command {
     Train(train::Args),
     /// Evaluate a trained model.
     Eval(eval::Args),
+    /// Draw what a trained model looks at and believes, as a picture or an animation.
+    Look(look::Args),
     /// List the rows of the paper's tables.
     Experiments(experiments::Args),
     /// Train and test what is missing of a table, and set our figures beside the paper's.
@@ -179,6 +182,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Look(args)) => look::run(&args),
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Search(command)) => search::run(&command),
