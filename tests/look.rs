@@ -196,12 +196,12 @@ fn what_is_wrong_is_told_and_writes_nothing() {
     place.ram("look a --rows 0").fails(2, &["--rows"]);
     place.ram("look a --class x").fails(2, &["--class x", "0, 1, 2"]);
     place.ram("look a --out no/such/look.png").fails(1, &["cannot write no/such/look.png"]);
-    place.ram("train --config tiny.toml --set data.test=1 --name one").succeeds();
+    place.ram("train --config tiny.toml --set data.validation=1 --name one").succeeds();
     let label = place.ram("look one --json").json()["rows"][0]["label"].as_u64().unwrap();
     let other = (label + 1) % 10;
     place
         .ram(&format!("look one --class {other} --only-wrong"))
-        .fails(2, &[&format!("no image of class {other} that is classified wrong among the 1 test images")]);
+        .fails(2, &[&format!("no image of class {other} that is classified wrong among the 1 validation images")]);
     fs::remove_file(place.path("look.png")).unwrap();
 
     // Runs that have no glimpses to show.

@@ -48,7 +48,7 @@ pub struct Args {
     class: Option<String>,
 
     /// Which images.
-    #[arg(long, value_enum, default_value_t = eval::Split::Test)]
+    #[arg(long, value_enum, default_value_t = eval::Split::Validation)]
     split: eval::Split,
 
     /// An image of your own; made to fit, it says how.

@@ -1,7 +1,7 @@
 //! `ram play`
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use console::{Key as Pressed, Term};
@@ -9,13 +9,18 @@ use datasets::rng::{Key, Purpose};
 use ram::environments::catch::Action;
 use ram::environments::{Catch, Environment};
 use ram::error::RamError;
+use ram::figures::{animation, check_gif};
 use ram::trace::{Frame, GameTrace, Tracer, Window};
 use ram::train::run_folder::RunFolder;
 use ram::train::trainer::SplitName;
 use serde_json::json;
 
 use super::eval::{Checkpoint, find};
+use super::look::write;
 use super::{Ended, percent, say};
+
+/// The most games in an animation.
+const MOVING: u32 = 24;
 
 /// What can be played.
 #[derive(clap::Subcommand)]
@@ -54,6 +59,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     speed: u16,
 
+    /// Draw nothing, but write the games side by side as an animation, with the retina's windows; at most 24 games.
+    #[arg(long, value_name = "FILE.gif", requires = "run", conflicts_with = "keys")]
+    gif: Option<PathBuf>,
+
     /// Print JSON, an object a game, and draw nothing.
     #[arg(long, conflicts_with = "keys")]
     json: bool,
@@ -62,6 +71,10 @@ pub struct Args {
 /// Plays.
 pub fn run(command: &Command) -> anyhow::Result<Ended> {
     let Command::Catch(args) = command;
+    args.gif.as_deref().map(check_gif).transpose()?;
+    if args.gif.is_some() && args.games > MOVING {
+        return Err(RamError::Config(format!("--games {}: an animation has at most {MOVING}", args.games)).into());
+    }
     let tracer = match &args.run {
         Some(run) => {
             let checkpoint = RunFolder::read(&find(run, &args.runs), args.which.which().0)?;
@@ -89,10 +102,14 @@ pub fn run(command: &Command) -> anyhow::Result<Ended> {
 /// An agent plays: on a terminal it is drawn, elsewhere only told.
 fn watch(args: &Args, tracer: &Tracer) -> anyhow::Result<Ended> {
     let first = args.from.unwrap_or(0) as usize;
-    let mut board = Board::new(!args.json && io::stdout().is_terminal());
+    let mut board = Board::new(!args.json && args.gif.is_none() && io::stdout().is_terminal());
     let mut caught = 0.0;
-    for number in first..first + args.games as usize {
-        let game = tracer.games(SplitName::Validation, number..number + 1)?.remove(0);
+    let games = tracer.games(SplitName::Validation, first..first + args.games as usize)?;
+    if let Some(gif) = &args.gif {
+        let name = args.run.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        write(gif, &animation::games(&games, &format!("{name}: Catch")))?;
+    }
+    for (number, game) in (first..).zip(&games) {
         for frame in &game.frames {
             board.draw(&frame.screen, game.size, &frame.windows, &beside(frame))?;
             board.wait(args.speed);
@@ -102,13 +119,16 @@ fn watch(args: &Args, tracer: &Tracer) -> anyhow::Result<Ended> {
         board.leave();
         caught += game.reward();
         if args.json {
-            say(&told(&game).to_string())?;
+            say(&told(game).to_string())?;
         } else {
             say(&format!("game {number}: {}", outcome(game.reward())))?;
         }
     }
     if !args.json && args.games > 1 {
         say(&format!("{} of {} games caught", percent(caught / f64::from(args.games)), args.games))?;
+    }
+    if let Some(gif) = args.gif.as_ref().filter(|_| !args.json) {
+        say(&format!("in {}", gif.display()))?;
     }
     Ok(Ended::Done)
 }

@@ -276,7 +276,7 @@ pub struct Loss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Baseline {
-    /// With bₜ = E[Rₜ], which a network learns. Sec. 3.2.
+    /// With bₜ = `E[Rₜ]`, which a network learns. Sec. 3.2.
     Learned,
     /// With the mean return of the other samples of the same image; `train.samples` says how many there are.
     LeaveOneOut,
