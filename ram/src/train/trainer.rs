@@ -87,6 +87,7 @@ impl Trainer {
         threads: Option<usize>,
     ) -> Result<Trainer, RamError> {
         let mut trainer = Trainer::new(config, data_dir, threads)?;
+        task::check_classes(&checkpoint.state.classes, &trainer.state.classes)?;
         let Learner { params, optimiser, .. } = &mut trainer.learner;
         let moments: Vec<&str> = optimiser.moments().iter().map(|(name, _)| *name).collect();
         let all: Vec<(String, Vec<usize>)> = std::iter::once("params")
@@ -105,6 +106,26 @@ impl Trainer {
         optimiser.resume_at(checkpoint.state.optimiser_steps);
         trainer.state = checkpoint.state;
         Ok(trainer)
+    }
+
+    /// What was wrong with pictures of one's own that are left out, a line each.
+    pub fn notes(&self) -> &[String] {
+        self.task.notes()
+    }
+
+    /// The data at a glance: `1600 training images, 4 classes`.
+    pub fn summary(&self) -> String {
+        let [channels, classes] = self.task.sizes();
+        match &self.task {
+            Task::Images { data, .. } => format!(
+                "{} training and {} validation images {size}×{size}, {}, {classes} classes",
+                data.train.len(),
+                data.validation.set.len(),
+                if channels == 3 { "in colour" } else { "grey" },
+                size = self.config.data.size,
+            ),
+            Task::Games { count, .. } => format!("{count} games an epoch"),
+        }
     }
 
     /// Trains until all epochs are done, patience runs out or `stop` is set; writes into `run`, where there is one.
@@ -283,9 +304,25 @@ pub fn evaluate(
     data_dir: Option<&Path>,
     threads: Option<usize>,
 ) -> Result<Evaluation, RamError> {
+    evaluate_noting(checkpoint, split, passes, data_dir, threads, &mut Vec::new())
+}
+
+/// As [`evaluate`]; what was wrong with pictures of one's own that are left out is added to `notes`, a line each.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_noting(
+    checkpoint: &Checkpoint,
+    split: SplitName,
+    passes: usize,
+    data_dir: Option<&Path>,
+    threads: Option<usize>,
+    notes: &mut Vec<String>,
+) -> Result<Evaluation, RamError> {
     let config = checkpoint.config()?;
     let restore = |params: &mut Params<f32>| restore(params, checkpoint);
-    Threads::new(threads)?.install(|| task::evaluate(&config, split, passes, data_dir, restore))
+    let classes = &checkpoint.state.classes;
+    Threads::new(threads)?.install(|| task::evaluate(&config, split, passes, data_dir, classes, notes, restore))
 }
 
 /// The first training canvases of a configuration, size × size bytes each.
