@@ -18,8 +18,8 @@ use crate::model::agent::{Draws, Episode, Mode, Screens};
 use crate::model::{Agent, Images, Retina};
 
 /// The epochs by which validation and test games are drawn.
-pub(super) const VALIDATION_GAMES: u64 = 1;
-pub(super) const TEST_GAMES: u64 = 2;
+pub(crate) const VALIDATION_GAMES: u64 = 1;
+pub(crate) const TEST_GAMES: u64 = 2;
 
 /// Images on a tape at a time.
 const CHUNK: usize = 100;
