@@ -7,6 +7,7 @@
 //! - [`idx`], [`published`] and [`mnist`]: reading files that may be damaged, swapped or hostile;
 //! - [`picture`] and [`folder`]: PNG and JPEG files, sorted into folders by class;
 //! - [`digits`]: handwritten-looking digits drawn from strokes, for which no file is needed;
+//! - [`shapes`]: a small data set of colour pictures to write into folders;
 //! - [`canvas`]: digits on larger, cluttered canvases ("Translated" and "Cluttered Translated MNIST");
 //! - [`batches`]: shuffled batches, prepared ahead by a thread, with no allocation once running.
 //!
@@ -39,6 +40,7 @@ pub mod picture;
 mod prefetch;
 pub mod published;
 pub mod rng;
+pub mod shapes;
 
 pub use batches::{Batch, Epoch, Loader};
 pub use canvas::{Canvas, DigitBox, Fixed, Placement, fixed};

@@ -19,6 +19,7 @@ pub mod environments;
 pub mod error;
 pub mod experiments;
 pub mod model;
+pub mod predict;
 pub mod reinforce;
 pub mod trace;
 pub mod train;

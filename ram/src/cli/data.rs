@@ -8,7 +8,7 @@ use ram::train::atomic;
 use ram::train::trainer::first_images;
 use serde_json::json;
 
-use super::{Configuration, Ended, say};
+use super::{Configuration, Ended, fetch, say, shapes};
 
 /// Pixels between two images, and their grey.
 const GUTTER: (usize, u8) = (2, 96);
@@ -18,6 +18,10 @@ const GUTTER: (usize, u8) = (2, 96);
 pub enum Command {
     /// Write a contact sheet of the training images, as the model sees them.
     Show(Show),
+    /// Fetch MNIST or Fashion-MNIST to where `ram train` finds it.
+    Fetch(fetch::Args),
+    /// Make a small data set of pictures in folders: coloured shapes somewhere in a scene.
+    Shapes(shapes::Args),
 }
 
 /// Options of `ram data show`.
@@ -45,8 +49,15 @@ pub struct Show {
 
 /// Runs a subcommand of `ram data`.
 pub fn run(command: &Command) -> anyhow::Result<Ended> {
-    let Command::Show(args) = command;
-    let config = args.configuration.load()?;
+    match command {
+        Command::Show(args) => show(args),
+        Command::Fetch(args) => fetch::run(args),
+        Command::Shapes(args) => shapes::run(args),
+    }
+}
+
+fn show(args: &Show) -> anyhow::Result<Ended> {
+    let config = args.configuration.load(args.data_dir.as_deref())?;
     let images = first_images(&config, args.count as usize, args.data_dir.as_deref())?;
     let sheet = Sheet::new(&images, config.data.size);
     write(&args.out, &sheet.png()?)?;

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use ram::train::run_folder::{RunFolder, Which};
-use ram::train::trainer::{Evaluation, SplitName, evaluate};
+use ram::train::trainer::{Evaluation, SplitName, evaluate_noting};
 use serde_json::json;
 
-use super::{Ended, Machine, percent, say};
+use super::{Ended, Machine, complain, percent, say};
 
 /// Options of `ram eval`.
 #[derive(clap::Args)]
@@ -65,7 +65,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let checkpoint = RunFolder::read(&path, which)?;
     let passes = usize::from(args.passes);
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
-    let result = evaluate(&checkpoint, split, passes, data_dir, threads)?;
+    let mut notes = Vec::new();
+    let result = evaluate_noting(&checkpoint, split, passes, data_dir, threads, &mut notes)?;
+    notes.iter().for_each(|note| complain(&format!("warning: {note}")));
     let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
     let Evaluation { error, loss, count, on_digit, ref fixation_spread, ref tracking } = result;
     if args.json {
@@ -110,7 +112,7 @@ pub fn standard_error(share: f64, count: usize) -> f64 {
 }
 
 /// A folder as given, or else a name in the folder of all runs.
-fn find(run: &Path, runs: &Path) -> PathBuf {
+pub fn find(run: &Path, runs: &Path) -> PathBuf {
     let named = runs.join(run);
     if !run.join("run.json").exists() && named.exists() { named } else { run.to_owned() }
 }

@@ -5,9 +5,13 @@ mod data;
 mod demo;
 mod eval;
 mod experiments;
+mod fetch;
 mod interrupt;
+mod predict;
 mod progress;
 mod reproduce;
+mod shapes;
+mod sources;
 mod train;
 
 use std::io::{self, Write};
@@ -30,7 +34,8 @@ Exit codes:
 
 Environment:
   NO_COLOR=1    no colours
-  RAM_DATA_DIR  the folder of MNIST's files, as --data-dir names it
+  RAM_DATA_DIR  the folder of MNIST's files, as --data-dir names it; without either, what `ram data fetch` fetched is taken
+  RAM_CACHE_DIR the folder that `ram data fetch` writes to [default: ram in the user's folder for caches]
   RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest that this machine has]";
 
 /// Recurrent Models of Visual Attention: trains a network that looks at a few small patches of an image.
@@ -57,13 +62,15 @@ enum Command {
     Train(train::Args),
     /// Evaluate a trained model.
     Eval(eval::Args),
+    /// Say what pictures show, and how sure the model was after each glimpse.
+    Predict(predict::Args),
     /// List the rows of the paper's tables.
     Experiments(experiments::Args),
     /// Train and test what is missing of a table, and set our figures beside the paper's.
     Reproduce(reproduce::Args),
     /// Measure training steps against what this processor could do at most.
     Bench(bench::Args),
-    /// Look at the data.
+    /// Look at the data, fetch them, make some.
     #[command(subcommand)]
     Data(data::Command),
 }
@@ -71,7 +78,7 @@ enum Command {
 /// Where a configuration comes from.
 #[derive(clap::Args)]
 struct Configuration {
-    /// A built-in configuration: demo, mnist, translated, cluttered, cluttered-100 [default: mnist]
+    /// A built-in configuration: demo, mnist, translated, cluttered, cluttered-100, pictures [default: mnist]
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     preset: Option<String>,
 
@@ -83,19 +90,46 @@ struct Configuration {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
+    /// The images: mnist, fashion-mnist, digits, folder:PATH (in PATH a folder of PNG or JPEG files for each class) or
+    /// idx:IMAGES,LABELS. Short for --set data.source=… and data.path=…; with a preset, folders and IDX pairs also set
+    /// data.channels and, on a centred canvas, data.size (up to 256) to what the images have.
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<String>,
+
+    /// A picture that cannot be read is an error. Short for --set data.strict=true.
+    #[arg(long)]
+    strict: bool,
+
     /// Change a key, such as train.epochs=3; may be given again.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
 impl Configuration {
-    fn load(&self) -> Result<Config, RamError> {
+    /// The configuration; pictures of one's own are looked for from `data_dir` on, where that is given.
+    fn load(&self, data_dir: Option<&Path>) -> Result<Config, RamError> {
         let base = match (&self.experiment, &self.config) {
             (Some(name), _) => Base::Experiment(name),
             (_, Some(path)) => Base::File(path),
             _ => Base::Preset(self.preset()),
         };
-        Config::load(base, &self.set)
+        self.load_from(base, data_dir)
+    }
+
+    /// As [`Configuration::load`], upon another base.
+    fn load_from(&self, base: Base, data_dir: Option<&Path>) -> Result<Config, RamError> {
+        let mut sets = match &self.data {
+            Some(data) => sources::sets(data)?,
+            None => Vec::new(),
+        };
+        sets.extend(self.strict.then(|| "data.strict=true".to_owned()));
+        let with = |more: Vec<String>| [&sets[..], &more, &self.set].concat();
+        let config = Config::load(base, &with(Vec::new()))?;
+        // A file says for itself what its images are made to.
+        if self.data.is_none() || matches!(base, Base::File(_)) {
+            return Ok(config);
+        }
+        Config::load(base, &with(sources::found(&config, data_dir)?))
     }
 
     /// The preset, or the experiment.
@@ -107,7 +141,7 @@ impl Configuration {
 /// The machine that it runs on.
 #[derive(clap::Args)]
 struct Machine {
-    /// The folder of MNIST's files [default: $RAM_DATA_DIR]
+    /// The folder of MNIST's files, or what the paths of your own begin at [default: $RAM_DATA_DIR, else what was fetched]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
@@ -169,6 +203,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
@@ -253,7 +288,7 @@ mod tests {
         for code in ["0 ", "1 ", "2 ", "3 ", "4 ", "130 "] {
             assert!(top.contains(&format!("\n  {code}")), "{code} in {top}");
         }
-        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_KERNELS"] {
+        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_CACHE_DIR", "RAM_KERNELS"] {
             assert!(top.contains(&format!("\n  {variable}")), "{variable} in {top}");
         }
         let train = command.find_subcommand_mut("train").unwrap().render_long_help().to_string();

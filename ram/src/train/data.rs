@@ -7,7 +7,7 @@ use datasets::digits::Split;
 use datasets::folder::Found;
 use datasets::rng::{Key, Purpose};
 use datasets::{
-    Canvas, DataError, Digits, FashionMnist, Fit, Fixed, Folder, IdxPair, Labelled, Loader, Mnist, Placement,
+    Canvas, DataError, Digits, FashionMnist, Fit, Fixed, Folder, IdxPair, Labelled, Loader, Mnist, Picture, Placement,
     Preparation, Published, Splits, fixed,
 };
 
@@ -150,6 +150,24 @@ pub fn preparation(config: &Config) -> Preparation {
     };
     let edge = data.image_edge();
     Preparation { channels: data.channels, height: edge, width: edge, fit, invert: data.invert }
+}
+
+/// A picture as a network of this configuration is shown it, `[channels, size, size]`, whatever its own size: one as large as
+/// the canvas fills it, as any does on a centred canvas; another is brought to the size of the images that were trained on,
+/// and lies in the middle, without clutter. `invert` changes black for white on top of what the configuration says.
+pub fn canvas_of(config: &Config, picture: &Picture, invert: bool) -> Vec<u8> {
+    let size = config.data.size;
+    let edge = if [picture.height, picture.width] == [size; 2] { size } else { config.data.image_edge().min(size) };
+    let trained = preparation(config);
+    let image = Preparation { height: edge, width: edge, invert: trained.invert != invert, ..trained }.apply(picture);
+    let mut canvas = vec![0; config.data.channels * size * size];
+    let margin = (size - edge) / 2;
+    for (rows, plane) in image.chunks_exact(edge * edge).zip(canvas.chunks_exact_mut(size * size)) {
+        for (line, row) in rows.chunks_exact(edge).zip(margin..) {
+            plane[row * size + margin..][..edge].copy_from_slice(line);
+        }
+    }
+    canvas
 }
 
 /// A path of the configuration; a relative one begins at `--data-dir`, where it is given.

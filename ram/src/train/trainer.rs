@@ -108,6 +108,38 @@ impl Trainer {
         Ok(trainer)
     }
 
+    /// Takes the weights of another run for the new ones; the optimiser and the schedule begin anew. Where the classes differ, by
+    /// name or number, the action network stays as it was drawn: the names of its parameters are returned.
+    ///
+    /// # Errors
+    /// [`RamError::Checkpoint`] where another parameter is missing, or of another shape.
+    pub fn begin_from(&mut self, checkpoint: &Checkpoint) -> Result<Vec<String>, RamError> {
+        let params = &mut self.learner.params;
+        let same = checkpoint.state.classes == self.state.classes;
+        let (drawn, taken): (Vec<_>, Vec<_>) =
+            params.ids().partition(|&id| !same && params.name(id).starts_with("action."));
+        for &id in &taken {
+            let name = params.name(id).to_owned();
+            let values = checkpoint.tensor(&format!("{PARAMS}{name}"), params.axes(id)).map_err(|_| {
+                let stored = checkpoint.tensors.get(&format!("{PARAMS}{name}"));
+                let found = stored.map_or("is not there".to_owned(), |stored| format!("is {:?}", stored.shape));
+                let keys = checkpoint.config().map(|other| other.differences(&self.config)).unwrap_or_default();
+                let keys: Vec<_> = keys.into_iter().filter(|key| key.starts_with("model.") || key.starts_with("data.")).collect();
+                RamError::checkpoint(
+                    &checkpoint.path,
+                    format!(
+                        "cannot be begun from: {name} {found}, expected {:?}, and only the action network may differ; the \
+                         configurations (its, this one's) differ in {}",
+                        params.axes(id),
+                        keys.join("; ")
+                    ),
+                )
+            })?;
+            params.change(id, |theta| theta.copy_from_slice(values));
+        }
+        Ok(drawn.into_iter().map(|id| params.name(id).to_owned()).collect())
+    }
+
     /// What was wrong with pictures of one's own that are left out, a line each.
     pub fn notes(&self) -> &[String] {
         self.task.notes()
