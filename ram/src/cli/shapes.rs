@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use datasets::shapes::{self, CLASSES, SIDE};
 use ram::error::RamError;
-use ram::train::atomic;
 use serde_json::json;
 
 use super::{Ended, program, quoted, say};
@@ -45,7 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     for number in 0..args.count {
         let scene = shapes::draw(args.seed, number);
         let path = args.dir.join(CLASSES[scene.class]).join(format!("{number:05}.png"));
-        atomic::write(&path, &png(&scene.pixels)?).map_err(|error| denied(&path, error))?;
+        fs::write(&path, png(&scene.pixels)?).map_err(|error| denied(&path, error))?;
     }
     let dir = args.dir.display();
     if args.json {
