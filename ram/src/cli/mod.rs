@@ -7,6 +7,7 @@ mod eval;
 mod experiments;
 mod fetch;
 mod interrupt;
+mod look;
 mod predict;
 mod progress;
 mod reproduce;
@@ -62,6 +63,8 @@ enum Command {
     Train(train::Args),
     /// Evaluate a trained model.
     Eval(eval::Args),
+    /// Draw what a trained model looks at and believes, as a picture or an animation.
+    Look(look::Args),
     /// Say what pictures show, and how sure the model was after each glimpse.
     Predict(predict::Args),
     /// List the rows of the paper's tables.
@@ -203,6 +206,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Look(args)) => look::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),

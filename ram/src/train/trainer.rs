@@ -7,7 +7,6 @@ use std::time::Instant;
 use autograd::Params;
 
 use super::checkpoint::{Checkpoint, PARAMS, Tensor, TrainState};
-use super::data::TrainingData;
 pub use super::evaluation::Evaluation;
 use super::learner::{Learner, rates};
 use super::metrics::{EpochMetrics, Losses, Timing, Validation};
@@ -355,13 +354,4 @@ pub fn evaluate_noting(
     let restore = |params: &mut Params<f32>| restore(params, checkpoint);
     let classes = &checkpoint.state.classes;
     Threads::new(threads)?.install(|| task::evaluate(&config, split, passes, data_dir, classes, notes, restore))
-}
-
-/// The first training canvases of a configuration, size × size bytes each.
-///
-/// # Errors
-/// As [`Trainer::new`].
-pub fn first_images(config: &Config, count: usize, data_dir: Option<&Path>) -> Result<Vec<Vec<u8>>, RamError> {
-    config.validate()?;
-    Ok(TrainingData::open(config, data_dir)?.first_canvases(count, config.seed))
 }
