@@ -22,6 +22,7 @@ pub mod error;
 pub mod experiments;
 #[cfg(feature = "figures")]
 pub mod figures;
+pub mod guide;
 pub mod model;
 pub mod predict;
 pub mod reinforce;
