@@ -18,7 +18,7 @@ pub enum Task {
     /// To classify images.
     Images {
         /// The images.
-        data: TrainingData,
+        data: Box<TrainingData>,
         /// Their batches.
         loader: Loader,
     },
@@ -45,7 +45,7 @@ impl Task {
         }
         let data = TrainingData::open(config, dir)?;
         let loader = data.loader(config)?;
-        Ok(Task::Images { data, loader })
+        Ok(Task::Images { data: Box::new(data), loader })
     }
 
     /// Channels of an image, and how many classes or actions there are.
