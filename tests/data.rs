@@ -409,8 +409,8 @@ fn a_digit_is_told_in_whatever_form_it_is_drawn() {
         for form in [&said[1], &others[0], &others[1]] {
             assert_eq!(form["probabilities"], said[0]["probabilities"], "the same picture: {}", form["image"]);
         }
-        right += usize::from(said[0]["class"] == digit.to_string());
-        right_large += usize::from(said[2]["class"] == digit.to_string());
+        right += usize::from(said[0]["index"] == digit);
+        right_large += usize::from(said[2]["index"] == digit);
     }
     assert!(right >= 8 && right_large >= 8, "{right} and, three times as large, {right_large} of 10 are told");
 
