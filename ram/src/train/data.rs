@@ -250,4 +250,50 @@ mod tests {
         assert_eq!(RamError::from(DataError::Worker("gone".into())).exit_code(), 1);
         assert_eq!(RamError::from(DataError::NoFolder { set: Published::Mnist }).exit_code(), 3);
     }
+    /// A colour picture, as a network is shown it and as its retina sees it: every number of ρ is that pixel's byte, red, then
+    /// green, then blue.
+    #[test]
+    fn a_colours_pixels_reach_the_retina_unchanged() {
+        use autograd::{Params, Shape, Tape};
+
+        use crate::model::{Images, Retina, retina::Sampling};
+
+        let sets = ["data.source=folder", "data.path=x", "data.channels=3", "data.size=12"].map(str::to_owned);
+        let config = Config::load(config::Base::Preset("mnist"), &sets).unwrap();
+        let pixels: Vec<u8> = (0..3 * 144_u32).map(|i| (i * 37 % 251) as u8).collect();
+        let picture = Picture { channels: 3, height: 12, width: 12, pixels: pixels.clone(), alpha: None };
+        let canvas = canvas_of(&config, &picture, false);
+        assert_eq!(canvas, pixels);
+
+        let (params, mut tape) = (Params::<f32>::new(), Tape::new());
+        let t = tape.begin(&params);
+        let images = Images::Pixels { data: &canvas, shape: Shape::new(&[1, 3, 12, 12]) };
+        let rho = Retina::new(4, 1, Sampling::Crop).sense(&t, images, t.constant([1, 2], &[0.5, -0.5]));
+        // Around (9, 3): columns 7 to 10, rows 1 to 4.
+        let seen = (0..3).flat_map(|c| (1..5).flat_map(move |y| (7..11).map(move |x| c * 144 + y * 12 + x)));
+        let expected: Vec<f32> = seen.map(|i| f32::from(pixels[i]) / 255.0).collect();
+        assert!(rho.value().iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", &*rho.value());
+        assert_eq!(rho.value().len(), expected.len());
+    }
+
+    #[test]
+    fn a_picture_of_another_size_lies_where_training_had_it() {
+        let load = |sets: &[&str]| {
+            let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
+            Config::load(config::Base::Preset("translated"), &sets).unwrap()
+        };
+        let white = |edge: usize| Picture {
+            channels: 1,
+            height: edge,
+            width: edge,
+            pixels: vec![255; edge * edge],
+            alpha: None,
+        };
+        let lit = |config: &Config, edge| canvas_of(config, &white(edge), false).iter().filter(|&&x| x == 255).count();
+        let digits = load(&["data.source=digits"]);
+        assert_eq!([lit(&digits, 60), lit(&digits, 100), lit(&digits, 28)], [3600, 784, 784]);
+        let own = load(&["data.source=folder", "data.path=x", "data.image=20"]);
+        assert_eq!(lit(&own, 50), 400);
+        assert!(canvas_of(&own, &white(60), true).iter().all(|&x| x == 0), "inverted");
+    }
 }
