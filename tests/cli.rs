@@ -78,6 +78,8 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ram"));
         command.args(line.split_whitespace()).current_dir(self.0.path());
         command.env_remove("RAM_DATA_DIR").env_remove("CARGO").env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+        // What this machine has fetched is not for these tests.
+        command.env("RAM_CACHE_DIR", self.path("cache"));
         command
     }
 

@@ -2,17 +2,24 @@
 
 use std::path::PathBuf;
 
+use crate::published::{File, Published};
+
 /// What is wrong with data. Each message names the file (or the setting), what was found, what was expected and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// No folder with data was named.
-    #[error("missing data: no folder with the MNIST files was given. {}", how_to_get_mnist())]
-    NoFolder,
+    /// No folder with data was named, and none was fetched.
+    #[error("missing data: no folder with the files of {} was given. {}", .set.title(), how_to_get(*.set))]
+    NoFolder {
+        /// The data set.
+        set: Published,
+    },
 
     /// The named folder is not there, or is not a folder.
-    #[error("missing data: {named_by} names {}, which is not a folder. {}", .path.display(), how_to_get_mnist())]
+    #[error("missing data: {named_by} names {}, which is not a folder. {}", .path.display(), how_to_get(*.set))]
     NotAFolder {
+        /// The data set.
+        set: Published,
         /// The path given.
         path: PathBuf,
         /// Who gave it: `--data-dir` or `RAM_DATA_DIR`.
@@ -20,8 +27,10 @@ pub enum DataError {
     },
 
     /// A file of the data set is not in its folder.
-    #[error("missing data: {} has no {name} (nor {name}.gz). {}", .dir.display(), how_to_get_mnist())]
+    #[error("missing data: {} has no {name} (nor {name}.gz). {}", .dir.display(), how_to_get(*.set))]
     MissingFile {
+        /// The data set.
+        set: Published,
         /// The folder searched.
         dir: PathBuf,
         /// The file's published name.
@@ -50,7 +59,7 @@ pub enum DataError {
 
     /// A file is well formed, but holds other bytes than those published.
     #[error(
-        "{} is not the published {name}: its contents have SHA-256 {found}, expected {expected}. \
+        "{} is not the published {name}: its contents have {algorithm} {found}, expected {expected}. \
          It is damaged or was changed; fetch the file anew",
         .path.display()
     )]
@@ -59,9 +68,11 @@ pub enum DataError {
         path: PathBuf,
         /// The published name of what should be there.
         name: &'static str,
-        /// SHA-256 of what it holds, decompressed.
+        /// Which hash is compared.
+        algorithm: &'static str,
+        /// That of what it holds.
         found: String,
-        /// SHA-256 of what it should hold, decompressed.
+        /// That of what it should hold.
         expected: &'static str,
     },
 
@@ -80,6 +91,24 @@ pub enum DataError {
         holds: &'static str,
     },
 
+    /// A file is not a picture that can be read.
+    #[error("{} is {found}, expected a whole PNG or JPEG picture; save it anew or remove it", .path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+    },
+
+    /// A folder of pictures, or a pair of files, is not laid out as it must be.
+    #[error("{} {what}", .path.display())]
+    Folder {
+        /// The folder or the file.
+        path: PathBuf,
+        /// What was found, what was expected, what to do.
+        what: String,
+    },
+
     /// Sizes, counts or labels that do not fit together.
     #[error("{what}: found {found}, expected {expected}")]
     Mismatch {
@@ -96,13 +125,18 @@ pub enum DataError {
     Worker(String),
 }
 
-fn how_to_get_mnist() -> String {
-    let names: Vec<&str> = crate::mnist::File::ALL.map(|file| file.name()).to_vec();
+fn how_to_get(set: Published) -> String {
+    let names: Vec<&str> = File::ALL.map(File::name).to_vec();
+    let form = match set {
+        Published::Mnist => "each plain or as .gz",
+        Published::FashionMnist => "each as .gz",
+    };
     format!(
-        "Put the four files {} (each plain or as .gz; mirrors: \
-         https://ossci-datasets.s3.amazonaws.com/mnist/ and https://storage.googleapis.com/cvdf-datasets/mnist/) \
-         in one folder and name it with `--data-dir FOLDER` or the environment variable RAM_DATA_DIR; \
-         or use the built-in digits, which need no files: `--set data.source=digits`",
-        names.join(", ")
+        "`ram data fetch {}` fetches them to where they are found; or put the four files {} ({form}; mirrors: {}) in one \
+         folder and name it with `--data-dir FOLDER` or the environment variable RAM_DATA_DIR; or use the built-in digits, \
+         which need no files: `--set data.source=digits`",
+        set.name(),
+        names.join(", "),
+        set.mirrors().join(" and ")
     )
 }

@@ -4,8 +4,10 @@
 //!
 //! - [`rng`]: every random draw has a key, so nothing depends on threads or on what was drawn before;
 //! - [`images`]: bytes in memory, and [`Source`], which keeps the test split out of training's sight;
-//! - [`idx`] and [`mnist`]: reading files that may be damaged, swapped or hostile;
+//! - [`idx`], [`published`] and [`mnist`]: reading files that may be damaged, swapped or hostile;
+//! - [`picture`] and [`folder`]: PNG and JPEG files, sorted into folders by class;
 //! - [`digits`]: handwritten-looking digits drawn from strokes, for which no file is needed;
+//! - [`shapes`]: a small data set of colour pictures to write into folders;
 //! - [`canvas`]: digits on larger, cluttered canvases ("Translated" and "Cluttered Translated MNIST");
 //! - [`batches`]: shuffled batches, prepared ahead by a thread, with no allocation once running.
 //!
@@ -30,15 +32,22 @@ pub mod batches;
 pub mod canvas;
 pub mod digits;
 mod error;
+pub mod folder;
 pub mod idx;
 pub mod images;
 pub mod mnist;
+pub mod picture;
 mod prefetch;
+pub mod published;
 pub mod rng;
+pub mod shapes;
 
 pub use batches::{Batch, Epoch, Loader};
 pub use canvas::{Canvas, DigitBox, Fixed, Placement, fixed};
 pub use digits::Digits;
 pub use error::DataError;
+pub use folder::{Folder, IdxPair};
 pub use images::{Images, Labelled, Source, Splits, View};
-pub use mnist::{Mnist, data_dir};
+pub use mnist::{FashionMnist, Mnist};
+pub use picture::{Fit, Picture, Preparation};
+pub use published::Published;

@@ -1,9 +1,9 @@
-//! MNIST, the original files of LeCun, Cortes and Burges.
+//! MNIST, the original files of LeCun, Cortes and Burges, and Fashion-MNIST, which has their form.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::idx::{self, Idx};
+use crate::published::{Checksum, File, Published};
 use crate::{DataError, Images, Labelled, Source, Splits};
 
 /// The number of training images; the other 10 000 of the training file are the validation split.
@@ -25,126 +25,80 @@ pub struct Mnist {
     pub dir: PathBuf,
 }
 
-/// One of the four files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum File {
-    TrainImages,
-    TrainLabels,
-    TestImages,
-    TestLabels,
+/// A folder with the four files of Fashion-MNIST, as they were published: gzip-compressed, since the checksums are of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FashionMnist {
+    /// The folder.
+    pub dir: PathBuf,
 }
 
-impl File {
-    pub(crate) const ALL: [File; 4] = [File::TrainImages, File::TrainLabels, File::TestImages, File::TestLabels];
-
-    /// The published name, without `.gz`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            File::TrainImages => "train-images-idx3-ubyte",
-            File::TrainLabels => "train-labels-idx1-ubyte",
-            File::TestImages => "t10k-images-idx3-ubyte",
-            File::TestLabels => "t10k-labels-idx1-ubyte",
-        }
+/// A file of MNIST: the first of its names that exists.
+fn mnist_file(dir: &Path, file: File) -> Result<Idx, DataError> {
+    let name = file.name();
+    let dotted = name.replace("-idx", ".idx");
+    let path = [name.to_owned(), format!("{name}.gz"), format!("{dotted}.gz"), dotted]
+        .into_iter()
+        .map(|name| dir.join(name))
+        .find(|path| path.exists())
+        .ok_or_else(|| DataError::MissingFile { set: Published::Mnist, dir: dir.to_owned(), name })?;
+    let idx = idx::read(&path, LIMIT)?;
+    let sha256 = |file| match Published::Mnist.checksum(file) {
+        Checksum::PlainSha256(value) | Checksum::GzipMd5(value) => value,
+    };
+    let found = idx.sha256();
+    if found == sha256(file) {
+        return Ok(idx);
     }
-
-    /// SHA-256 of the decompressed file; it holds for every mirror, however it compresses.
-    fn sha256(self) -> &'static str {
-        match self {
-            File::TrainImages => "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            File::TrainLabels => "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            File::TestImages => "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            File::TestLabels => "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        }
-    }
+    Err(match File::ALL.into_iter().find(|&other| sha256(other) == found) {
+        Some(other) => DataError::Swapped { path, name, holds: other.name() },
+        None => DataError::Hash { path, name, algorithm: "SHA-256", found, expected: sha256(file) },
+    })
 }
 
-impl Mnist {
-    /// The path of a file, under the first of its names that exists.
-    fn find(&self, file: File) -> Result<PathBuf, DataError> {
-        let name = file.name();
-        let dotted = name.replace("-idx", ".idx");
-        [name.to_owned(), format!("{name}.gz"), format!("{dotted}.gz"), dotted]
-            .into_iter()
-            .map(|name| self.dir.join(name))
-            .find(|path| path.exists())
-            .ok_or_else(|| DataError::MissingFile { dir: self.dir.clone(), name })
+/// A file of Fashion-MNIST.
+fn fashion_file(dir: &Path, file: File) -> Result<Idx, DataError> {
+    let path = dir.join(format!("{}.gz", file.name()));
+    if !path.exists() {
+        return Err(DataError::MissingFile { set: Published::FashionMnist, dir: dir.to_owned(), name: file.name() });
     }
+    let bytes = std::fs::read(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
+    Published::FashionMnist.check(file, &bytes, &path)?;
+    idx::read_from(&*bytes, &path, LIMIT)
+}
 
-    fn read(&self, file: File) -> Result<Idx, DataError> {
-        let path = self.find(file)?;
-        let idx = idx::read(&path, LIMIT)?;
-        let found = idx.sha256();
-        if found == file.sha256() {
-            return Ok(idx);
-        }
-        let name = file.name();
-        Err(match File::ALL.into_iter().find(|other| other.sha256() == found) {
-            Some(other) => DataError::Swapped { path, name, holds: other.name() },
-            None => DataError::Hash { path, name, found, expected: file.sha256() },
-        })
-    }
+/// The first 50 000 images of the training file, and its last 10 000.
+fn train_validation(read: impl Fn(File) -> Result<Idx, DataError>) -> Result<Splits, DataError> {
+    let mut pixels = read(File::TrainImages)?.data;
+    let mut labels = read(File::TrainLabels)?.data;
+    let (late_pixels, late_labels) = (pixels.split_off(TRAIN * SIDE * SIDE), labels.split_off(TRAIN));
+    Ok(Splits { train: digits(pixels, labels)?, validation: digits(late_pixels, late_labels)? })
+}
+
+/// The 10 000 images of the test file.
+fn test(read: impl Fn(File) -> Result<Idx, DataError>) -> Result<Labelled, DataError> {
+    digits(read(File::TestImages)?.data, read(File::TestLabels)?.data)
 }
 
 impl Source for Mnist {
-    /// The first 50 000 images of the training file, and its last 10 000.
     fn train_validation(&self) -> Result<Splits, DataError> {
-        let mut pixels = self.read(File::TrainImages)?.data;
-        let mut labels = self.read(File::TrainLabels)?.data;
-        let (late_pixels, late_labels) = (pixels.split_off(TRAIN * SIDE * SIDE), labels.split_off(TRAIN));
-        Ok(Splits { train: digits(pixels, labels)?, validation: digits(late_pixels, late_labels)? })
+        train_validation(|file| mnist_file(&self.dir, file))
     }
 
-    /// The 10 000 images of the test file.
     fn test(&self) -> Result<Labelled, DataError> {
-        digits(self.read(File::TestImages)?.data, self.read(File::TestLabels)?.data)
+        test(|file| mnist_file(&self.dir, file))
+    }
+}
+
+impl Source for FashionMnist {
+    fn train_validation(&self) -> Result<Splits, DataError> {
+        train_validation(|file| fashion_file(&self.dir, file))
+    }
+
+    fn test(&self) -> Result<Labelled, DataError> {
+        test(|file| fashion_file(&self.dir, file))
     }
 }
 
 fn digits(pixels: Vec<u8>, labels: Vec<u8>) -> Result<Labelled, DataError> {
     Labelled::new(Images::new(pixels, 1, SIDE, SIDE)?, labels, 10)
-}
-
-/// The folder with the data: the one given on the command line, else the one that `RAM_DATA_DIR` names.
-///
-/// # Errors
-/// [`DataError::NoFolder`] if neither is given (an empty variable counts as none), [`DataError::NotAFolder`] if what is
-/// given is no folder. Both say what to do.
-pub fn data_dir(cli: Option<&Path>) -> Result<PathBuf, DataError> {
-    choose_dir(cli, std::env::var_os("RAM_DATA_DIR"))
-}
-
-fn choose_dir(cli: Option<&Path>, variable: Option<OsString>) -> Result<PathBuf, DataError> {
-    let variable = variable.filter(|value| !value.is_empty()).map(PathBuf::from);
-    let (path, named_by) = match (cli, variable) {
-        (Some(path), _) => (path.to_owned(), "--data-dir"),
-        (None, Some(path)) => (path, "RAM_DATA_DIR"),
-        (None, None) => return Err(DataError::NoFolder),
-    };
-    if path.is_dir() { Ok(path) } else { Err(DataError::NotAFolder { path, named_by }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_flag_comes_before_the_variable() {
-        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let variable = || Some(there.path().as_os_str().to_owned());
-        assert_eq!(choose_dir(Some(here.path()), variable()).unwrap(), here.path());
-        assert_eq!(choose_dir(None, variable()).unwrap(), there.path());
-    }
-
-    #[test]
-    fn missing_data_says_what_to_do() {
-        let missing = choose_dir(None, Some(OsString::from("/no/such/folder"))).unwrap_err().to_string();
-        assert!(missing.contains("RAM_DATA_DIR names /no/such/folder"), "{missing}");
-        let flag = choose_dir(Some(Path::new("/no/such/folder")), None).unwrap_err().to_string();
-        assert!(flag.contains("--data-dir names /no/such/folder"), "{flag}");
-        for message in [missing, flag, choose_dir(None, Some(OsString::new())).unwrap_err().to_string()] {
-            for advice in File::ALL.map(File::name).into_iter().chain(["--data-dir", "data.source=digits"]) {
-                assert!(message.contains(advice), "{message}");
-            }
-        }
-    }
 }

@@ -34,6 +34,8 @@ pub enum Purpose {
     Game = 10,
     /// Random search over hyperparameters.
     Search = 11,
+    /// A scene with a shape in it.
+    Shape = 12,
 }
 
 /// The name of a stream of random numbers.

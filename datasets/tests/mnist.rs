@@ -50,7 +50,7 @@ fn error(dir: &Path, file: &str) -> DataError {
     let message = error.to_string();
     assert!(message.contains(file), "{message}");
     assert!(
-        ["Fetch the file anew", "fetch the file anew", "its own name", "Put the four"]
+        ["Fetch the file anew", "fetch the file anew", "its own name", "put the four"]
             .iter()
             .any(|advice| message.contains(advice)),
         "{message}"

@@ -88,12 +88,12 @@ pub(crate) fn text(name: &str) -> Result<(&'static str, &'static str), RamError>
     })
 }
 
-/// The number of a network's parameters. As others count the attention model's, without its baseline, which only training
+/// The number of a network's parameters; of pictures of one's own as if they had ten classes. As others count the attention model's, without its baseline, which only training
 /// needs.
 pub fn parameters(config: &Config) -> usize {
     let mut params = Params::new();
     let classes = if config.data.source == Source::Catch { 3 } else { 10 };
-    Network::new(&mut params, config, 1, classes);
+    Network::new(&mut params, config, config.data.channels, classes);
     let counted = params.ids().filter(|&id| !params.name(id).starts_with("baseline"));
     counted.map(|id| params.get(id).len()).sum()
 }
@@ -104,13 +104,13 @@ pub fn flops(config: &Config) -> f64 {
     let (data, model) = (&config.data, &config.model);
     let n = model.hidden;
     let multiply_adds = match model.kind {
-        ModelKind::Fc => data.size * data.size * n + n * n + 10 * n,
+        ModelKind::Fc => data.channels * data.size * data.size * n + n * n + 10 * n,
         ModelKind::Conv => {
             let windows = ((data.size - 10) / 5 + 1).pow(2);
-            windows * model.filters * (100 + n) + 10 * n
+            windows * model.filters * (100 * data.channels + n) + 10 * n
         }
         ModelKind::Ram => {
-            let rho = model.scales * model.patch * model.patch;
+            let rho = data.channels * model.scales * model.patch * model.patch;
             let see = (rho + 2) * model.features + 2 * model.features * model.glimpse;
             let core = match model.core {
                 Core::Rect => (model.glimpse + n) * n,
@@ -162,6 +162,29 @@ mod tests {
         {
             let ratio = step / flops(&Experiment::find(name).unwrap().config(&[]).unwrap());
             assert!((2.6..3.0).contains(&ratio), "{name}: {ratio}");
+        }
+    }
+
+    /// Three channels are three times the numbers that a network sees, and nothing else changes.
+    #[test]
+    fn colour_costs_what_it_is_seen_by() {
+        for (kind, seen) in [("ram", 3 * 12 * 12), ("fc", 60 * 60), ("conv", 100)] {
+            let config = |channels: usize| {
+                let sets =
+                    ["data.source=folder", "data.path=x", "data.canvas=centred", "data.size=60", "data.clutter=0"];
+                let more = [format!("model.kind={kind}"), format!("data.channels={channels}")];
+                let sets: Vec<_> = sets.map(str::to_owned).into_iter().chain(more).collect();
+                Config::load(Base::Preset("cluttered"), &sets).unwrap()
+            };
+            let (grey, colour) = (config(1), config(3));
+            let (times, width) = match kind {
+                "ram" => (grey.model.glimpses, grey.model.features),
+                "fc" => (1, grey.model.hidden),
+                _ => (11 * 11, grey.model.filters),
+            };
+            assert_eq!(flops(&colour) - flops(&grey), 2.0 * (2 * seen * times * width) as f64, "{kind}");
+            let weights = if kind == "conv" { grey.model.filters } else { width };
+            assert_eq!(parameters(&colour) - parameters(&grey), 2 * seen * weights, "{kind}");
         }
     }
 

@@ -23,7 +23,9 @@ pub mod error;
 pub mod experiments;
 #[cfg(feature = "figures")]
 pub mod figures;
+pub mod guide;
 pub mod model;
+pub mod predict;
 pub mod reinforce;
 pub mod search;
 pub mod trace;

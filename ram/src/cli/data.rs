@@ -9,13 +9,17 @@ use ram::train::data::TrainingData;
 use serde_json::json;
 
 use super::look::{data, write};
-use super::{Configuration, Ended, say};
+use super::{Configuration, Ended, fetch, say, shapes};
 
 /// What `ram data` can do.
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Write a contact sheet of the training images, as the model sees them.
     Show(Show),
+    /// Fetch MNIST or Fashion-MNIST to where `ram train` finds it.
+    Fetch(fetch::Args),
+    /// Make a small data set of pictures in folders: coloured shapes somewhere in a scene.
+    Shapes(shapes::Args),
 }
 
 /// Options of `ram data show`.
@@ -43,8 +47,15 @@ pub struct Show {
 
 /// Runs a subcommand of `ram data`.
 pub fn run(command: &Command) -> anyhow::Result<Ended> {
-    let Command::Show(args) = command;
-    let config = args.configuration.load()?;
+    match command {
+        Command::Show(args) => show(args),
+        Command::Fetch(args) => fetch::run(args),
+        Command::Shapes(args) => shapes::run(args),
+    }
+}
+
+fn show(args: &Show) -> anyhow::Result<Ended> {
+    let config = args.configuration.load(args.data_dir.as_deref())?;
     let format = Format::of(&args.out)?;
     let training = TrainingData::open(&config, args.data_dir.as_deref())?;
     let canvases = training.first_canvases(args.count as usize, config.seed);
@@ -53,7 +64,9 @@ pub fn run(command: &Command) -> anyhow::Result<Ended> {
     let images: Vec<_> = canvases
         .into_iter()
         .zip(&training.train.labels)
-        .map(|(pixels, label)| (Bitmap { pixels, channels, height, width }, label.to_string()))
+        .map(|(pixels, label)| {
+            (Bitmap { pixels, channels, height, width }, training.classes[usize::from(*label)].clone())
+        })
         .collect();
     let count = images.len();
     let subtitle = format!("the first {count} training images of seed {}, and their classes", config.seed);

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use ram::config::{Base, Config};
+use ram::error::RamError;
 use ram::train::run_folder::{RunFolder, Which};
-use ram::train::trainer::{Evaluation, SplitName, evaluate};
+use ram::train::trainer::{Evaluation, SplitName, evaluate_noting};
 use serde_json::json;
 
-use super::{Ended, Machine, percent, say};
+use super::{Ended, Machine, complain, percent, say, sources};
 
 /// Options of `ram eval`.
 #[derive(clap::Args)]
@@ -30,6 +32,14 @@ pub struct Args {
     /// Average the classes' probabilities over N first locations: another protocol than the paper's single pass.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     passes: u16,
+
+    /// Other images of the same classes than those of the training: as `ram train --data`. They are prepared as the run's.
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<String>,
+
+    /// A picture that cannot be read is an error.
+    #[arg(long)]
+    strict: bool,
 
     #[command(flatten)]
     machine: Machine,
@@ -80,10 +90,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let path = find(&args.run, &args.runs);
     let (which, which_name) = args.which.which();
     let (split, split_name) = args.split.named();
-    let checkpoint = RunFolder::read(&path, which)?;
+    let mut checkpoint = RunFolder::read(&path, which)?;
+    other_data(&mut checkpoint, args)?;
     let passes = usize::from(args.passes);
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
-    let result = evaluate(&checkpoint, split, passes, data_dir, threads)?;
+    let mut notes = Vec::new();
+    let result = evaluate_noting(&checkpoint, split, passes, data_dir, threads, &mut notes)?;
+    notes.iter().for_each(|note| complain(&format!("warning: {note}")));
     let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
     let Evaluation { error, loss, count, on_digit, ref fixation_spread, ref tracking } = result;
     if args.json {
@@ -120,6 +133,19 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     say(&format!("weights          {weights}"))?;
     Ok(Ended::Done)
+}
+
+/// Puts the data that the options name in the place of those trained on.
+fn other_data(checkpoint: &mut ram::train::checkpoint::Checkpoint, args: &Args) -> Result<(), RamError> {
+    let mut config = checkpoint.config()?;
+    if let Some(data) = &args.data {
+        let named = Config::load(Base::Preset("mnist"), &sources::sets(data)?)?.data;
+        (config.data.source, config.data.path, config.data.labels) = (named.source, named.path, named.labels);
+    }
+    config.data.strict |= args.strict;
+    config.validate()?;
+    checkpoint.state.config = config.to_toml();
+    Ok(())
 }
 
 /// The standard error of a share of `count` images: √(p(1 − p)/n).

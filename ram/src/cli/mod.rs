@@ -5,12 +5,16 @@ mod data;
 mod demo;
 mod eval;
 mod experiments;
+mod fetch;
 mod interrupt;
 mod look;
 mod play;
+mod predict;
 mod progress;
 mod reproduce;
 mod search;
+mod shapes;
+mod sources;
 mod train;
 
 use std::io::{self, Write};
@@ -34,7 +38,8 @@ Exit codes:
 
 Environment:
   NO_COLOR=1    no colours
-  RAM_DATA_DIR  the folder of MNIST's files, as --data-dir names it
+  RAM_DATA_DIR  the folder of MNIST's files, as --data-dir names it; without either, what `ram data fetch` fetched is taken
+  RAM_CACHE_DIR the folder that `ram data fetch` writes to [default: ram in the user's folder for caches]
   RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest that this machine has]
   RAM_TRIAL     the number of the trial that `ram search run` runs";
 
@@ -64,6 +69,8 @@ enum Command {
     Eval(eval::Args),
     /// Draw what a trained model looks at and believes, as a picture or an animation.
     Look(look::Args),
+    /// Say what pictures show, and how sure the model was after each glimpse.
+    Predict(predict::Args),
     /// List the rows of the paper's tables.
     Experiments(experiments::Args),
     /// Train and test what is missing of a table, and set our figures beside the paper's.
@@ -76,7 +83,7 @@ enum Command {
     /// Play a game: watch a trained agent, or play it yourself.
     #[command(subcommand)]
     Play(play::Command),
-    /// Look at the data.
+    /// Look at the data, fetch them, make some.
     #[command(subcommand)]
     Data(data::Command),
 }
@@ -84,7 +91,7 @@ enum Command {
 /// Where a configuration comes from.
 #[derive(clap::Args)]
 struct Configuration {
-    /// A built-in configuration: demo, mnist, translated, cluttered, cluttered-100 [default: mnist]
+    /// A built-in configuration: demo, mnist, translated, cluttered, cluttered-100, pictures [default: mnist]
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     preset: Option<String>,
 
@@ -96,19 +103,46 @@ struct Configuration {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
+    /// The images: mnist, fashion-mnist, digits, folder:PATH (in PATH a folder of PNG or JPEG files for each class) or
+    /// idx:IMAGES,LABELS. Short for --set data.source=… and data.path=…; with a preset, folders and IDX pairs also set
+    /// data.channels and, on a centred canvas, data.size (up to 256) to what the images have.
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<String>,
+
+    /// A picture that cannot be read is an error. Short for --set data.strict=true.
+    #[arg(long)]
+    strict: bool,
+
     /// Change a key, such as train.epochs=3; may be given again.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
 impl Configuration {
-    fn load(&self) -> Result<Config, RamError> {
+    /// The configuration; pictures of one's own are looked for from `data_dir` on, where that is given.
+    fn load(&self, data_dir: Option<&Path>) -> Result<Config, RamError> {
         let base = match (&self.experiment, &self.config) {
             (Some(name), _) => Base::Experiment(name),
             (_, Some(path)) => Base::File(path),
             _ => Base::Preset(self.preset()),
         };
-        Config::load(base, &self.set)
+        self.load_from(base, data_dir)
+    }
+
+    /// As [`Configuration::load`], upon another base.
+    fn load_from(&self, base: Base, data_dir: Option<&Path>) -> Result<Config, RamError> {
+        let mut sets = match &self.data {
+            Some(data) => sources::sets(data)?,
+            None => Vec::new(),
+        };
+        sets.extend(self.strict.then(|| "data.strict=true".to_owned()));
+        let with = |more: Vec<String>| [&sets[..], &more, &self.set].concat();
+        let config = Config::load(base, &with(Vec::new()))?;
+        // A file says for itself what its images are made to.
+        if self.data.is_none() || matches!(base, Base::File(_)) {
+            return Ok(config);
+        }
+        Config::load(base, &with(sources::found(&config, data_dir)?))
     }
 
     /// The preset, or the experiment.
@@ -120,7 +154,7 @@ impl Configuration {
 /// The machine that it runs on.
 #[derive(clap::Args)]
 struct Machine {
-    /// The folder of MNIST's files [default: $RAM_DATA_DIR]
+    /// The folder of MNIST's files, or what the paths of your own begin at [default: $RAM_DATA_DIR, else what was fetched]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
@@ -183,6 +217,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Look(args)) => look::run(&args),
+        Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Search(command)) => search::run(&command),
@@ -269,7 +304,7 @@ mod tests {
         for code in ["0 ", "1 ", "2 ", "3 ", "4 ", "75 ", "130 "] {
             assert!(top.contains(&format!("\n  {code}")), "{code} in {top}");
         }
-        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_KERNELS", "RAM_TRIAL"] {
+        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_CACHE_DIR", "RAM_KERNELS", "RAM_TRIAL"] {
             assert!(top.contains(&format!("\n  {variable}")), "{variable} in {top}");
         }
         let train = command.find_subcommand_mut("train").unwrap().render_long_help().to_string();

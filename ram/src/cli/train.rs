@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use ram::train::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
+use ram::config::{Base, Config};
+use ram::error::RamError;
+use ram::train::run_folder::{Existing, InitFrom, Name, Resumed, RunFolder, RunInfo, Which};
 use ram::train::trainer::{Outcome, Trainer};
 use serde_json::json;
 
+use super::eval::find;
 use super::progress::Console;
 use super::{Configuration, Ended, Machine, command_line, complain, interrupt, percent, program, quoted, say};
 
@@ -26,8 +29,14 @@ pub struct Args {
     #[arg(long)]
     name: Option<String>,
 
+    /// Begin with the weights of another run, its folder or its name in --runs, instead of new ones. Its configuration is
+    /// taken too, where no other is named; only the classes may differ.
+    #[arg(long, value_name = "RUN")]
+    init_from: Option<PathBuf>,
+
     /// Go on with the run --name, with its own configuration.
-    #[arg(long, requires = "name", conflicts_with_all = ["preset", "experiment", "config", "set", "force"])]
+    #[arg(long, requires = "name",
+          conflicts_with_all = ["preset", "experiment", "config", "data", "strict", "set", "force", "init_from"])]
     resume: bool,
 
     /// Replace the run --name if there is one.
@@ -54,18 +63,29 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             (run, trainer, config)
         }
         name => {
-            let config = args.configuration.load()?;
+            let config = configuration(args, data_dir)?;
             // Before the folder is made, so that missing data leaves no empty run.
-            let trainer = Trainer::new(config.clone(), data_dir, threads)?;
-            let stem = stem(&args.configuration);
+            let mut trainer = Trainer::new(config.clone(), data_dir, threads)?;
+            let start = match &args.init_from {
+                Some(from) => Some(begin_from(&mut trainer, &find(from, &args.runs))?),
+                None => None,
+            };
+            let stem = stem(args);
             let name = name.as_deref().map_or(Name::Numbered(&stem), Name::Given);
             let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-            let info = RunInfo::new("train", command_line(), &config);
+            let info = RunInfo { init_from: start, ..RunInfo::new("train", command_line(), &config) };
+            if let Some(start) = info.init_from.as_ref().filter(|_| !args.json) {
+                say(&start.to_string())?;
+            }
             (RunFolder::create(&args.runs, name, &config, &info, existing)?, trainer, config)
         }
     };
 
+    trainer.notes().iter().for_each(|note| complain(&format!("warning: {note}")));
     let path = run.path().to_owned();
+    if config.data.source.is_own() {
+        tell(args, || trainer.summary())?;
+    }
     tell(args, || {
         format!("run {}, {} kernels, {} threads", path.display(), ram::kernel_path(), args.machine.threads.resolved())
     })?;
@@ -108,6 +128,32 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
 }
 
+/// The configuration as the options say; that of --init-from, where none else is named.
+fn configuration(args: &Args, data_dir: Option<&Path>) -> Result<Config, RamError> {
+    let Configuration { preset, experiment, config, .. } = &args.configuration;
+    match &args.init_from {
+        Some(from) if preset.is_none() && experiment.is_none() && config.is_none() => {
+            let path = find(from, &args.runs);
+            // Complains of what is no run.
+            RunFolder::config(&path)?;
+            args.configuration.load_from(Base::File(&path.join("config.toml")), data_dir)
+        }
+        _ => args.configuration.load(data_dir),
+    }
+}
+
+/// Gives a new trainer the weights of the run at `path`.
+fn begin_from(trainer: &mut Trainer, path: &Path) -> Result<InitFrom, RamError> {
+    let checkpoint = RunFolder::read(path, Which::Best)?;
+    let drawn = trainer.begin_from(&checkpoint)?;
+    Ok(InitFrom {
+        run: path.display().to_string(),
+        epoch: checkpoint.state.epoch,
+        weights: checkpoint.weights_hash(),
+        drawn,
+    })
+}
+
 fn tell(args: &Args, text: impl FnOnce() -> String) -> std::io::Result<()> {
     if args.json { Ok(()) } else { say(&text()) }
 }
@@ -128,9 +174,15 @@ fn resume_command(args: &Args, path: &Path) -> String {
     command
 }
 
-/// What a run without a name is called, before its number: the preset, or the file's name with only what a run's name may have.
-fn stem(configuration: &Configuration) -> String {
-    configuration.config.as_ref().map_or_else(|| configuration.preset().to_owned(), |path| stem_of(path))
+/// What a run without a name is called, before its number: the preset, or the name of the file, of the folder of pictures or of
+/// the run it begins from.
+fn stem(args: &Args) -> String {
+    let configuration = &args.configuration;
+    let own = configuration.data.as_deref().and_then(|data| data.strip_prefix("folder:")).map(Path::new);
+    let unnamed = configuration.preset.is_none() && configuration.experiment.is_none();
+    let path = configuration.config.as_deref().or(own.filter(|_| unnamed));
+    let path = path.or(args.init_from.as_deref().filter(|_| unnamed));
+    path.map_or_else(|| configuration.preset().to_owned(), stem_of)
 }
 
 /// The name of a file without its end, with only what a run's name may have.
@@ -185,9 +237,12 @@ mod tests {
 
     #[test]
     fn a_run_is_called_after_its_preset_or_file() {
-        assert_eq!(stem(&parse("").unwrap().configuration), "mnist");
-        assert_eq!(stem(&parse("--preset demo").unwrap().configuration), "demo");
-        assert_eq!(stem(&parse("--config a/my.best.toml").unwrap().configuration), "my-best");
-        assert_eq!(stem(&parse("--config a/é.toml").unwrap().configuration), "run");
+        assert_eq!(stem(&parse("").unwrap()), "mnist");
+        assert_eq!(stem(&parse("--preset demo").unwrap()), "demo");
+        assert_eq!(stem(&parse("--config a/my.best.toml").unwrap()), "my-best");
+        assert_eq!(stem(&parse("--data folder:a/cats+dogs").unwrap()), "cats-dogs");
+        assert_eq!(stem(&parse("--init-from runs/cats-1").unwrap()), "cats-1");
+        assert_eq!(stem(&parse("--preset pictures --data folder:a").unwrap()), "pictures");
+        assert_eq!(stem(&parse("--config a/é.toml").unwrap()), "run");
     }
 }

@@ -38,8 +38,24 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// Where the digits come from.
+    /// Where the images come from.
     pub source: Source,
+    /// Of `folder`: the folder of class folders; of `idx`: the file of the images.
+    pub path: String,
+    /// Of `idx`: the file of the labels.
+    pub labels: String,
+    /// 1 for grey, 3 for colour; pictures of one's own are made so.
+    pub channels: usize,
+    /// Of pictures of one's own on a canvas that is not centred: the edge they are brought to, pixels. (Centred they fill it.)
+    pub image: usize,
+    /// How pictures of one's own come to be square.
+    pub fit: Fit,
+    /// Whether black and white change places in pictures of one's own, as dark ink on paper needs.
+    pub invert: bool,
+    /// Whether a picture that cannot be read is an error, instead of left out and told.
+    pub strict: bool,
+    /// Of pictures of one's own without folders for it: decides which are validated and tested on.
+    pub split_seed: u64,
     /// What they are put on.
     pub canvas: Canvas,
     /// Edge of the canvas, pixels.
@@ -55,12 +71,22 @@ pub struct Data {
 }
 
 impl Data {
-    /// Images to train, validate and test on, with 0 resolved to the source's own number:
-    /// 50 000 / 10 000 / 10 000 of MNIST, 20 000 / 2 000 / 5 000 built-in digits, 43 520 / 10 000 / 10 000 games.
+    /// Images to train, validate and test on, with 0 resolved to the source's own number: 50 000 / 10 000 / 10 000 of MNIST
+    /// and Fashion-MNIST, 20 000 / 2 000 / 5 000 built-in digits, 43 520 / 10 000 / 10 000 games. Of one's own pictures 0
+    /// stays 0 and is all there are.
     pub fn counts(&self) -> [usize; 3] {
         let standard = self.source.counts();
         let asked = [self.train, self.validation, self.test];
         std::array::from_fn(|i| if asked[i] == 0 { standard[i] } else { asked[i] })
+    }
+
+    /// The edge that an image is brought to before it lies on its canvas, pixels.
+    pub fn image_edge(&self) -> usize {
+        match (self.source.is_own(), self.canvas) {
+            (false, _) => 28,
+            (true, Canvas::Centred) => self.size,
+            (true, _) => self.image,
+        }
     }
 }
 
@@ -72,6 +98,12 @@ pub enum Source {
     Digits,
     /// MNIST's four IDX files.
     Mnist,
+    /// Fashion-MNIST's four IDX files.
+    FashionMnist,
+    /// Pictures of one's own, a folder for each class; see [`datasets::folder`].
+    Folder,
+    /// A pair of IDX files of one's own.
+    Idx,
     /// No images, but games of Catch (Sec. 4.2): an image is then a game, and an error one that is lost.
     Catch,
 }
@@ -82,16 +114,34 @@ impl Source {
             // An epoch of a million frames, 23 to a game.
             Source::Catch => [43_520, 10_000, 10_000],
             Source::Digits => [20_000, 2_000, 5_000],
-            Source::Mnist => [50_000, 10_000, 10_000],
+            Source::Mnist | Source::FashionMnist => [50_000, 10_000, 10_000],
+            Source::Folder | Source::Idx => [0; 3],
         }
     }
+
+    /// Whether they are pictures of one's own, which are prepared as `[data]` says.
+    pub fn is_own(self) -> bool {
+        matches!(self, Source::Folder | Source::Idx)
+    }
+}
+
+/// `data.fit`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fit {
+    /// All of it, black around it.
+    Pad,
+    /// Its middle.
+    Crop,
+    /// All of it, stretched.
+    Stretch,
 }
 
 /// `data.canvas`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Canvas {
-    /// The image as it is, 28×28.
+    /// The image as it is: 28×28, or where the pictures are one's own as large as the canvas.
     Centred,
     /// The digit at a random place. Sec. 4.1, "Translated MNIST".
     Translated,
@@ -408,7 +458,23 @@ impl Default for Config {
 
 impl Default for Data {
     fn default() -> Self {
-        Data { source: Source::Mnist, canvas: Canvas::Centred, size: 28, clutter: 0, train: 0, validation: 0, test: 0 }
+        Data {
+            source: Source::Mnist,
+            path: String::new(),
+            labels: String::new(),
+            channels: 1,
+            image: 28,
+            fit: Fit::Pad,
+            invert: false,
+            strict: false,
+            split_seed: 1,
+            canvas: Canvas::Centred,
+            size: 28,
+            clutter: 0,
+            train: 0,
+            validation: 0,
+            test: 0,
+        }
     }
 }
 

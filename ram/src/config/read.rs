@@ -8,12 +8,13 @@ use super::Config;
 use crate::error::RamError;
 
 /// The built-in presets: name and TOML text.
-const PRESETS: [(&str, &str); 5] = [
+const PRESETS: [(&str, &str); 6] = [
     ("demo", include_str!("../../presets/demo.toml")),
     ("mnist", include_str!("../../presets/mnist.toml")),
     ("translated", include_str!("../../presets/translated.toml")),
     ("cluttered", include_str!("../../presets/cluttered.toml")),
     ("cluttered-100", include_str!("../../presets/cluttered-100.toml")),
+    ("pictures", include_str!("../../presets/pictures.toml")),
 ];
 
 /// Where a configuration begins, before `--set`.

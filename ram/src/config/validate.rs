@@ -1,6 +1,6 @@
 //! The range of every key, and what must fit together.
 
-use super::{Baseline, Canvas, Config, LossKind, ModelKind, Source};
+use super::{Baseline, Canvas, Config, Data, LossKind, ModelKind, Source};
 use crate::error::RamError;
 
 impl Config {
@@ -43,6 +43,11 @@ impl Config {
                     "reinforce with data.source=catch: there is a reward and no label",
                 );
             }
+            (Source::Folder | Source::Idx, Canvas::Centred) => faults.within("data.size", data.size, 4, 1024),
+            (Source::Folder | Source::Idx, _) => {
+                faults.within("data.size", data.size, 8, 1024);
+                faults.within("data.image", data.image, 8, data.size.clamp(8, 1024));
+            }
             (_, Canvas::Centred) => faults.unless(
                 data.size == 28,
                 "data.size",
@@ -60,9 +65,13 @@ impl Config {
                 "0, since there are pieces only with data.canvas=cluttered",
             ),
         }
+        own_pictures(data, &mut faults);
+        if model.kind == ModelKind::Conv {
+            faults.within("data.size", data.size, 10, 1024);
+        }
         let limits = match data.source {
-            Source::Mnist => data.source.counts(),
-            Source::Digits | Source::Catch => [10_000_000; 3],
+            Source::Mnist | Source::FashionMnist => data.source.counts(),
+            _ => [10_000_000; 3],
         };
         let counts = [("data.train", data.train), ("data.validation", data.validation), ("data.test", data.test)];
         for ((key, count), limit) in counts.into_iter().zip(limits) {
@@ -149,7 +158,8 @@ impl Config {
 
         let steps = train.epochs.saturating_mul(data.counts()[0].div_ceil(train.batch.max(1)));
         faults.unless(
-            schedule.warmup == 0 || schedule.warmup < steps,
+            // How many pictures a folder has is not known yet.
+            schedule.warmup == 0 || schedule.warmup < steps || data.counts()[0] == 0,
             "schedule.warmup",
             schedule.warmup,
             &format!(
@@ -159,6 +169,40 @@ impl Config {
 
         if faults.0.is_empty() { Ok(()) } else { Err(RamError::Config(faults.0.join("\n"))) }
     }
+}
+
+/// What is said of pictures of one's own, and only of them.
+fn own_pictures(data: &Data, faults: &mut Faults) {
+    let source = data.source;
+    faults.unless([1, 3].contains(&data.channels), "data.channels", data.channels, "1 (grey) or 3 (colour)");
+    faults.unless(
+        data.split_seed <= i64::MAX as u64,
+        "data.split_seed",
+        data.split_seed,
+        "at most 9223372036854775807",
+    );
+    if source.is_own() {
+        faults.unless(
+            !data.path.is_empty(),
+            "data.path",
+            "empty",
+            "the folder of class folders (--data folder:PATH), or with data.source=idx the file of the images",
+        );
+    } else {
+        faults.unless(data.channels != 3, "data.channels", 3, "1, since these images are grey");
+        let only = "with data.source=folder or data.source=idx alone";
+        faults.unless(
+            data.path.is_empty(),
+            "data.path",
+            format!("{:?}", data.path),
+            &format!("empty; it is given {only}"),
+        );
+        faults.unless(!data.invert, "data.invert", true, &format!("false; pictures are inverted {only}"));
+    }
+    let wanted = source == Source::Idx;
+    let expected =
+        if wanted { "the file of the labels (--data idx:IMAGES,LABELS)" } else { "empty but with data.source=idx" };
+    faults.unless(data.labels.is_empty() != wanted, "data.labels", format!("{:?}", data.labels), expected);
 }
 
 /// The faults that [`Config::validate`] has found.

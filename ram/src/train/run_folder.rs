@@ -51,6 +51,32 @@ pub struct RunInfo {
     pub versions: BTreeMap<String, String>,
     /// The seed.
     pub seed: u64,
+    /// Where its weights began, if not drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<InitFrom>,
+}
+
+/// The run whose weights another began with. To go on with that other it is not needed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InitFrom {
+    /// Its folder, as it was named.
+    pub run: String,
+    /// The epoch of its best checkpoint.
+    pub epoch: usize,
+    /// The hash of that checkpoint's weights.
+    pub weights: String,
+    /// The parameters that were drawn anew all the same.
+    pub drawn: Vec<String>,
+}
+
+impl std::fmt::Display for InitFrom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "weights of {} after epoch {}", self.run, self.epoch)?;
+        match &*self.drawn {
+            [] => write!(f, ", all of them"),
+            drawn => write!(f, ", but drawn anew for other classes: {}", drawn.join(", ")),
+        }
+    }
 }
 
 impl RunInfo {
@@ -64,6 +90,7 @@ impl RunInfo {
             command,
             versions: ["autograd", "datasets", "ram"].map(version).into(),
             seed: config.seed,
+            init_from: None,
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum Task {
     /// To classify images.
     Images {
         /// The images.
-        data: TrainingData,
+        data: Box<TrainingData>,
         /// Their batches.
         loader: Loader,
     },
@@ -45,7 +45,7 @@ impl Task {
         }
         let data = TrainingData::open(config, dir)?;
         let loader = data.loader(config)?;
-        Ok(Task::Images { data, loader })
+        Ok(Task::Images { data: Box::new(data), loader })
     }
 
     /// Channels of an image, and how many classes or actions there are.
@@ -59,8 +59,16 @@ impl Task {
     /// The names of the classes or actions.
     pub fn classes(&self) -> Vec<String> {
         match self {
-            Task::Images { data, .. } => (0..data.train.classes).map(|class| class.to_string()).collect(),
+            Task::Images { data, .. } => data.classes.clone(),
             Task::Games { .. } => ["left", "stay", "right"].map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// What was wrong with pictures that are left out, a line each.
+    pub fn notes(&self) -> &[String] {
+        match self {
+            Task::Images { data, .. } => &data.notes,
+            Task::Games { .. } => &[],
         }
     }
 
@@ -139,15 +147,33 @@ impl Batches<'_> {
     }
 }
 
-/// Evaluates a network on a part of its task, with parameters that `restore` fills in.
+/// Whether the data still have the classes that a network was trained on.
 ///
 /// # Errors
-/// Those of `restore`, and missing or damaged data.
+/// [`RamError::Data`] with both lists.
+pub fn check_classes(trained: &[String], found: &[String]) -> Result<(), RamError> {
+    if trained == found {
+        return Ok(());
+    }
+    Err(RamError::Data(format!(
+        "the data have the classes {}, but the run was trained on {}; put the folders back as they were, or train anew",
+        found.join(", "),
+        trained.join(", ")
+    )))
+}
+
+/// Evaluates a network of these classes on a part of its task, with parameters that `restore` fills in; what was wrong with
+/// pictures that are left out is added to `notes`.
+///
+/// # Errors
+/// Those of `restore`, data that are missing, damaged or of other classes.
 pub fn evaluate(
     config: &Config,
     split: SplitName,
     passes: usize,
     dir: Option<&Path>,
+    classes: &[String],
+    notes: &mut Vec<String>,
     restore: impl FnOnce(&mut Params<f32>) -> Result<(), RamError>,
 ) -> Result<Evaluation, RamError> {
     let mut params = Params::new();
@@ -158,10 +184,15 @@ pub fn evaluate(
         restore(&mut params)?;
         return Ok(evaluate_games(config, &agent, &params, split));
     }
-    let set = match split {
-        SplitName::Validation => TrainingData::open(config, dir)?.validation,
-        SplitName::Test => data::test_set(config, dir)?,
+    let (set, found, bad) = match split {
+        SplitName::Validation => {
+            let TrainingData { validation, classes, notes, .. } = TrainingData::open(config, dir)?;
+            (validation, classes, notes)
+        }
+        SplitName::Test => data::test_set_noting(config, dir)?,
     };
+    check_classes(classes, &found)?;
+    notes.extend(bad);
     let network = Network::new(&mut params, config, set.set.images.channels(), set.set.classes);
     restore(&mut params)?;
     Ok(evaluate_on(config, &network, &params, &set, passes))

@@ -86,6 +86,7 @@ impl Trainer {
         threads: Option<usize>,
     ) -> Result<Trainer, RamError> {
         let mut trainer = Trainer::new(config, data_dir, threads)?;
+        task::check_classes(&checkpoint.state.classes, &trainer.state.classes)?;
         let Learner { params, optimiser, .. } = &mut trainer.learner;
         let moments: Vec<&str> = optimiser.moments().iter().map(|(name, _)| *name).collect();
         let all: Vec<(String, Vec<usize>)> = std::iter::once("params")
@@ -104,6 +105,58 @@ impl Trainer {
         optimiser.resume_at(checkpoint.state.optimiser_steps);
         trainer.state = checkpoint.state;
         Ok(trainer)
+    }
+
+    /// Takes the weights of another run for the new ones; the optimiser and the schedule begin anew. Where the classes differ, by
+    /// name or number, the action network stays as it was drawn: the names of its parameters are returned.
+    ///
+    /// # Errors
+    /// [`RamError::Checkpoint`] where another parameter is missing, or of another shape.
+    pub fn begin_from(&mut self, checkpoint: &Checkpoint) -> Result<Vec<String>, RamError> {
+        let params = &mut self.learner.params;
+        let same = checkpoint.state.classes == self.state.classes;
+        let (drawn, taken): (Vec<_>, Vec<_>) =
+            params.ids().partition(|&id| !same && params.name(id).starts_with("action."));
+        for &id in &taken {
+            let name = params.name(id).to_owned();
+            let values = checkpoint.tensor(&format!("{PARAMS}{name}"), params.axes(id)).map_err(|_| {
+                let stored = checkpoint.tensors.get(&format!("{PARAMS}{name}"));
+                let found = stored.map_or("is not there".to_owned(), |stored| format!("is {:?}", stored.shape));
+                let keys = checkpoint.config().map(|other| other.differences(&self.config)).unwrap_or_default();
+                let keys: Vec<_> = keys.into_iter().filter(|key| key.starts_with("model.") || key.starts_with("data.")).collect();
+                RamError::checkpoint(
+                    &checkpoint.path,
+                    format!(
+                        "cannot be begun from: {name} {found}, expected {:?}, and only the action network may differ; the \
+                         configurations (its, this one's) differ in {}",
+                        params.axes(id),
+                        keys.join("; ")
+                    ),
+                )
+            })?;
+            params.change(id, |theta| theta.copy_from_slice(values));
+        }
+        Ok(drawn.into_iter().map(|id| params.name(id).to_owned()).collect())
+    }
+
+    /// What was wrong with pictures of one's own that are left out, a line each.
+    pub fn notes(&self) -> &[String] {
+        self.task.notes()
+    }
+
+    /// The data at a glance: `1600 training images, 4 classes`.
+    pub fn summary(&self) -> String {
+        let [channels, classes] = self.task.sizes();
+        match &self.task {
+            Task::Images { data, .. } => format!(
+                "{} training and {} validation images {size}×{size}, {}, {classes} classes",
+                data.train.len(),
+                data.validation.set.len(),
+                if channels == 3 { "in colour" } else { "grey" },
+                size = self.config.data.size,
+            ),
+            Task::Games { count, .. } => format!("{count} games an epoch"),
+        }
     }
 
     /// Trains until all epochs are done, patience runs out or `stop` is set; writes into `run`, where there is one.
@@ -298,7 +351,23 @@ pub fn evaluate(
     data_dir: Option<&Path>,
     threads: Option<usize>,
 ) -> Result<Evaluation, RamError> {
+    evaluate_noting(checkpoint, split, passes, data_dir, threads, &mut Vec::new())
+}
+
+/// As [`evaluate`]; what was wrong with pictures of one's own that are left out is added to `notes`, a line each.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_noting(
+    checkpoint: &Checkpoint,
+    split: SplitName,
+    passes: usize,
+    data_dir: Option<&Path>,
+    threads: Option<usize>,
+    notes: &mut Vec<String>,
+) -> Result<Evaluation, RamError> {
     let config = checkpoint.config()?;
     let restore = |params: &mut Params<f32>| restore(params, checkpoint);
-    Threads::new(threads)?.install(|| task::evaluate(&config, split, passes, data_dir, restore))
+    let classes = &checkpoint.state.classes;
+    Threads::new(threads)?.install(|| task::evaluate(&config, split, passes, data_dir, classes, notes, restore))
 }

@@ -1,0 +1,94 @@
+//! `ram predict`
+
+use std::path::{Path, PathBuf};
+
+use datasets::Picture;
+use ram::error::RamError;
+use ram::predict::{Prediction, Predictor};
+use ram::train::run_folder::{RunFolder, Which};
+use serde_json::json;
+
+use super::eval::find;
+use super::{Ended, complain, say};
+
+/// Options of `ram predict`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The run: its folder, or its name in --runs.
+    run: PathBuf,
+
+    /// PNG or JPEG files, of any size.
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+
+    /// Change black for white first: for dark ink on white paper, and a model that knows white on black.
+    #[arg(long)]
+    invert: bool,
+
+    /// How many classes to tell, the most likely first.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    top: u16,
+
+    /// The folder of all runs.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+
+    /// Print JSON, an object a picture, with the probabilities of all classes.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Says what each picture shows; one that cannot be read is told, and the others are looked at all the same.
+pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    let checkpoint = RunFolder::read(&find(&args.run, &args.runs), Which::Best)?;
+    let predictor = Predictor::new(&checkpoint)?;
+    let mut failed = None;
+    for image in &args.images {
+        let found = Picture::read(image).map_err(RamError::from);
+        match found.and_then(|picture| predictor.predict(&picture, args.invert)) {
+            Ok(prediction) if args.json => say(&as_json(image, &prediction, predictor.classes()).to_string())?,
+            Ok(prediction) => say(&as_text(image, &prediction, predictor.classes(), args.top.into()))?,
+            Err(error) => {
+                // The last is told by whoever called.
+                if let Some(earlier) = failed.replace(error) {
+                    complain(&format!("error: {earlier}"));
+                }
+            }
+        }
+    }
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(Ended::Done),
+    }
+}
+
+/// `three.png: 3 (98.2 %)`, and a line for each glimpse.
+fn as_text(image: &Path, prediction: &Prediction, classes: &[String], top: usize) -> String {
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let class = prediction.class();
+    let mut lines = vec![format!("{}: {} ({})", image.display(), classes[class], percent(prediction.last()[class]))];
+    let glimpses = prediction.trace.as_ref().map_or(&[][..], |trace| &trace.glimpses);
+    for (number, row) in (1..).zip(&prediction.probabilities) {
+        let mut order: Vec<usize> = (0..row.len()).collect();
+        // Equal ones in the order of the classes.
+        order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
+        let likely: Vec<_> = order.iter().take(top).map(|&i| format!("{} {}", classes[i], percent(row[i]))).collect();
+        let seen = match glimpses.get(number - 1) {
+            Some(glimpse) => format!("glimpse {number} at ({:+.2}, {:+.2})", glimpse.location[0], glimpse.location[1]),
+            None => "all at once".to_owned(),
+        };
+        lines.push(format!("  {seen}: {}", likely.join(", ")));
+    }
+    lines.join("\n")
+}
+
+fn as_json(image: &Path, prediction: &Prediction, classes: &[String]) -> serde_json::Value {
+    let class = prediction.class();
+    let locations: Option<Vec<_>> =
+        prediction.trace.as_ref().map(|trace| trace.glimpses.iter().map(|glimpse| glimpse.location).collect());
+    json!({
+        "image": image.display().to_string(), "class": classes[class], "index": class,
+        "probability": prediction.last()[class], "classes": classes, "probabilities": prediction.probabilities,
+        "locations": locations,
+    })
+}

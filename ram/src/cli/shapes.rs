@@ -1,0 +1,76 @@
+//! `ram data shapes`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use datasets::shapes::{self, CLASSES, SIDE};
+use ram::error::RamError;
+use serde_json::json;
+
+use super::{Ended, program, quoted, say};
+
+/// Options of `ram data shapes`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder to make; there must not be anything in it yet.
+    dir: PathBuf,
+
+    /// How many pictures.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(8..=100_000))]
+    count: u32,
+
+    /// Decides every picture.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Writes the pictures, each into the folder of its class.
+pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    let denied = |path: &Path, source| RamError::Io { action: "write", path: path.to_owned(), source };
+    if fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some()) || args.dir.is_file() {
+        return Err(
+            RamError::Config(format!("{} has something in it already; name a new folder", args.dir.display())).into()
+        );
+    }
+    for class in CLASSES {
+        let folder = args.dir.join(class);
+        fs::create_dir_all(&folder).map_err(|error| denied(&folder, error))?;
+    }
+    for number in 0..args.count {
+        let scene = shapes::draw(args.seed, number);
+        let path = args.dir.join(CLASSES[scene.class]).join(format!("{number:05}.png"));
+        fs::write(&path, png(&scene.pixels)?).map_err(|error| denied(&path, error))?;
+    }
+    let dir = args.dir.display();
+    if args.json {
+        say(&json!({ "dir": dir.to_string(), "count": args.count, "classes": CLASSES, "size": SIDE }).to_string())?;
+    } else {
+        say(&format!(
+            "{} pictures of {SIDE}×{SIDE} in {dir}: {}\ntrain on them: {} train --preset pictures --data folder:{}",
+            args.count,
+            CLASSES.join(", "),
+            program(),
+            quoted(&args.dir)
+        ))?;
+    }
+    Ok(Ended::Done)
+}
+
+/// A colour PNG of pixels `[3, SIDE, SIDE]`.
+fn png(planes: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let plane = SIDE * SIDE;
+    let pixels: Vec<u8> = (0..plane).flat_map(|i| [planes[i], planes[plane + i], planes[2 * plane + i]]).collect();
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, SIDE as u32, SIDE as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().context("cannot encode the picture")?;
+    writer.write_image_data(&pixels).context("cannot encode the picture")?;
+    writer.finish().context("cannot encode the picture")?;
+    Ok(bytes)
+}
