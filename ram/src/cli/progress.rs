@@ -127,8 +127,7 @@ mod tests {
             train: Losses { classification: 0.0712, location: 0.5, baseline: 0.09, error: 0.0231, ..Losses::default() },
             validation: Validation { error: 0.019, loss: 0.061 },
             fixation_spread: vec![0.5],
-            on_digit: None,
-            tracking: Vec::new(),
+            ..EpochMetrics::default()
         }
     }
 

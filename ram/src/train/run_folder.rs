@@ -409,7 +409,7 @@ fn check_name(name: &str) -> Result<(), RamError> {
 mod tests {
     use super::*;
     use crate::train::checkpoint::tests::{state, tensors, with_header};
-    use crate::train::metrics::{Losses, Validation};
+    use crate::train::metrics::Validation;
 
     fn create(runs: &Path, name: Name, existing: Existing) -> Result<RunFolder, RamError> {
         let config = Config::default();
@@ -421,11 +421,9 @@ mod tests {
             epoch,
             step: 1,
             learning_rate: 0.1,
-            train: Losses::default(),
             validation: Validation { error: 0.5, loss: 1.0 },
-            fixation_spread: vec![],
             on_digit: Some(1.0),
-            tracking: Vec::new(),
+            ..EpochMetrics::default()
         }
     }
 

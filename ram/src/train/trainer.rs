@@ -10,7 +10,7 @@ use super::checkpoint::{Checkpoint, PARAMS, Tensor, TrainState};
 use super::data::TrainingData;
 pub use super::evaluation::Evaluation;
 use super::learner::{Learner, rates};
-use super::metrics::{EpochMetrics, Losses, Timing, Validation};
+use super::metrics::{EpochMetrics, Losses, Timing};
 use super::run_folder::RunFolder;
 use super::task::{self, Task};
 use crate::config::Config;
@@ -184,16 +184,8 @@ fn train(
 
         state.epoch += 1;
         state.step = 0;
-        let metrics = EpochMetrics {
-            epoch: state.epoch,
-            step: state.optimiser_steps,
-            learning_rate: rate.learning_rate,
-            train: std::mem::take(&mut state.running).mean(),
-            validation: Validation { error: found.error, loss: found.loss },
-            fixation_spread: found.fixation_spread,
-            on_digit: found.on_digit,
-            tracking: found.tracking,
-        };
+        let train = std::mem::take(&mut state.running).mean();
+        let metrics = EpochMetrics::new(config, state.epoch, state.optimiser_steps, rate, train, &found);
         let better = state.best_error.is_none_or(|best| found.error < best);
         if better {
             (state.best_error, state.best_epoch, state.epochs_since_best) = (Some(found.error), Some(state.epoch), 0);
