@@ -8,7 +8,8 @@
 //! 3. [`reinforce`]: eq. (1), eq. (2) and the hybrid loss of Sec. 3.2.
 //! 4. [`train::learner`]: a training step; [`train::trainer`]: the loop around it.
 //! 5. [`environments`]: the game of Sec. 4.2, its rules alone; [`comparators`]: the networks of Tables 1 and 2 that see
-//!    everything at once; [`experiments`]: every row of the paper as a configuration.
+//!    everything at once; [`experiments`]: every row of the paper as a configuration;
+//!    [`trace`]: what an agent did, in plain numbers.
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -19,6 +20,7 @@ pub mod error;
 pub mod experiments;
 pub mod model;
 pub mod reinforce;
+pub mod trace;
 pub mod train;
 
 pub use config::Config;

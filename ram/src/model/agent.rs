@@ -80,6 +80,10 @@ pub struct Play<'t, R: Real> {
     pub baselines: Steps<'t, R>,
     /// Σ p ln p of the actions at each of N steps, minus their entropy, `[batch]`.
     pub negative_entropies: Steps<'t, R>,
+    /// ln π of every action at each of N steps, [batch, actions].
+    pub policies: Steps<'t, R>,
+    /// The N actions aₜ, whole numbers, `[batch]`.
+    pub actions: Steps<'t, R>,
 }
 
 /// Memory that games need from step to step.
@@ -102,6 +106,8 @@ pub struct Episode<'t, R: Real> {
     pub baselines: Steps<'t, R>,
     /// ρ(x, lₜ₋₁) at each of N steps, [batch, ρ].
     pub glimpses: Steps<'t, R>,
+    /// The state hₜ after each of N glimpses, [batch, hidden].
+    pub states: Steps<'t, R>,
     /// The state h_N, [batch, hidden].
     pub state: Var<'t, R>,
     /// The baseline b_N at the classification, `[batch]`: used where the class is sampled.
@@ -229,6 +235,13 @@ impl Agent {
         self.location.set_std(std);
     }
 
+    /// What it would decide at hₜ [batch, hidden] if it looked no further: the logits of the classes or actions, [batch, classes];
+    /// and the return bₜ `[batch]` that it expects there.
+    #[track_caller]
+    pub fn believe<'t, R: Real>(&self, h: Var<'t, R>) -> (Var<'t, R>, Var<'t, R>) {
+        (self.action.logits(h), self.baseline.expect(h))
+    }
+
     /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁) and the state hₜ.
     #[track_caller]
     fn iterate<'t, R: Real>(
@@ -263,6 +276,7 @@ impl Agent {
         let mut log_probs = Steps::new();
         let mut baselines = Steps::new();
         let mut glimpses = Steps::new();
+        let mut states = Steps::new();
 
         // h₀ = 0; l₀ is random
         let mut state = self.core.begin(t, batch, self.hidden);
@@ -272,6 +286,7 @@ impl Agent {
             let (rho, next) = self.iterate(t, images, state, l.clamp(-R::ONE, R::ONE));
             glimpses.push(rho);
             state = next;
+            states.push(state.h);
             if step == self.glimpses {
                 break;
             }
@@ -286,7 +301,7 @@ impl Agent {
         }
         let h = state.h;
         let (logits, last_baseline) = (self.action.logits(h), self.baseline.expect(h));
-        Episode { locations, means, log_probs, baselines, glimpses, state: h, last_baseline, logits }
+        Episode { locations, means, log_probs, baselines, glimpses, states, state: h, last_baseline, logits }
     }
 
     /// A batch of games, which have begun: at each of N frames a glimpse of the screen, an action, and the next location.
@@ -312,6 +327,8 @@ impl Agent {
             location_log_probs: Steps::new(),
             baselines: Steps::new(),
             negative_entropies: Steps::new(),
+            policies: Steps::new(),
+            actions: Steps::new(),
         };
         let mut state = self.core.begin(t, batch, self.hidden);
         let mut l = t.constant([batch, 2], &draws.first);
@@ -330,6 +347,8 @@ impl Agent {
             play.action_log_probs.push(action::log_prob_of(log_probs, chosen));
             play.negative_entropies.push((log_probs.exp() * log_probs).sum_axis(1));
             play.baselines.push(self.baseline.expect(state.h));
+            play.policies.push(log_probs);
+            play.actions.push(chosen);
             let moves = games.iter_mut().zip(&mut screens.rewards[range]);
             for ((game, reward), chosen) in moves.zip(&*chosen.value()) {
                 *reward = R::from_f64(game.step(chosen.to_f64() as usize));

@@ -256,7 +256,7 @@ fn save(learner: &mut Learner, write: impl FnOnce(&[Tensor]) -> Result<(), RamEr
     write(&list)
 }
 
-fn restore(params: &mut Params<f32>, checkpoint: &Checkpoint) -> Result<(), RamError> {
+pub(crate) fn restore(params: &mut Params<f32>, checkpoint: &Checkpoint) -> Result<(), RamError> {
     for id in params.ids() {
         let values = checkpoint.tensor(&format!("{PARAMS}{}", params.name(id)), params.axes(id))?;
         params.change(id, |theta| theta.copy_from_slice(values));

@@ -1,0 +1,183 @@
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::config::Base;
+use crate::model::retina::Sampling;
+use crate::train::metrics::{EpochMetrics, Losses};
+use crate::train::run_folder::{Existing, Name, RunFolder, RunInfo, Which};
+use crate::train::trainer::{Progress, Trainer, evaluate};
+
+struct Silent;
+impl Progress for Silent {
+    fn step(&mut self, _: usize, _: usize, _: usize, _: usize, _: usize, _: &Losses) {}
+    fn epoch(&mut self, _: &EpochMetrics, _: f64, _: f64) {}
+}
+
+const TINY: [&str; 9] = [
+    "data.train=300",
+    "data.validation=130",
+    "data.test=130",
+    "model.features=16",
+    "model.glimpse=16",
+    "model.hidden=16",
+    "model.glimpses=3",
+    "train.epochs=3",
+    "train.batch=32",
+];
+
+/// The checkpoint of a small run, trained for a moment.
+pub(crate) fn trained(preset: &str, sets: &[&str]) -> Checkpoint {
+    let sets: Vec<String> = TINY.iter().chain(sets).map(|&set| set.to_owned()).collect();
+    let base = if preset == "catch" { Base::Experiment(preset) } else { Base::Preset(preset) };
+    let config = Config::load(base, &sets).unwrap();
+    let runs = tempfile::tempdir().unwrap();
+    let info = RunInfo::new("train", Vec::new(), &config);
+    let mut run = RunFolder::create(runs.path(), Name::Given("a"), &config, &info, Existing::Refuse).unwrap();
+    let mut trainer = Trainer::new(config, None, Some(1)).unwrap();
+    trainer.train(Some(&mut run), &AtomicBool::new(false), &mut Silent).unwrap();
+    RunFolder::read(run.path(), Which::Last).unwrap()
+}
+
+/// More images than a chunk, so that its border is crossed.
+#[test]
+fn a_trace_is_the_episode_that_evaluation_counts() {
+    for sets in [
+        &["data.size=40"][..],
+        &["model.retina=bilinear", "policy.first=centre", "model.scales=1", "data.size=28"],
+        &["policy.locations=random", "model.core=lstm"],
+        &["policy.grid=4"],
+    ] {
+        let checkpoint = trained("demo", sets);
+        let tracer = Tracer::new(&checkpoint).unwrap();
+        for split in [SplitName::Validation, SplitName::Test] {
+            let found = evaluate(&checkpoint, split, 1, None, Some(1)).unwrap();
+            let set = tracer.images(split, None).unwrap();
+            let traces = tracer.trace(&set, 0..set.set.len());
+            let wrong = traces.iter().filter(|trace| trace.right() == Some(false)).count();
+            assert!(found.error > 0.0 && found.error < 1.0, "{sets:?}: a test that could not fail");
+            assert_eq!(wrong as f64 / traces.len() as f64, found.error, "{sets:?} {split:?}");
+            // The loss and the spread of the locations tell that every probability and location is the same.
+            let loss = |trace: &Trace| {
+                -math::ln(trace.glimpses.last().unwrap().probabilities[trace.label.unwrap()]) / traces.len() as f64
+            };
+            assert!((traces.iter().map(loss).sum::<f64>() - found.loss).abs() < 1e-6, "{sets:?} {split:?}");
+            for (step, spread) in found.fixation_spread.iter().enumerate() {
+                let of = |axis: usize| {
+                    let l: Vec<f64> = traces.iter().map(|trace| trace.glimpses[step].location[axis]).collect();
+                    let mean = l.iter().sum::<f64>() / l.len() as f64;
+                    l.iter().map(|l| (l - mean) * (l - mean)).sum::<f64>() / l.len() as f64
+                };
+                assert!((of(0) + of(1) - spread).abs() < 1e-9, "{sets:?} {split:?} {step}");
+            }
+            // A part of the set is traced as it is in the whole.
+            assert_eq!(tracer.trace(&set, 97..103), traces[97..103]);
+        }
+    }
+}
+
+/// ρ at full resolution is what lies in the finest window, black outside.
+#[test]
+fn windows_are_where_the_pixels_were_read() {
+    let checkpoint = trained("demo", &["policy.std=0.9", "policy.init_std=2"]);
+    let tracer = Tracer::new(&checkpoint).unwrap();
+    assert_eq!(tracer.retina().sampling, Sampling::Crop);
+    let set = tracer.images(SplitName::Validation, None).unwrap();
+    let (mut outside, mut lit) = (0, 0);
+    for trace in tracer.trace(&set, 0..60) {
+        for glimpse in &trace.glimpses {
+            let patch = tracer.retina().patch;
+            for (scale, window) in glimpse.windows.iter().enumerate() {
+                assert_eq!(window.side as usize, patch << scale);
+                let block = 1 << scale;
+                for (cell, &rho) in glimpse.rho[scale * patch * patch..][..patch * patch].iter().enumerate() {
+                    let (row, column) = ((cell / patch) as i64, (cell % patch) as i64);
+                    let mut sum = 0.0;
+                    for (y, x) in (0..block * block).map(|i| (i / block, i % block)) {
+                        let (x, y) = (window.x + column * block + x, window.y + row * block + y);
+                        let inside = (0..trace.width as i64).contains(&x) && (0..trace.height as i64).contains(&y);
+                        outside += usize::from(!inside);
+                        if inside {
+                            sum += f64::from(trace.pixels[y as usize * trace.width + x as usize]);
+                        }
+                    }
+                    lit += usize::from(sum > 0.0);
+                    let mean = sum / (255 * block * block) as f64;
+                    assert!((f64::from(rho) - mean).abs() < 1e-6, "scale {scale}, cell {cell}: {rho}, {mean}");
+                }
+            }
+        }
+    }
+    assert!(outside > 0 && lit > 0, "{outside} {lit}");
+}
+
+#[test]
+fn any_image_can_be_looked_at_and_the_splits_first_is_traced_as_there() {
+    let checkpoint = trained("demo", &[]);
+    let tracer = Tracer::new(&checkpoint).unwrap();
+    let set = tracer.images(SplitName::Test, None).unwrap();
+    let mut first = tracer.trace(&set, 0..1).remove(0);
+    let images = &set.set.images;
+    let again = tracer.trace_image(images.image(0), [1, images.height(), images.width()]).unwrap();
+    assert_eq!((first.label.take().is_some(), again.right()), (true, None));
+    assert_eq!(again, first);
+    assert_eq!(tracer.trace_image(&[9; 15], [1, 3, 5]).unwrap().glimpses.len(), 3);
+    for (pixels, size) in [(12, [3, 2, 2]), (5, [1, 2, 2]), (0, [1, 0, 0])] {
+        let error = tracer.trace_image(&vec![0; pixels], size).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("images of 1 channels"), "{error}");
+    }
+    assert_eq!(tracer.games(SplitName::Test, 0..1).unwrap_err().exit_code(), 2);
+    assert!(tracer.trace(&set, 5..5).is_empty());
+}
+
+#[test]
+fn a_games_trace_is_the_game_that_evaluation_counts() {
+    let checkpoint = trained(
+        "catch",
+        &["model.glimpses=23", "data.train=2000", "optimiser.learning_rate=0.003", "loss.entropy_weight=0"],
+    );
+    let tracer = Tracer::new(&checkpoint).unwrap();
+    assert!(tracer.plays() && tracer.classes() == ["left", "stay", "right"]);
+    for split in [SplitName::Validation, SplitName::Test] {
+        let found = evaluate(&checkpoint, split, 1, None, Some(1)).unwrap();
+        let traces = tracer.games(split, 0..130).unwrap();
+        let lost = 1.0 - traces.iter().map(GameTrace::reward).sum::<f64>() / 130.0;
+        assert!((lost - found.error).abs() < 1e-12, "{split:?}: {lost}, {}", found.error);
+        let fixed = |step: usize, axis: usize| {
+            let l: Vec<f64> = traces.iter().map(|trace| trace.frames[step].location[axis]).collect();
+            let mean = l.iter().sum::<f64>() / l.len() as f64;
+            l.iter().map(|l| (l - mean) * (l - mean)).sum::<f64>() / l.len() as f64
+        };
+        for (step, spread) in found.fixation_spread.iter().enumerate() {
+            assert!((fixed(step, 0) + fixed(step, 1) - spread).abs() < 1e-9);
+        }
+        for trace in &traces {
+            assert_eq!((trace.frames.len(), trace.frames[0].windows.len(), trace.size), (23, 3, 24));
+            // The ball falls a row a frame; the paddle moves as the action says.
+            let lit = |screen: &[u8]| -> Vec<usize> { (0..576).filter(|&at| screen[at] == 255).collect() };
+            for (row, frame) in trace.frames.iter().enumerate() {
+                let next = trace.frames.get(row + 1).map_or(&trace.end, |frame| &frame.screen);
+                let (now, then) = (lit(&frame.screen), lit(next));
+                assert_eq!((now[0] / 24, now.len()), (row, 3));
+                let moved = (now[1] % 24 + frame.action).clamp(1, 23) - 1;
+                assert!(then.contains(&(23 * 24 + moved)), "frame {row}");
+                assert_eq!(frame.action, argmax_of(&frame.probabilities));
+                assert!((frame.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+            }
+        }
+    }
+    assert!(tracer.games(SplitName::Test, 0..0).unwrap().is_empty());
+    let set = tracer.images(SplitName::Test, None).unwrap_err();
+    assert_eq!(set.exit_code(), 2);
+    assert_eq!(tracer.trace_image(&[0; 4], [1, 2, 2]).unwrap_err().exit_code(), 2);
+}
+
+#[test]
+fn a_network_that_sees_everything_has_no_glimpses() {
+    for kind in ["fc", "conv"] {
+        let checkpoint = trained("demo", &[&format!("model.kind={kind}")]);
+        let error = Tracer::new(&checkpoint).err().unwrap();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains(&format!("model.kind is {kind}")), "{error}");
+    }
+}
