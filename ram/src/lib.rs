@@ -20,6 +20,7 @@ pub mod error;
 pub mod experiments;
 pub mod model;
 pub mod reinforce;
+pub mod report;
 pub mod trace;
 pub mod train;
 

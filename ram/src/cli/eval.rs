@@ -115,7 +115,7 @@ pub fn standard_error(share: f64, count: usize) -> f64 {
 }
 
 /// A folder as given, or else a name in the folder of all runs.
-fn find(run: &Path, runs: &Path) -> PathBuf {
+pub fn find(run: &Path, runs: &Path) -> PathBuf {
     let named = runs.join(run);
     if !run.join("run.json").exists() && named.exists() { named } else { run.to_owned() }
 }

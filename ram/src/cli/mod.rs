@@ -7,6 +7,7 @@ mod eval;
 mod experiments;
 mod interrupt;
 mod progress;
+mod report;
 mod reproduce;
 mod train;
 
@@ -57,6 +58,8 @@ enum Command {
     Train(train::Args),
     /// Evaluate a trained model.
     Eval(eval::Args),
+    /// Tell a run in one HTML file: curves, tables, and a player of its glimpses.
+    Report(report::Args),
     /// List the rows of the paper's tables.
     Experiments(experiments::Args),
     /// Train and test what is missing of a table, and set our figures beside the paper's.
@@ -156,7 +159,7 @@ pub fn main() -> ExitCode {
     let code = match panic::catch_unwind(|| run(Cli::parse())) {
         Ok(Ok(Ended::Done)) => 0,
         Ok(Ok(Ended::Interrupted)) => 130,
-        Ok(Err(error)) => report(&error),
+        Ok(Err(error)) => tell(&error),
         Err(_) => 1,
     };
     ExitCode::from(code)
@@ -169,6 +172,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
@@ -188,7 +192,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
 }
 
 /// Tells an error and returns its exit code.
-fn report(error: &anyhow::Error) -> u8 {
+fn tell(error: &anyhow::Error) -> u8 {
     let closed = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     };
@@ -270,8 +274,8 @@ mod tests {
 
     #[test]
     fn errors_become_exit_codes() {
-        assert_eq!(report(&RamError::Config("a wrong key".into()).into()), 2);
-        assert_eq!(report(&anyhow::anyhow!("something else")), 1);
-        assert_eq!(report(&io::Error::from(io::ErrorKind::BrokenPipe).into()), 0);
+        assert_eq!(tell(&RamError::Config("a wrong key".into()).into()), 2);
+        assert_eq!(tell(&anyhow::anyhow!("something else")), 1);
+        assert_eq!(tell(&io::Error::from(io::ErrorKind::BrokenPipe).into()), 0);
     }
 }

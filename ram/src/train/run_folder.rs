@@ -9,6 +9,7 @@
 //! | `last.safetensors` | the newest checkpoint |
 //! | `previous.safetensors` | the one before it |
 //! | `best.safetensors` | the one with the lowest validation error |
+//! | `report.html` | curves, tables and a player, written when the training is over |
 //!
 //! One process at a time writes to it; the lock goes with the process.
 
@@ -36,7 +37,7 @@ const DAMAGED: &str = "last.damaged.safetensors";
 const LOCK: &str = ".lock";
 
 /// All that a run writes, and so all that replacing it removes; the lock aside.
-const FILES: [&str; 8] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED];
+const FILES: [&str; 9] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, crate::report::FILE];
 
 /// `run.json`: who made the run, and with what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -273,6 +274,11 @@ impl RunFolder {
     /// The epochs in the `metrics.jsonl` of the run at `path`.
     pub fn metrics(path: &Path) -> Result<Vec<EpochMetrics>, RamError> {
         lines(&path.join(METRICS))
+    }
+
+    /// The epochs in the `timing.jsonl` of the run at `path`.
+    pub fn timings(path: &Path) -> Result<Vec<Timing>, RamError> {
+        lines(&path.join(TIMING))
     }
 
     fn lock(path: &Path) -> Result<RunFolder, RamError> {

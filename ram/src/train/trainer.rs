@@ -210,10 +210,10 @@ fn train(
 }
 
 /// The threads that take part. WebAssembly can start none: there rayon's global pool is the caller's thread.
-struct Threads(Option<rayon::ThreadPool>);
+pub(crate) struct Threads(Option<rayon::ThreadPool>);
 
 impl Threads {
-    fn new(threads: Option<usize>) -> Result<Threads, RamError> {
+    pub(crate) fn new(threads: Option<usize>) -> Result<Threads, RamError> {
         if cfg!(target_family = "wasm") {
             return Ok(Threads(None));
         }
@@ -223,7 +223,7 @@ impl Threads {
             .map_err(|error| RamError::Training(format!("cannot start {threads:?} threads: {error}; try --threads 1")))
     }
 
-    fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match &self.0 {
             Some(pool) => pool.install(work),
             None => work(),
