@@ -141,10 +141,15 @@ async function contrast(page, name) {
 /** The player by mouse and by keys. */
 async function play(page, name) {
   const steps = await page.eval("report.items[0].steps.length + (report.items[0].end ? 1 : 0)");
-  check((await place(page)) === "0.0", `${name}: the player does not begin at the beginning`);
-  const said = await page.eval("document.querySelector('.status').textContent");
-  await page.eval("document.querySelector('.playing').focus()");
+  // An image is opened at its decision, a game at its beginning.
+  const opened = (await page.eval("report.items[0].end !== undefined")) ? 0 : steps - 1;
+  check((await place(page)) === `0.${opened}`, `${name}: the player begins at ${await place(page)}`);
+  const focus = (selector) => page.eval(`document.querySelector("${selector}").focus()`);
+  await focus(".playing");
   if (steps > 1) {
+    await page.key("Home");
+    check((await place(page)) === "0.0", `${name}: Home goes to ${await place(page)}`);
+    const said = await page.eval("document.querySelector('.status').textContent");
     await page.click("button[aria-label^='Next glimpse'], button[aria-label^='Next frame']");
     check((await place(page)) === "0.1", `${name}: a click does not step, but goes to ${await place(page)}`);
     check((await page.eval("document.querySelector('.status').textContent")) !== said, `${name}: the step is not told`);
@@ -152,19 +157,19 @@ async function play(page, name) {
     check((await place(page)) === "0.0", `${name}: the left key does not step back`);
     for (let i = 0; i < steps + 3; i++) await page.key("ArrowRight");
     check((await place(page)) === `0.${steps - 1}`, `${name}: the right key ends at ${await place(page)}`);
-    await page.eval("document.querySelector('.playing input').focus()");
+    await focus(".playing input");
     await page.key("Home");
     await page.key("ArrowRight");
     check((await place(page)) === "0.1", `${name}: the slider does not step, but goes to ${await place(page)}`);
     const windows = await page.eval("document.querySelectorAll('.screen .window').length");
     check(windows === (await page.eval("report.retina[1]")), `${name}: ${windows} windows`);
   }
-  await page.eval("document.querySelector('.playing').focus()");
+  await focus(".playing");
   await page.key("ArrowDown");
-  check((await place(page)) === "1.0", `${name}: the down key goes to ${await place(page)}`);
+  check((await place(page)) === `1.${opened}`, `${name}: the down key goes to ${await place(page)}`);
   await page.click(".thumbs button:nth-child(1)");
-  check((await place(page)) === "0.0", `${name}: a thumbnail goes to ${await place(page)}`);
-  check((await page.eval("document.querySelector('.thumbs [aria-pressed=true] canvas') !== null")), `${name}: no thumbnail is marked`);
+  check((await place(page)) === `0.${opened}`, `${name}: a thumbnail goes to ${await place(page)}`);
+  check(await page.eval("document.querySelector('.thumbs [aria-pressed=true] canvas') !== null"), `${name}: no thumbnail is marked`);
 }
 
 /** The cursor of the curves, by keys and by pointer. */

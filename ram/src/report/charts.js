@@ -191,5 +191,6 @@ function bars(rows, top, format, label) {
     el("li", { class: mark }, el("span", {}, name),
       el("div", { class: "bar", "aria-hidden": "true" }, el("div", { style: `width:${Math.min(100, (100 * value) / (top || 1)).toFixed(1)}%` })),
       el("span", { class: "value" }, format(value)));
-  return el("ol", { class: "bars", "aria-label": label }, ...rows.map(item));
+  const longest = Math.max(...rows.map(({ name }) => name.length));
+  return el("ol", { class: "bars", "aria-label": label, style: `--name: ${longest}ch` }, ...rows.map(item));
 }

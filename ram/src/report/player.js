@@ -18,13 +18,7 @@ function picture(bytes, channels, height, width) {
   return canvas;
 }
 
-/** A canvas of signed bytes around 128: the sign by colour, the size by opacity, so that it suits light and dark. */
-function signed(bytes, height, width) {
-  const canvas = el("canvas", { width, height });
-  paintSigned(canvas.getContext("2d"), bytes, height, width, 0, 0);
-  return canvas;
-}
-
+/** Signed bytes around 128 on a canvas: the sign by colour, the size by opacity, so that it suits light and dark. */
 function paintSigned(context, bytes, height, width, left, top) {
   const image = new ImageData(width, height);
   bytes.forEach((byte, i) => {
@@ -63,7 +57,13 @@ class Player {
     this.step = 0;
     this.timer = null;
     this.build(parent);
-    this.show(0, 0);
+    this.open(0);
+  }
+
+  /** Another image, at its decision; another game, at its beginning. */
+  open(item) {
+    this.stop();
+    this.show(item, this.games ? 0 : Infinity);
   }
 
   build(parent) {
@@ -75,7 +75,7 @@ class Player {
     };
     this.thumbs = this.items.map((item, i) => {
       const made = el("button", { type: "button", "aria-pressed": "false", "aria-label": this.name(item) }, this.still(item, 0), this.short(item));
-      made.addEventListener("click", () => this.show(i, 0));
+      made.addEventListener("click", () => this.open(i));
       return made;
     });
     this.screen = svg("svg", { role: "img", class: "screen" });
@@ -103,8 +103,8 @@ class Player {
           el("figure", { class: "picture" }, this.screen, this.caption = el("figcaption")),
           el("div", { class: "aside" }, this.seen, this.moved)),
         el("div", { class: "controls", role: "group", "aria-label": noun },
-          button(`${noun} before`, `↑ ${noun}`, () => this.show(this.item - 1, 0)),
-          button(`Next ${noun}`, `↓ ${noun}`, () => this.show(this.item + 1, 0))),
+          button(`${noun} before`, `↑ ${noun}`, () => this.open(this.item - 1)),
+          button(`Next ${noun}`, `↓ ${noun}`, () => this.open(this.item + 1))),
         steps,
         this.beliefs,
         el("p", { class: "faint" }, keys)));
@@ -118,8 +118,8 @@ class Player {
     const action = {
       ArrowLeft: () => this.show(this.item, this.step - 1),
       ArrowRight: () => this.show(this.item, this.step + 1),
-      ArrowUp: () => this.show(this.item - 1, 0),
-      ArrowDown: () => this.show(this.item + 1, 0),
+      ArrowUp: () => this.open(this.item - 1),
+      ArrowDown: () => this.open(this.item + 1),
       Home: () => this.show(this.item, 0),
       End: () => this.show(this.item, Infinity),
     }[event.key];
@@ -236,9 +236,15 @@ class Player {
     if (at?.rho) this.seen.replaceChildren(composed(at.rho, this.report.retina, item.size[0]), el("figcaption", {}, "The glimpse: all that the network sees now"));
     this.moved.hidden = !item.saliency;
     if (item.saliency) {
-      const canvas = signed(bytesOf(item.saliency), item.size[1], item.size[2]);
-      canvas.className = "gradient";
-      this.moved.replaceChildren(canvas, el("figcaption", {}, `Pixels that move the logit of ${this.class(item.answer)}: brighter ones raise it (orange) or lower it (blue)`));
+      const [, height, width] = item.size;
+      const canvas = el("canvas", { width, height, class: "gradient" });
+      const context = canvas.getContext("2d");
+      paintSigned(context, bytesOf(item.saliency), height, width, 0, 0);
+      // The image behind it, faintly.
+      context.globalCompositeOperation = "destination-over";
+      context.globalAlpha = 0.25;
+      context.drawImage(this.still(item, 0), 0, 0);
+      this.moved.replaceChildren(canvas, el("figcaption", {}, `Pixels that move the decision: brighter, they speak for ${this.class(item.answer)} (orange) or against it (blue)`));
     }
   }
 
