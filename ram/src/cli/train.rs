@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ram::report::{self, Options};
 use ram::train::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
 use ram::train::trainer::{Outcome, Trainer};
 use serde_json::json;
@@ -75,10 +76,19 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     match outcome? {
         Outcome::Finished { best_error, best_epoch } => {
             let weights = RunFolder::read(&path, Which::Last)?.weights_hash();
+            let options = Options { data_dir, threads, ..Options::default() };
+            let report = match report::write(&path, None, &options) {
+                Ok(report) => Some(report),
+                // The run is whole without it.
+                Err(error) => {
+                    complain(&format!("warning: the run is saved, but not its report: {error}"));
+                    None
+                }
+            };
             if args.json {
                 say(&json!({
                     "event": "finished", "run": path.display().to_string(), "best_error": best_error,
-                    "best_epoch": best_epoch, "weights": weights,
+                    "best_epoch": best_epoch, "weights": weights, "report": report,
                 })
                 .to_string())?;
             } else {
@@ -88,6 +98,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
                     program(),
                     quoted(&path)
                 ))?;
+                if let Some(report) = report {
+                    say(&format!("look at it: {}", report.display()))?;
+                }
             }
             Ok(Ended::Done)
         }

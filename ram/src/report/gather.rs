@@ -119,7 +119,13 @@ fn look_at_images(
 }
 
 /// This run, then the runs beside it whose configurations differ in the seed and the policy of locations alone.
-fn results(path: &Path, config: &Config, epochs: &[EpochMetrics], split: SplitName, found: &Evaluation) -> Vec<ResultRow> {
+fn results(
+    path: &Path,
+    config: &Config,
+    epochs: &[EpochMetrics],
+    split: SplitName,
+    found: &Evaluation,
+) -> Vec<ResultRow> {
     let mut own = row(path, config, epochs, true);
     if split == SplitName::Test {
         own.test = Some(found.error);
@@ -132,7 +138,8 @@ fn results(path: &Path, config: &Config, epochs: &[EpochMetrics], split: SplitNa
     for other in others.iter().filter(|&other| *other != absolute) {
         // Whatever else lies there is not asked about.
         let (Ok(theirs), Ok(epochs)) = (RunFolder::config(other), RunFolder::metrics(other)) else { continue };
-        let alike = |difference: &String| difference.starts_with("seed:") || difference.starts_with("policy.locations:");
+        let alike =
+            |difference: &String| difference.starts_with("seed:") || difference.starts_with("policy.locations:");
         if !epochs.is_empty() && config.differences(&theirs).iter().all(alike) {
             rows.push(row(other, &theirs, &epochs, false));
         }
@@ -185,7 +192,9 @@ fn about(config: &Config) -> String {
         }
     };
     let network = match model.kind {
-        ModelKind::Fc => format!("fully connected network of two layers of {}, which sees the whole image", model.hidden),
+        ModelKind::Fc => {
+            format!("fully connected network of two layers of {}, which sees the whole image", model.hidden)
+        }
         ModelKind::Conv => format!("convolutional network of {} filters, which sees the whole image", model.filters),
         ModelKind::Ram => {
             let scales = if model.scales == 1 { "1 scale".to_owned() } else { format!("{} scales", model.scales) };
@@ -197,7 +206,9 @@ fn about(config: &Config) -> String {
                 Locations::Blind => "locations learned blind to the image",
             };
             let [glimpses, patch] = [model.glimpses, model.patch];
-            format!("recurrent attention model, {glimpses} glimpses of {patch}×{patch} at {scales}, core of {core}, {policy}")
+            format!(
+                "recurrent attention model, {glimpses} glimpses of {patch}×{patch} at {scales}, core of {core}, {policy}"
+            )
         }
     };
     format!("{task}: {network}")

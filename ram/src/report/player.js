@@ -240,10 +240,14 @@ class Player {
       const canvas = el("canvas", { width, height, class: "gradient" });
       const context = canvas.getContext("2d");
       paintSigned(context, bytesOf(item.saliency), height, width, 0, 0);
-      // The image behind it, faintly.
+      // The image behind it: grey, its levels by opacity.
+      const behind = el("canvas", { width, height });
+      const levels = bytesOf(item.pixels);
+      const image = new ImageData(width, height);
+      for (let i = 0; i < width * height; i++) image.data.set([128, 128, 128, levels[i] * 0.4], 4 * i);
+      behind.getContext("2d").putImageData(image, 0, 0);
       context.globalCompositeOperation = "destination-over";
-      context.globalAlpha = 0.25;
-      context.drawImage(this.still(item, 0), 0, 0);
+      context.drawImage(behind, 0, 0);
       this.moved.replaceChildren(canvas, el("figcaption", {}, `Pixels that move the decision: brighter, they speak for ${this.class(item.answer)} (orange) or against it (blue)`));
     }
   }

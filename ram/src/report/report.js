@@ -60,8 +60,9 @@ function verdict(later) {
   const policy = report.results[0]?.policy;
   if (policy === "random") return "Its locations are drawn at random, whatever it sees: a uniform draw has the spread 0.67.";
   if (later.length === 0) return "It has one glimpse, whose place is given.";
+  const first = games ? "frame" : "glimpse";
   const mean = later.reduce((sum, x) => sum + x, 0) / later.length;
-  const told = `After the first glimpse the spread is ${brief(mean)} on average`;
+  const told = `After the first ${first} the spread is ${brief(mean)} on average`;
   return mean < 0.01
     ? `${told}: this policy looks at the same places whatever it sees.`
     : `${told} (0: always the same place; 0.67: as a uniform draw).`;

@@ -12,7 +12,7 @@ use crate::error::RamError;
 use crate::model::Images;
 use crate::model::action::argmax_of;
 use crate::model::agent::{Draws, Mode};
-use crate::trace::{GameTrace, Trace, Tracer, Window};
+use crate::trace::{Frame, GameTrace, Glimpse, Trace, Tracer, Window};
 use crate::train::data::FIXED_SEED;
 use crate::train::learner::Network;
 use crate::train::trainer::SplitName;
@@ -69,7 +69,7 @@ pub fn images(
         let label = usize::from(set.set.labels[index]);
         let traced = tracer.map(|tracer| tracer.trace(set, index..index + 1).remove(0));
         let steps = match traced {
-            Some(trace) => glimpses(&trace),
+            Some(trace) => glimpses(&trace, config.model.gain),
             // A network that sees everything has one look, and no place.
             None => vec![Step { probabilities: rounded(&probabilities), ..nowhere() }],
         };
@@ -124,11 +124,11 @@ fn saliency(
     (probabilities, sum)
 }
 
-fn glimpses(trace: &Trace) -> Vec<Step> {
-    let step = |glimpse: &crate::trace::Glimpse| Step {
+fn glimpses(trace: &Trace, gain: f64) -> Vec<Step> {
+    let step = |glimpse: &Glimpse| Step {
         at: Some(glimpse.location.map(|l| round(l, 1e4))),
         windows: glimpse.windows.iter().map(corner).collect(),
-        rho: Some(bytes(&glimpse.rho)),
+        rho: Some(bytes(&glimpse.rho, gain)),
         probabilities: rounded(&glimpse.probabilities),
         baseline: Some(round(glimpse.baseline, 1e4)),
         lit: None,
@@ -171,10 +171,10 @@ fn frames(tracer: &Tracer, game: &GameTrace) -> Vec<Step> {
     let shape = Shape::new(&[game.frames.len(), 1, game.size, game.size]);
     let seen = tracer.retina().sense(&t, Images::Pixels { data: &screens, shape }, locations);
     let rho = tracer.retina().len(1);
-    let step = |(frame, rho): (&crate::trace::Frame, &[f32])| Step {
+    let step = |(frame, rho): (&Frame, &[f32])| Step {
         at: Some(frame.location.map(|l| round(l, 1e4))),
         windows: frame.windows.iter().map(corner).collect(),
-        rho: Some(bytes(rho)),
+        rho: Some(bytes(rho, tracer.config().model.gain)),
         probabilities: rounded(&frame.probabilities),
         baseline: Some(round(frame.baseline, 1e4)),
         lit: Some(lit(&frame.screen)),
@@ -184,7 +184,15 @@ fn frames(tracer: &Tracer, game: &GameTrace) -> Vec<Step> {
 }
 
 fn nowhere() -> Step {
-    Step { at: None, windows: Vec::new(), rho: None, probabilities: Vec::new(), baseline: None, lit: None, action: None }
+    Step {
+        at: None,
+        windows: Vec::new(),
+        rho: None,
+        probabilities: Vec::new(),
+        baseline: None,
+        lit: None,
+        action: None,
+    }
 }
 
 fn corner(&Window { x, y, side }: &Window) -> [i64; 3] {
@@ -195,8 +203,10 @@ fn lit(screen: &[u8]) -> Vec<usize> {
     (0..screen.len()).filter(|&at| screen[at] > 0).collect()
 }
 
-fn bytes(rho: &[f32]) -> String {
-    STANDARD.encode(rho.iter().map(|x| (x.clamp(0.0, 1.0) * 255.0).round() as u8).collect::<Vec<_>>())
+/// ρ as the network is given it, in bytes.
+fn bytes(rho: &[f32], gain: f64) -> String {
+    let byte = |x: &f32| ((f64::from(*x) * gain).clamp(0.0, 1.0) * 255.0).round() as u8;
+    STANDARD.encode(rho.iter().map(byte).collect::<Vec<_>>())
 }
 
 fn rounded(x: &[f64]) -> Vec<f64> {
@@ -235,7 +245,8 @@ mod tests {
     /// The winner's logit after one pixel is changed by a little, against the gradient of that pixel.
     #[test]
     fn saliency_is_the_slope_of_the_winning_logit() {
-        for sets in [&["model.kind=fc"][..], &["model.retina=bilinear"], &["model.scales=1", "policy.locations=centre"]] {
+        for sets in [&["model.kind=fc"][..], &["model.retina=bilinear"], &["model.scales=1", "policy.locations=centre"]]
+        {
             let checkpoint = trained("demo", sets);
             let config = checkpoint.config().unwrap();
             let mut params = Params::new();
@@ -264,7 +275,7 @@ mod tests {
                 };
                 f64::from(logits.value()[argmax_of(&probabilities)])
             };
-            let measured = (logit(0.5) - logit(-0.5)) / 1.0;
+            let measured = logit(0.5) - logit(-0.5);
             let found = f64::from(slope[steepest]);
             assert!(found != 0.0 && (measured - found).abs() < 0.1 * found.abs(), "{sets:?}: {measured}, {found}");
         }
