@@ -10,6 +10,8 @@
 //! 5. [`environments`]: the game of Sec. 4.2, its rules alone; [`comparators`]: the networks of Tables 1 and 2 that see
 //!    everything at once; [`experiments`]: every row of the paper as a configuration;
 //!    [`trace`]: what an agent did, in plain numbers.
+//!
+//! With the feature `figures` the module of that name draws it.
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -18,8 +20,11 @@ pub mod config;
 pub mod environments;
 pub mod error;
 pub mod experiments;
+#[cfg(feature = "figures")]
+pub mod figures;
 pub mod model;
 pub mod reinforce;
+#[cfg(feature = "figures")]
 pub mod report;
 pub mod trace;
 pub mod train;

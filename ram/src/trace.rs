@@ -20,7 +20,7 @@ use crate::model::agent::{Draws, Mode, Screens, Steps};
 use crate::model::{Agent, Images, Retina};
 use crate::train::checkpoint::{Checkpoint, PARAMS};
 use crate::train::data::{FIXED_SEED, TrainingData, test_set};
-use crate::train::evaluation::{TEST_GAMES, VALIDATION_GAMES};
+use crate::train::evaluation::{Evaluation, TEST_GAMES, VALIDATION_GAMES, evaluate_on};
 use crate::train::learner::Network;
 use crate::train::trainer::{SplitName, restore};
 
@@ -133,7 +133,7 @@ impl GameTrace {
 /// The agent of a checkpoint, to be watched.
 pub struct Tracer {
     config: Config,
-    agent: Agent,
+    network: Network,
     params: Params<f32>,
     classes: Vec<String>,
     channels: usize,
@@ -168,13 +168,9 @@ impl Tracer {
         let per_channel = config.model.scales * config.model.patch * config.model.patch;
         let channels = inputs.and_then(|stored| stored.shape.first()).map_or(1, |rows| rows / per_channel).max(1);
         let mut params = Params::new();
-        let (Network::Agent(agent) | Network::Player(agent)) =
-            Network::new(&mut params, &config, channels, classes.len())
-        else {
-            unreachable!("model.kind is ram")
-        };
+        let network = Network::new(&mut params, &config, channels, classes.len());
         restore(&mut params, checkpoint)?;
-        Ok(Tracer { config, agent: *agent, params, classes, channels })
+        Ok(Tracer { config, network, params, classes, channels })
     }
 
     /// The run's configuration.
@@ -187,9 +183,16 @@ impl Tracer {
         &self.classes
     }
 
+    fn agent(&self) -> &Agent {
+        match &self.network {
+            Network::Agent(agent) | Network::Player(agent) => agent,
+            Network::Comparator(_) => unreachable!("refused when it was opened"),
+        }
+    }
+
     /// The agent's retina.
     pub fn retina(&self) -> Retina {
-        self.agent.retina()
+        self.agent().retina()
     }
 
     /// Channels of an image that it can look at.
@@ -211,6 +214,11 @@ impl Tracer {
             SplitName::Validation => Ok(TrainingData::open(&self.config, data_dir)?.validation),
             SplitName::Test => test_set(&self.config, data_dir),
         }
+    }
+
+    /// How the agent fares on a whole set, of which the traces are parts; on the current rayon pool.
+    pub fn evaluate(&self, set: &Fixed) -> Evaluation {
+        evaluate_on(&self.config, &self.network, &self.params, set, 1)
     }
 
     /// Some consecutive images of a set, looked at as [`evaluate`](crate::train::trainer::evaluate) does.
@@ -263,7 +271,7 @@ impl Tracer {
         tape: &mut Tape<f32>,
         draws: &mut Draws<f32>,
     ) -> Vec<Trace> {
-        let (batch, agent) = (range.len(), &self.agent);
+        let (batch, agent) = (range.len(), self.agent());
         let samples: Vec<u32> = range.clone().map(|index| index as u32).collect();
         draws.draw(agent, self.config.policy.first, Mode::Mean, FIXED_SEED, 0, &samples);
         let t = tape.begin(&self.params);
@@ -328,7 +336,7 @@ impl Tracer {
         draws: &mut Draws<f32>,
         screens: &mut Screens<f32>,
     ) -> Result<Vec<GameTrace>, RamError> {
-        let (agent, size, batch) = (&self.agent, self.config.data.size, range.len());
+        let (agent, size, batch) = (self.agent(), self.config.data.size, range.len());
         let samples: Vec<u32> = range.clone().map(|index| index as u32).collect();
         draws.draw(agent, self.config.policy.first, Mode::Mean, FIXED_SEED, epoch, &samples);
         let mut games = vec![Catch::new(size)?; batch];

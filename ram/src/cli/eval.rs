@@ -39,29 +39,45 @@ pub struct Args {
     json: bool,
 }
 
+/// Which images.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Split {
+pub enum Split {
     Validation,
     Test,
 }
 
+/// Which checkpoint.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Checkpoint {
+pub enum Checkpoint {
     Best,
     Last,
+}
+
+impl Split {
+    /// The set, and its name.
+    pub fn named(self) -> (SplitName, &'static str) {
+        match self {
+            Split::Validation => (SplitName::Validation, "validation"),
+            Split::Test => (SplitName::Test, "test"),
+        }
+    }
+}
+
+impl Checkpoint {
+    /// The file, and its name.
+    pub fn named(self) -> (Which, &'static str) {
+        match self {
+            Checkpoint::Best => (Which::Best, "best"),
+            Checkpoint::Last => (Which::Last, "last"),
+        }
+    }
 }
 
 /// Evaluates a checkpoint and prints how it fared.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let path = find(&args.run, &args.runs);
-    let (which, which_name) = match args.which {
-        Checkpoint::Best => (Which::Best, "best"),
-        Checkpoint::Last => (Which::Last, "last"),
-    };
-    let (split, split_name) = match args.split {
-        Split::Validation => (SplitName::Validation, "validation"),
-        Split::Test => (SplitName::Test, "test"),
-    };
+    let (which, which_name) = args.which.named();
+    let (split, split_name) = args.split.named();
     let checkpoint = RunFolder::read(&path, which)?;
     let passes = usize::from(args.passes);
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());

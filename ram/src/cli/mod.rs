@@ -6,6 +6,7 @@ mod demo;
 mod eval;
 mod experiments;
 mod interrupt;
+mod look;
 mod progress;
 mod report;
 mod reproduce;
@@ -58,6 +59,8 @@ enum Command {
     Train(train::Args),
     /// Evaluate a trained model.
     Eval(eval::Args),
+    /// Draw what a trained model looks at and believes, as a picture or an animation.
+    Look(look::Args),
     /// Tell a run in one HTML file: curves, tables, and a player of its glimpses.
     Report(report::Args),
     /// List the rows of the paper's tables.
@@ -172,6 +175,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Look(args)) => look::run(&args),
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),

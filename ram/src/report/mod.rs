@@ -15,11 +15,8 @@ pub use gather::gather;
 
 use crate::error::RamError;
 use crate::train::atomic;
-use crate::train::run_folder::Which;
+use crate::train::run_folder::{REPORT, Which};
 use crate::train::trainer::SplitName;
-
-/// The report's name in a run's folder.
-pub const FILE: &str = "report.html";
 
 const PAGE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("report.css");
@@ -61,7 +58,7 @@ impl Default for Options<'_> {
 /// # Errors
 /// As [`gather`], and [`RamError::Io`] where the file cannot be written.
 pub fn write(path: &Path, out: Option<&Path>, options: &Options) -> Result<PathBuf, RamError> {
-    let out = out.map_or_else(|| path.join(FILE), Path::to_owned);
+    let out = out.map_or_else(|| path.join(REPORT), Path::to_owned);
     let page = html(&gather(path, options)?);
     atomic::write(&out, page.as_bytes()).map_err(|source| RamError::Io {
         action: "write",

@@ -34,10 +34,12 @@ const LAST: &str = "last.safetensors";
 const PREVIOUS: &str = "previous.safetensors";
 const BEST: &str = "best.safetensors";
 const DAMAGED: &str = "last.damaged.safetensors";
+/// The report of the whole run.
+pub const REPORT: &str = "report.html";
 const LOCK: &str = ".lock";
 
 /// All that a run writes, and so all that replacing it removes; the lock aside.
-const FILES: [&str; 9] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, crate::report::FILE];
+const FILES: [&str; 9] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT];
 
 /// `run.json`: who made the run, and with what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,245 @@
+//! `ram look`: the paper's Figures 3 to 6 of a run, and what moves.
+
+use std::path::{Path, PathBuf};
+
+use ram::config::Config;
+use ram::error::RamError;
+use ram::figures::look::{Captions, look};
+use ram::figures::{Format, animation, check_gif, photo};
+use ram::trace::{Trace, Tracer};
+use ram::train::atomic;
+use ram::train::checkpoint::Checkpoint;
+use ram::train::run_folder::RunFolder;
+use serde_json::{Value, json};
+
+use super::eval::{self, find};
+use super::{Ended, percent, say};
+
+/// Images that are traced at a time in search of those to show.
+const SEARCHED: usize = 200;
+
+/// The most images in an animation.
+const MOVING: usize = 24;
+
+/// Options of `ram look`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The run: its folder, or its name in --runs.
+    run: PathBuf,
+
+    /// The picture; the name's end says what it is [default: look.png, without --gif]
+    #[arg(long, value_name = "FILE.png|FILE.svg")]
+    out: Option<PathBuf>,
+
+    /// An animation too: the windows of the retina move over the images.
+    #[arg(long, value_name = "FILE.gif")]
+    gif: Option<PathBuf>,
+
+    /// How many images, from 1 to 1000; in an animation up to 24 [default: 8, of an animation alone 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rows: Option<u16>,
+
+    /// Only images that are classified wrong.
+    #[arg(long)]
+    only_wrong: bool,
+
+    /// Only images of this class.
+    #[arg(long, value_name = "NAME")]
+    class: Option<String>,
+
+    /// Which images.
+    #[arg(long, value_enum, default_value_t = eval::Split::Test)]
+    split: eval::Split,
+
+    /// An image of your own; made to fit, it says how.
+    #[arg(long, value_name = "FILE.png", conflicts_with_all = ["rows", "only_wrong", "class", "split"])]
+    image: Option<PathBuf>,
+
+    /// Whether to invert your image [default: where its border is bright]
+    #[arg(long, value_name = "true|false", requires = "image")]
+    invert: Option<bool>,
+
+    /// Which checkpoint: the one with the lowest validation error, or the newest.
+    #[arg(long, value_enum, default_value_t = eval::Checkpoint::Best)]
+    which: eval::Checkpoint,
+
+    /// The folder of all runs.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+
+    /// The folder of MNIST's files [default: $RAM_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Print one JSON object: what is drawn, in numbers.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is to be drawn, and what to say of it.
+struct Shown {
+    traces: Vec<Trace>,
+    /// The data, the error.
+    subtitle: String,
+    facts: Value,
+}
+
+/// Traces images of a run and draws them.
+pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    // All that can be wrong with the command line, before any work.
+    let out = match (&args.out, &args.gif) {
+        (None, None) => Some(PathBuf::from("look.png")),
+        (out, _) => out.clone(),
+    };
+    let format = out.as_deref().map(Format::of).transpose()?;
+    args.gif.as_deref().map(check_gif).transpose()?;
+    let rows = usize::from(args.rows.unwrap_or(if out.is_some() { 8 } else { 4 }));
+    if args.gif.is_some() && rows > MOVING {
+        return Err(RamError::Config(format!("--rows {rows}: an animation has at most {MOVING} images")).into());
+    }
+
+    let path = find(&args.run, &args.runs);
+    let checkpoint = RunFolder::read(&path, args.which.named().0)?;
+    let tracer = Tracer::new(&checkpoint)?;
+    if tracer.plays() {
+        return Err(RamError::Config(format!(
+            "{}: this run plays Catch and classifies no images; see `ram play catch`",
+            path.display()
+        ))
+        .into());
+    }
+    let shown = match &args.image {
+        Some(image) => own(args, &tracer, image)?,
+        None => of_split(args, &tracer, &checkpoint, rows)?,
+    };
+    let captions =
+        Captions { title: title(&path, tracer.config()), subtitle: shown.subtitle, classes: tracer.classes().to_vec() };
+    let mut written = Vec::new();
+    if let (Some(out), Some(format)) = (&out, format) {
+        write(out, &format.write(&look(&shown.traces, &captions)))?;
+        written.push(out.display().to_string());
+    }
+    if let Some(gif) = &args.gif {
+        write(gif, &animation::sequences(&shown.traces, &captions.classes, &captions.title))?;
+        written.push(gif.display().to_string());
+    }
+    let epoch = checkpoint.state.epoch;
+    say(&if args.json {
+        let mut object = json!({
+            "out": out, "gif": args.gif, "run": path, "which": args.which.named().1, "epoch": epoch,
+            "classes": captions.classes, "rows": shown.traces.iter().map(numbers).collect::<Vec<_>>(),
+        });
+        object.as_object_mut().expect("an object").extend(shown.facts.as_object().cloned().unwrap_or_default());
+        object.to_string()
+    } else {
+        let told = shown.facts["told"].as_str().map_or(String::new(), |told| format!("{told}\n"));
+        format!("{told}{}\n{}\nin {}", captions.title, captions.subtitle, written.join(", "))
+    })?;
+    Ok(Ended::Done)
+}
+
+/// Images of the split, the first ones that are asked for.
+fn of_split(args: &Args, tracer: &Tracer, checkpoint: &Checkpoint, rows: usize) -> anyhow::Result<Shown> {
+    let class = args.class.as_deref().map(|name| class_of(name, tracer.classes())).transpose()?;
+    let (split, split_name) = args.split.named();
+    let set = tracer.images(split, args.data_dir.as_deref())?;
+    let count = set.set.len();
+    let found = tracer.evaluate(&set);
+    let wanted = |trace: &Trace| {
+        class.is_none_or(|class| trace.label == Some(class)) && (!args.only_wrong || trace.right() == Some(false))
+    };
+    let mut traces: Vec<Trace> = Vec::new();
+    let mut next = 0;
+    while traces.len() < rows && next < count {
+        let some = next..(next + SEARCHED.min(rows.max(50))).min(count);
+        next = some.end;
+        traces.extend(tracer.trace(&set, some).into_iter().filter(wanted));
+    }
+    traces.truncate(rows);
+    let of_class = args.class.as_ref().map_or(String::new(), |name| format!(" of class {name}"));
+    let wrong = if args.only_wrong { " that is classified wrong" } else { "" };
+    if traces.is_empty() {
+        let message = format!("there is no image{of_class}{wrong} among the {count} {split_name} images");
+        return Err(RamError::Config(message).into());
+    }
+    let only = match (args.only_wrong, of_class.is_empty()) {
+        (false, true) => String::new(),
+        (true, _) => format!(". Here: wrong ones{of_class}"),
+        (false, false) => format!(". Here: those{of_class}"),
+    };
+    let subtitle = format!(
+        "{}, {split_name}: {} of {count} images wrong; {} checkpoint, epoch {}{only}",
+        data(tracer.config()),
+        percent(found.error),
+        args.which.named().1,
+        checkpoint.state.epoch
+    );
+    let facts = json!({ "split": split_name, "count": count, "error": found.error });
+    Ok(Shown { traces, subtitle, facts })
+}
+
+/// The user's image.
+fn own(args: &Args, tracer: &Tracer, path: &Path) -> anyhow::Result<Shown> {
+    let (image, what) = photo::read(path)?;
+    let fitted = photo::fit(&image, &what, tracer.channels(), tracer.config().data.size, args.invert);
+    let image = fitted.image;
+    let trace = tracer.trace_image(&image.pixels, [image.channels, image.height, image.width])?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let subtitle = format!("{name}: {}", fitted.how);
+    let told = format!("{}: {}", path.display(), fitted.how);
+    Ok(Shown { traces: vec![trace], subtitle, facts: json!({ "image": path, "how": fitted.how, "told": told }) })
+}
+
+/// The class of a name.
+fn class_of(name: &str, classes: &[String]) -> Result<usize, RamError> {
+    classes.iter().position(|class| class == name).ok_or_else(|| {
+        let few: Vec<_> = classes.iter().take(20).map(String::as_str).collect();
+        let more = if classes.len() > 20 { ", …" } else { "" };
+        RamError::Config(format!("--class {name}: the run's classes are {}{more}", few.join(", ")))
+    })
+}
+
+/// What is drawn of an image, without its pixels.
+fn numbers(trace: &Trace) -> Value {
+    let of = |value: &dyn Fn(&ram::trace::Glimpse) -> Value| trace.glimpses.iter().map(value).collect::<Vec<_>>();
+    json!({
+        "index": trace.index, "label": trace.label, "answer": trace.answer(), "right": trace.right(),
+        "locations": of(&|glimpse| json!(glimpse.location)), "windows": of(&|glimpse| json!(glimpse.windows)),
+        "probabilities": of(&|glimpse| json!(glimpse.probabilities)), "baselines": of(&|glimpse| json!(glimpse.baseline)),
+    })
+}
+
+/// `cluttered-1: 8 glimpses of 12×12 pixels at 3 scales`
+fn title(path: &Path, config: &Config) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let (model, patch) = (&config.model, config.model.patch);
+    let plural = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+    format!(
+        "{name}: recurrent attention model, {} of {patch}×{patch} pixels at {}",
+        plural(model.glimpses, "glimpse"),
+        plural(model.scales, "scale")
+    )
+}
+
+/// `cluttered mnist, 60×60 pixels, 4 pieces`
+pub fn data(config: &Config) -> String {
+    let word = |value: Value| value.as_str().unwrap_or("images").to_owned();
+    let data = &config.data;
+    let [source, canvas] = [json!(data.source), json!(data.canvas)].map(word);
+    let source = match source.as_str() {
+        "mnist" => "MNIST".to_owned(),
+        "digits" => "built-in digits".to_owned(),
+        _ => source,
+    };
+    let pieces = match data.clutter {
+        0 => String::new(),
+        1 => ", 1 piece of clutter".to_owned(),
+        n => format!(", {n} pieces of clutter"),
+    };
+    format!("{source}, {canvas}, {0}×{0} pixels{pieces}", data.size)
+}
+
+/// Writes a picture: all of it or nothing.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RamError> {
+    atomic::write(path, bytes).map_err(|source| RamError::Io { action: "write", path: path.to_owned(), source })
+}

@@ -1,0 +1,288 @@
+//! What moves: the windows of the retina over images and, as in the paper's video, over games of Catch. As GIF.
+
+use std::borrow::Cow;
+
+use super::palette::{self, BLACK, BLUE, Colour, GREY, HAIR, PALE};
+use super::parts::{self, Mark, bold, regular};
+use super::raster;
+use super::scene::{Align, Bitmap, Rect, Scene, Stroke};
+use super::text::{Weight, font};
+use crate::trace::{GameTrace, Trace};
+
+/// The side that an image has about, in pixels, the gaps and the margin.
+const IMAGE: f64 = 180.0;
+const GAP: f64 = 8.0;
+const BETWEEN: f64 = 20.0;
+const MARGIN: f64 = 12.0;
+const TOP: f64 = MARGIN + 24.0;
+
+/// Below an image: a line of text, bars, what came of it.
+const BELOW: f64 = 78.0;
+
+/// Hundredths of a second: a glimpse, a part of the way to the next, the end; a frame of a game, its end.
+const LOOK: u16 = 80;
+const MOVE: u16 = 5;
+const END: u16 = 260;
+const FRAME: u16 = 14;
+const GAME_END: u16 = 160;
+
+/// Parts of the way from a glimpse to the next.
+const PARTS: usize = 4;
+
+/// Colours of the file, the last of which stands for "as before".
+const COLOURS: usize = 128;
+
+/// An animation of images, side by side, all at the same glimpse: the retina's windows move over them, what is seen appears, and
+/// the beliefs change. At the end the path is green and solid where the answer is right, red and dashed where it is wrong. The
+/// bytes of a GIF file that begins anew for ever.
+pub fn sequences(traces: &[Trace], classes: &[String], title: &str) -> Vec<u8> {
+    let steps = traces.iter().map(|trace| trace.glimpses.len()).max().unwrap_or(0);
+    let mut film = Film::default();
+    for step in 0..steps {
+        for part in (1..PARTS).filter(|_| step > 0) {
+            // Slow, fast, slow: 3x² − 2x³.
+            let x = part as f64 / PARTS as f64;
+            film.add(&sequence(traces, classes, title, step, x * x * (3.0 - 2.0 * x)), MOVE);
+        }
+        film.add(&sequence(traces, classes, title, step, 1.0), LOOK);
+    }
+    if steps > 0 {
+        film.add(&sequence(traces, classes, title, steps, 1.0), END);
+    }
+    film.gif()
+}
+
+/// The images at glimpse `step`, with the windows at `way` of the way from the glimpse before; after the last glimpse the answer.
+fn sequence(traces: &[Trace], classes: &[String], title: &str, step: usize, way: f64) -> Scene {
+    let pixels = traces.iter().map(|trace| trace.width.max(trace.height)).max().unwrap_or(1);
+    let side = parts::side(pixels, IMAGE, 1.0);
+    let columns = traces.len().clamp(1, 2);
+    let panel = [2.0 * side + GAP, side + BELOW];
+    let mut scene = page(traces.len(), columns, panel, title);
+    for (i, trace) in traces.iter().enumerate() {
+        let [x, y] = corner(i, columns, panel);
+        one(&mut scene, [x, y], side, trace, classes, step.min(trace.glimpses.len()), way);
+    }
+    scene
+}
+
+/// An image, what was seen last, and what is believed.
+fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &[String], step: usize, way: f64) {
+    let square = Rect::new(x, y, side, side);
+    let size = [trace.width, trace.height];
+    let on = parts::within(square, size);
+    scene.image(on, parts::image(trace));
+    let over = step == trace.glimpses.len();
+    let at = step.min(trace.glimpses.len() - 1);
+    let arrived = if way < 1.0 { at - 1 } else { at };
+    let glimpse = &trace.glimpses[arrived];
+    let mark = Mark { width: 2.0, radius: 4.0 };
+    let mut locations: Vec<_> = trace.glimpses[..=arrived].iter().map(|glimpse| glimpse.location).collect();
+    if over {
+        let colour = if trace.right().is_none() { palette::SKY } else { palette::answer(trace.right()) };
+        parts::path(scene, on, &locations, colour, trace.right() == Some(false), mark);
+    } else {
+        let next = &trace.glimpses[at];
+        let between = |from: f64, to: f64| from + way * (to - from);
+        let rects: Vec<Rect> = (0..next.windows.len())
+            .map(|scale| {
+                let [from, to] = [glimpse, next].map(|glimpse| parts::window_rect(on, size, &glimpse.windows[scale]));
+                Rect::new(between(from.x, to.x), between(from.y, to.y), to.width, to.height)
+            })
+            .collect();
+        if way < 1.0 {
+            let l = |axis: usize| between(glimpse.location[axis], next.location[axis]);
+            locations.push([l(0), l(1)]);
+        }
+        parts::path(scene, on, &locations, palette::SKY, false, mark);
+        windows(scene, &rects, on);
+    }
+    scene.image(Rect { x: x + side + GAP, ..square }, parts::seen(glimpse, trace.channels));
+
+    let leader = glimpse.leader();
+    let right = trace.label.map(|label| label == leader);
+    let name = font(Weight::Bold).fitted(&parts::name(classes, leader), 15.0, side - 60.0);
+    let line = y + side + 18.0;
+    scene.text([x, line], Align::Left, &name, bold(15.0, palette::answer(right)));
+    let behind = x + font(Weight::Bold).width(&name, 15.0);
+    let share = format!(" {:.0} %", 100.0 * glimpse.probabilities[leader]);
+    scene.text([behind, line], Align::Left, &share, regular(13.0, BLACK));
+    let bars = Rect::new(x, line + 6.0, side, BELOW - 18.0 - 6.0 - 4.0);
+    parts::beliefs(scene, bars, &glimpse.probabilities, classes, trace.label, 11.0);
+
+    let x = x + side + GAP;
+    scene.text(
+        [x, line],
+        Align::Left,
+        &format!("glimpse {} of {}", arrived + 1, trace.glimpses.len()),
+        regular(12.0, GREY),
+    );
+    scene.text([x, line + 18.0], Align::Left, &format!("expects {:.2}", glimpse.baseline), regular(12.0, GREY));
+    if over && let (Some(is_right), Some(label)) = (trace.right(), trace.label) {
+        let label = parts::name(classes, label);
+        let says = if is_right { format!("✓ it is {label}") } else { format!("✗ it is {label}") };
+        let says = font(Weight::Bold).fitted(&says, 15.0, side);
+        scene.text([x, line + 42.0], Align::Left, &says, bold(15.0, palette::answer(trace.right())));
+    }
+}
+
+/// An animation of games, side by side, as the paper's video: the screen with the windows of the retina, and the probabilities of
+/// the moves. Games of different lengths wait at their ends. The bytes of a GIF file that begins anew for ever.
+pub fn games(traces: &[GameTrace], title: &str) -> Vec<u8> {
+    let frames = traces.iter().map(|trace| trace.frames.len()).max().unwrap_or(0);
+    let mut film = Film::default();
+    for frame in 0..frames {
+        film.add(&frame_of_games(traces, title, frame), FRAME);
+    }
+    film.add(&frame_of_games(traces, title, frames), GAME_END);
+    film.gif()
+}
+
+/// The games at a frame; behind the last one their end.
+fn frame_of_games(traces: &[GameTrace], title: &str, frame: usize) -> Scene {
+    let size = traces.iter().map(|trace| trace.size).max().unwrap_or(1);
+    let side = parts::side(size, IMAGE, 1.0);
+    let columns = traces.len().clamp(1, 4);
+    let panel = [side, side + BELOW];
+    let mut scene = page(traces.len(), columns, panel, title);
+    for (i, trace) in traces.iter().enumerate() {
+        let [x, y] = corner(i, columns, panel);
+        let on = Rect::new(x, y, side, side);
+        let now = trace.frames.get(frame);
+        let screen = now.map_or(&trace.end, |now| &now.screen).clone();
+        scene.image(on, Bitmap { pixels: screen, channels: 1, height: trace.size, width: trace.size });
+        let line = y + side + 18.0;
+        let Some(now) = now else {
+            let caught = trace.reward() > 0.0;
+            let says = if caught { "✓ caught" } else { "✗ missed" };
+            scene.text([x, line], Align::Left, says, bold(15.0, palette::answer(Some(caught))));
+            continue;
+        };
+        let rects: Vec<Rect> =
+            now.windows.iter().map(|window| parts::window_rect(on, [trace.size; 2], window)).collect();
+        windows(&mut scene, &rects, on);
+        scene.text([x, line], Align::Left, &format!("expects {:.2}", now.baseline), regular(12.0, GREY));
+        moves(&mut scene, Rect::new(x, line + 8.0, side, BELOW - 18.0 - 8.0 - 4.0), now.action, &now.probabilities);
+    }
+    scene
+}
+
+/// The moves' probabilities as bars, the chosen one's full and bold.
+fn moves(scene: &mut Scene, rect: Rect, chosen: usize, probabilities: &[f64]) {
+    const SIZE: f64 = 12.0;
+    let signs = ["← left", "stay", "right →"];
+    let bottom = rect.bottom() - 1.3 * SIZE;
+    let pitch = rect.width / probabilities.len().max(1) as f64;
+    for (action, &p) in probabilities.iter().enumerate() {
+        let x = rect.x + pitch * action as f64;
+        let height = ((bottom - rect.y) * p).max(0.5);
+        let (colour, style) = if action == chosen { (BLUE, bold(SIZE, BLACK)) } else { (PALE, regular(SIZE, GREY)) };
+        scene.fill(Rect::new(x + 0.1 * pitch, bottom - height, 0.8 * pitch, height), colour);
+        let sign = signs.get(action).copied().unwrap_or("");
+        scene.text([x + pitch / 2.0, rect.bottom() - 2.0], Align::Centre, sign, style);
+    }
+    scene.line(&[[rect.x, bottom], [rect.right(), bottom]], Stroke::solid(HAIR, 1.0));
+}
+
+/// The windows of the retina, the coarsest first, so that the finest is never hidden; what lies outside of the image is cut.
+fn windows(scene: &mut Scene, rects: &[Rect], on: Rect) {
+    let halo = Stroke::solid(Colour::new(0).alpha(150), 3.5);
+    for (scale, &rect) in rects.iter().enumerate().rev() {
+        parts::clipped_outline(scene, rect, on, &[halo, Stroke::solid(palette::scale(scale), 1.8)]);
+    }
+}
+
+fn page(count: usize, columns: usize, panel: [f64; 2], title: &str) -> Scene {
+    let rows = count.div_ceil(columns).max(1);
+    let width = 2.0 * MARGIN + (panel[0] + BETWEEN) * columns as f64 - BETWEEN;
+    let height = TOP + (panel[1] + BETWEEN) * rows as f64 - BETWEEN + MARGIN;
+    let mut scene = Scene::new(width.ceil(), height.ceil(), title);
+    let title = font(Weight::Bold).fitted(title, 13.0, width - 2.0 * MARGIN);
+    scene.text([MARGIN, MARGIN + 10.0], Align::Left, &title, bold(13.0, BLACK));
+    scene
+}
+
+fn corner(i: usize, columns: usize, panel: [f64; 2]) -> [f64; 2] {
+    [MARGIN + (panel[0] + BETWEEN) * (i % columns) as f64, TOP + (panel[1] + BETWEEN) * (i / columns) as f64]
+}
+
+/// Frames and how long each is shown. Of each colour five bits a channel are kept.
+#[derive(Default)]
+struct Film {
+    size: [usize; 2],
+    frames: Vec<(Vec<u16>, u16)>,
+}
+
+impl Film {
+    fn add(&mut self, scene: &Scene, hundredths: u16) {
+        self.size = raster::size(scene, 1.0);
+        // Five bits of each, black and white staying what they are.
+        let five = |level: u8| (u16::from(level) * 31 + 127) / 255;
+        let pixels = raster::rgb(scene, 1.0);
+        let colours = pixels.chunks_exact(3).map(|p| five(p[0]) << 10 | five(p[1]) << 5 | five(p[2]));
+        self.frames.push((colours.collect(), hundredths));
+    }
+
+    /// The most frequent colours, and for each colour the nearest of them.
+    fn palette(&self) -> (Vec<u8>, Vec<u8>) {
+        let mut counts = vec![0_u64; 1 << 15];
+        for &colour in self.frames.iter().flat_map(|(pixels, _)| pixels) {
+            counts[usize::from(colour)] += 1;
+        }
+        let mut used: Vec<u16> = (0..1 << 15).filter(|&colour| counts[usize::from(colour)] > 0).collect();
+        used.sort_by_key(|&colour| (std::cmp::Reverse(counts[usize::from(colour)]), colour));
+        let kept = &used[..used.len().min(COLOURS - 1)];
+        let channels = |colour: u16| [colour >> 10, colour >> 5 & 31, colour & 31].map(i32::from);
+        let mut nearest = vec![0; 1 << 15];
+        for &colour in &used {
+            let distance = |other: u16| -> i32 {
+                channels(colour).iter().zip(channels(other)).map(|(a, b)| (a - b) * (a - b)).sum()
+            };
+            let best = (0..kept.len()).min_by_key(|&i| distance(kept[i])).unwrap_or(0);
+            nearest[usize::from(colour)] = best as u8;
+        }
+        let level = |five: i32| ((five * 255 + 15) / 31) as u8;
+        let mut palette: Vec<u8> = kept.iter().flat_map(|&colour| channels(colour).map(level)).collect();
+        palette.resize(3 * COLOURS, 0);
+        (palette, nearest)
+    }
+
+    /// The bytes of a GIF file: of each frame only what changed.
+    fn gif(&self) -> Vec<u8> {
+        const SAME: u8 = COLOURS as u8 - 1;
+        let [width, height] = self.size;
+        let (palette, nearest) = self.palette();
+        let mut bytes = Vec::new();
+        // Writing to memory cannot fail.
+        let mut encoder =
+            gif::Encoder::new(&mut bytes, width as u16, height as u16, &palette).expect("a header in memory");
+        encoder.set_repeat(gif::Repeat::Infinite).expect("a header in memory");
+        let mut before: Option<Vec<u8>> = None;
+        for (pixels, delay) in &self.frames {
+            let now: Vec<u8> = pixels.iter().map(|&colour| nearest[usize::from(colour)]).collect();
+            let changed = |at: &usize| before.as_ref().is_none_or(|before| before[*at] != now[*at]);
+            let rows = || (0..height).filter(|y| (y * width..(y + 1) * width).any(|at| changed(&at)));
+            let columns = || (0..width).filter(|x| (0..height).any(|y| changed(&(y * width + x))));
+            // A frame in which nothing changed still takes its time: one pixel of it.
+            let (top, bottom) = (rows().next().unwrap_or(0), rows().next_back().unwrap_or(0));
+            let (left, right) = (columns().next().unwrap_or(0), columns().next_back().unwrap_or(0));
+            let part = (top..=bottom).flat_map(|y| (left..=right).map(move |x| y * width + x));
+            let part: Vec<u8> = part.map(|at| if changed(&at) { now[at] } else { SAME }).collect();
+            let frame = gif::Frame {
+                delay: *delay,
+                dispose: gif::DisposalMethod::Keep,
+                transparent: Some(SAME),
+                left: left as u16,
+                top: top as u16,
+                width: (right - left + 1) as u16,
+                height: (bottom - top + 1) as u16,
+                buffer: Cow::Owned(part),
+                ..gif::Frame::default()
+            };
+            encoder.write_frame(&frame).expect("a frame in memory");
+            before = Some(now);
+        }
+        drop(encoder);
+        bytes
+    }
+}

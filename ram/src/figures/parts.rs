@@ -1,0 +1,163 @@
+//! What the figures have in common: where an image's pixels lie, the path, the windows, the beliefs.
+
+use super::palette::{self, BLACK, Colour, GREY, HAIR, PALE};
+use super::scene::{Align, Bitmap, Point, Rect, Scene, Stroke, Type};
+use super::text::{Weight, font};
+use crate::trace::{Glimpse, Trace, Window};
+
+/// The most classes whose names stand below their bars.
+const NAMED: usize = 12;
+
+/// What lines on an image are surrounded by.
+const HALO: Colour = Colour::new(0).alpha(150);
+
+pub fn regular(size: f64, colour: Colour) -> Type {
+    Type { size, weight: Weight::Regular, colour }
+}
+
+pub fn bold(size: f64, colour: Colour) -> Type {
+    Type { size, weight: Weight::Bold, colour }
+}
+
+/// The side, near `wanted`, of a square in which images of so many pixels have whole pixels of 1/`scale` units.
+pub fn side(pixels: usize, wanted: f64, scale: f64) -> f64 {
+    let pixels = pixels.max(1) as f64;
+    let whole = (wanted * scale / pixels).round();
+    if whole >= 1.0 { whole * pixels / scale } else { wanted }
+}
+
+/// The part of a square that an image takes: all of it, if the image is a square.
+pub fn within(square: Rect, [width, height]: [usize; 2]) -> Rect {
+    let longer = width.max(height).max(1) as f64;
+    let (w, h) = (square.width * width as f64 / longer, square.height * height as f64 / longer);
+    Rect::new(square.x + (square.width - w) / 2.0, square.y + (square.height - h) / 2.0, w, h)
+}
+
+/// The image of a trace.
+pub fn image(trace: &Trace) -> Bitmap {
+    let Trace { channels, height, width, .. } = *trace;
+    Bitmap { pixels: trace.pixels.clone(), channels, height, width }
+}
+
+/// What a glimpse lets the agent know: full resolution in the middle, coarser and coarser around it, as large as its largest
+/// patch. Figures 3 to 6, columns 2 to 7.
+pub fn seen(glimpse: &Glimpse, channels: usize) -> Bitmap {
+    let windows = &glimpse.windows;
+    let (Some(finest), Some(widest)) = (windows.first(), windows.last()) else {
+        return Bitmap { pixels: Vec::new(), channels, height: 0, width: 0 };
+    };
+    let (patch, side) = (finest.side, widest.side);
+    let mut pixels = Vec::with_capacity(channels * (side * side) as usize);
+    for channel in 0..channels {
+        for (y, x) in (0..side * side).map(|at| (widest.y + at / side, widest.x + at % side)) {
+            let inside = |w: &Window| (w.x..w.x + w.side).contains(&x) && (w.y..w.y + w.side).contains(&y);
+            let scale = windows.iter().position(inside).expect("the widest holds all");
+            let block = windows[scale].side / patch;
+            let (row, column) = ((y - windows[scale].y) / block, (x - windows[scale].x) / block);
+            let patches = (channel * windows.len() + scale) as i64;
+            let level = glimpse.rho[((patches * patch + row) * patch + column) as usize];
+            pixels.push((255.0 * level).round() as u8);
+        }
+    }
+    Bitmap { pixels, channels, height: side as usize, width: side as usize }
+}
+
+/// Where a window lies on an image that is drawn at `on`.
+pub fn window_rect(on: Rect, [width, height]: [usize; 2], window: &Window) -> Rect {
+    let (sx, sy) = (on.width / width as f64, on.height / height as f64);
+    let side = window.side as f64;
+    Rect::new(on.x + window.x as f64 * sx, on.y + window.y as f64 * sy, side * sx, side * sy)
+}
+
+/// The visible parts of a square's edges within `bounds`.
+pub fn clipped_outline(scene: &mut Scene, rect: Rect, bounds: Rect, strokes: &[Stroke]) {
+    let (x0, x1) = (rect.x.max(bounds.x), rect.right().min(bounds.right()));
+    let (y0, y1) = (rect.y.max(bounds.y), rect.bottom().min(bounds.bottom()));
+    if x0 > x1 || y0 > y1 {
+        return;
+    }
+    let (left, right) = (rect.x >= bounds.x, rect.right() <= bounds.right());
+    let (top, bottom) = (rect.y >= bounds.y, rect.bottom() <= bounds.bottom());
+    for &stroke in strokes {
+        if left && right && top && bottom {
+            scene.outline(rect, stroke);
+            continue;
+        }
+        // Around the corners, so that edges that meet are one line.
+        let corners = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
+        let seen = [top, right, bottom, left];
+        for edge in 0..4 {
+            if seen[edge] {
+                let mut points = vec![corners[edge]];
+                points.extend((edge..edge + 4).take_while(|&i| seen[i % 4]).map(|i| corners[(i + 1) % 4]));
+                scene.line(&points, stroke);
+            }
+        }
+    }
+}
+
+/// How large the marks of a path are.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    pub width: f64,
+    pub radius: f64,
+}
+
+/// The path from location to location: the first a filled circle, the last an open one, straight lines between; dashed where
+/// the answer is wrong.
+pub fn path(scene: &mut Scene, on: Rect, locations: &[[f64; 2]], colour: Colour, dashed: bool, mark: Mark) {
+    let points: Vec<Point> = locations.iter().map(|&location| on.at(location)).collect();
+    let (Some(&first), Some(&last)) = (points.first(), points.last()) else { return };
+    let Mark { width, radius } = mark;
+    let dash = dashed.then_some([2.6 * width, 1.7 * width]);
+    scene.line(&points, Stroke { colour: HALO, width: 2.2 * width, dash: None });
+    scene.disc(first, radius + 0.6 * width, HALO);
+    scene.ring(last, radius, Stroke::solid(HALO, 2.2 * width));
+    scene.line(&points, Stroke { colour, width, dash });
+    scene.disc(first, radius, colour);
+    scene.ring(last, radius, Stroke::solid(colour, width));
+}
+
+/// The probabilities as bars. The leading one is full where it is right, open where it is wrong; the right class's name is
+/// bold.
+pub fn beliefs(
+    scene: &mut Scene,
+    rect: Rect,
+    probabilities: &[f64],
+    names: &[String],
+    right: Option<usize>,
+    size: f64,
+) {
+    let count = probabilities.len().max(1) as f64;
+    let named = probabilities.len() <= NAMED;
+    let bars = Rect { height: rect.height - if named { 1.15 * size } else { 0.0 }, ..rect };
+    let pitch = rect.width / count;
+    let wide = pitch * if named { 0.7 } else { 0.9 };
+    let leader = crate::model::action::argmax_of(probabilities);
+    for (class, &p) in probabilities.iter().enumerate() {
+        let x = rect.x + (class as f64 + 0.5) * pitch;
+        let height = (bars.height * p).max(0.3);
+        let bar = Rect::new(x - wide / 2.0, bars.bottom() - height, wide, height);
+        let is_right = right.map(|right| right == leader);
+        match (class == leader, is_right) {
+            (false, _) => scene.fill(bar, PALE),
+            (true, Some(false)) => {
+                let line = (0.09 * wide + 0.4).min(height / 2.0);
+                let inner = Rect::new(bar.x + line / 2.0, bar.y + line / 2.0, wide - line, height - line);
+                scene.outline(inner, Stroke::solid(palette::answer(is_right), line));
+            }
+            (true, _) => scene.fill(bar, palette::answer(is_right)),
+        }
+        if named && let Some(name) = names.get(class) {
+            let style = if Some(class) == right { bold(size, BLACK) } else { regular(size, GREY) };
+            let name = font(style.weight).fitted(name, size, pitch);
+            scene.text([x, rect.bottom() - 0.1 * size], Align::Centre, &name, style);
+        }
+    }
+    scene.line(&[[rect.x, bars.bottom()], [rect.right(), bars.bottom()]], Stroke::solid(HAIR, 0.6));
+}
+
+/// A class's name.
+pub fn name(names: &[String], class: usize) -> String {
+    names.get(class).cloned().unwrap_or_else(|| class.to_string())
+}

@@ -1,0 +1,252 @@
+//! A picture as a list of shapes, which is written as SVG and drawn as pixels alike.
+//!
+//! Lengths are in units of 1/96 inch (a pixel of CSS), x to the right and y downwards. Later shapes cover earlier ones; below
+//! all is a white page.
+
+use super::palette::Colour;
+use super::text::{Weight, font};
+
+/// A point, [x, y].
+pub type Point = [f64; 2];
+
+/// How a line is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stroke {
+    /// Its colour.
+    pub colour: Colour,
+    /// Its width.
+    pub width: f64,
+    /// The length of dashes and of the gaps between them; a solid line has none.
+    pub dash: Option<[f64; 2]>,
+}
+
+impl Stroke {
+    /// A solid line.
+    pub fn solid(colour: Colour, width: f64) -> Stroke {
+        Stroke { colour, width, dash: None }
+    }
+}
+
+/// A rectangle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rect {
+    /// The left edge.
+    pub x: f64,
+    /// The upper edge.
+    pub y: f64,
+    /// Its width.
+    pub width: f64,
+    /// Its height.
+    pub height: f64,
+}
+
+impl Rect {
+    /// From its upper left corner and its size.
+    pub fn new(x: f64, y: f64, width: f64, height: f64) -> Rect {
+        Rect { x, y, width, height }
+    }
+
+    /// The right edge.
+    pub fn right(&self) -> f64 {
+        self.x + self.width
+    }
+
+    /// The lower edge.
+    pub fn bottom(&self) -> f64 {
+        self.y + self.height
+    }
+
+    /// Where a location lies on an image that is drawn here: −1 and 1 are its outer edges.
+    pub fn at(&self, [x, y]: [f64; 2]) -> Point {
+        [self.x + (x + 1.0) / 2.0 * self.width, self.y + (y + 1.0) / 2.0 * self.height]
+    }
+}
+
+/// Where a text stands, from the point that is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// To the right of it.
+    Left,
+    /// Around it.
+    Centre,
+    /// To the left of it.
+    Right,
+}
+
+/// An image of grey levels or colours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bitmap {
+    /// Bytes, [channels, height, width].
+    pub pixels: Vec<u8>,
+    /// 1 for grey, 3 for colour; of any other number the first is shown as grey.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Bitmap {
+    /// The colour at a column and a row.
+    pub fn rgb(&self, x: usize, y: usize) -> [u8; 3] {
+        let at = |channel: usize| self.pixels[(channel * self.height + y) * self.width + x];
+        if self.is_colour() { [at(0), at(1), at(2)] } else { [at(0); 3] }
+    }
+
+    /// Whether it has three channels.
+    pub fn is_colour(&self) -> bool {
+        self.channels == 3
+    }
+}
+
+/// A shape.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    /// A rectangle.
+    Rect {
+        /// Where.
+        rect: Rect,
+        /// What it is filled with.
+        fill: Option<Colour>,
+        /// Its outline, which lies half inside.
+        stroke: Option<Stroke>,
+    },
+    /// A circle.
+    Circle {
+        /// Its centre.
+        centre: Point,
+        /// Its radius.
+        radius: f64,
+        /// What it is filled with.
+        fill: Option<Colour>,
+        /// Its outline, which lies half inside.
+        stroke: Option<Stroke>,
+    },
+    /// Straight lines from point to point.
+    Line {
+        /// The points.
+        points: Vec<Point>,
+        /// How.
+        stroke: Stroke,
+    },
+    /// A line of text.
+    Text {
+        /// A point of the line that the letters stand on.
+        at: Point,
+        /// On which side of the point.
+        align: Align,
+        /// What it says.
+        text: String,
+        /// The font's size.
+        size: f64,
+        /// The font's weight.
+        weight: Weight,
+        /// Its colour.
+        colour: Colour,
+    },
+    /// An image, scaled so that its pixels stay squares with sharp edges.
+    Image {
+        /// Where.
+        rect: Rect,
+        /// What.
+        bitmap: Bitmap,
+    },
+}
+
+impl Shape {
+    /// The left edge of a text.
+    pub(super) fn text_start(at: Point, align: Align, text: &str, size: f64, weight: Weight) -> Point {
+        let width = font(weight).width(text, size);
+        let shift = match align {
+            Align::Left => 0.0,
+            Align::Centre => width / 2.0,
+            Align::Right => width,
+        };
+        [at[0] - shift, at[1]]
+    }
+
+    /// What it may cover, from top to bottom.
+    pub(super) fn rows(&self) -> [f64; 2] {
+        let around = |top: f64, bottom: f64, stroke: Option<Stroke>| {
+            let half = stroke.map_or(0.0, |stroke| stroke.width);
+            [top - half, bottom + half]
+        };
+        match self {
+            Shape::Rect { rect, stroke, .. } => around(rect.y, rect.bottom(), *stroke),
+            Shape::Circle { centre, radius, stroke, .. } => around(centre[1] - radius, centre[1] + radius, *stroke),
+            Shape::Line { points, stroke } => {
+                let ys = || points.iter().map(|point| point[1]);
+                around(ys().fold(f64::INFINITY, f64::min), ys().fold(f64::NEG_INFINITY, f64::max), Some(*stroke))
+            }
+            // Nothing in the font is higher or deeper.
+            Shape::Text { at, size, .. } => [at[1] - 1.3 * size, at[1] + 0.6 * size],
+            Shape::Image { rect, .. } => [rect.y, rect.bottom()],
+        }
+    }
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scene {
+    /// Its width.
+    pub width: f64,
+    /// Its height.
+    pub height: f64,
+    /// What it shows, for whoever cannot see it.
+    pub title: String,
+    /// Its shapes, the lowest first.
+    pub shapes: Vec<Shape>,
+}
+
+/// How text is set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Type {
+    /// The font's size.
+    pub size: f64,
+    /// The font's weight.
+    pub weight: Weight,
+    /// The colour.
+    pub colour: Colour,
+}
+
+impl Scene {
+    /// An empty page.
+    pub fn new(width: f64, height: f64, title: &str) -> Scene {
+        Scene { width, height, title: title.to_owned(), shapes: Vec::new() }
+    }
+
+    /// A filled rectangle.
+    pub fn fill(&mut self, rect: Rect, colour: Colour) {
+        self.shapes.push(Shape::Rect { rect, fill: Some(colour), stroke: None });
+    }
+
+    /// The outline of a rectangle.
+    pub fn outline(&mut self, rect: Rect, stroke: Stroke) {
+        self.shapes.push(Shape::Rect { rect, fill: None, stroke: Some(stroke) });
+    }
+
+    /// A filled circle.
+    pub fn disc(&mut self, centre: Point, radius: f64, colour: Colour) {
+        self.shapes.push(Shape::Circle { centre, radius, fill: Some(colour), stroke: None });
+    }
+
+    /// An open circle.
+    pub fn ring(&mut self, centre: Point, radius: f64, stroke: Stroke) {
+        self.shapes.push(Shape::Circle { centre, radius, fill: None, stroke: Some(stroke) });
+    }
+
+    /// Straight lines from point to point.
+    pub fn line(&mut self, points: &[Point], stroke: Stroke) {
+        self.shapes.push(Shape::Line { points: points.to_vec(), stroke });
+    }
+
+    /// A line of text.
+    pub fn text(&mut self, at: Point, align: Align, text: &str, Type { size, weight, colour }: Type) {
+        self.shapes.push(Shape::Text { at, align, text: text.to_owned(), size, weight, colour });
+    }
+
+    /// An image.
+    pub fn image(&mut self, rect: Rect, bitmap: Bitmap) {
+        self.shapes.push(Shape::Image { rect, bitmap });
+    }
+}

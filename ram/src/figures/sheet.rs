@@ -1,0 +1,36 @@
+//! Figure 2: what a task's images look like.
+
+use super::palette::{BLACK, GREY};
+use super::parts::{self, bold, regular};
+use super::raster::SHARP;
+use super::scene::{Align, Bitmap, Rect, Scene};
+use super::text::{Weight, font};
+
+const MARGIN: f64 = 14.0;
+const GAP: f64 = 5.0;
+const LABEL: f64 = 12.0;
+
+/// Images with the name of each one's class below it, in rows, as near to a square as their number lets.
+pub fn sheet(images: Vec<(Bitmap, String)>, title: &str, subtitle: &str) -> Scene {
+    let columns = (1..).find(|n| n * n >= images.len()).unwrap_or(1);
+    let rows = images.len().div_ceil(columns);
+    let pixels = images.iter().map(|(image, _)| image.width.max(image.height)).max().unwrap_or(1);
+    let wanted = if columns > 20 { pixels as f64 / SHARP } else { 60.0 };
+    let side = parts::side(pixels, wanted, SHARP);
+    let titles = font(Weight::Bold).width(title, 12.0).max(font(Weight::Regular).width(subtitle, 9.5));
+    let top = MARGIN + 33.0;
+    let width = (2.0 * MARGIN + ((side + GAP) * columns as f64 - GAP).max(titles)).ceil();
+    let height = (top + (side + LABEL + GAP) * rows as f64 - GAP + MARGIN).ceil();
+    let mut scene = Scene::new(width, height, &format!("{title}. {subtitle}"));
+    scene.text([MARGIN, MARGIN + 9.0], Align::Left, title, bold(12.0, BLACK));
+    scene.text([MARGIN, MARGIN + 23.0], Align::Left, subtitle, regular(9.5, GREY));
+    for (i, (image, label)) in images.into_iter().enumerate() {
+        let x = MARGIN + (side + GAP) * (i % columns) as f64;
+        let y = top + (side + LABEL + GAP) * (i / columns) as f64;
+        let square = Rect::new(x, y, side, side);
+        let label = font(Weight::Regular).fitted(&label, 8.5, side);
+        scene.text([x + side / 2.0, y + side + 9.0], Align::Centre, &label, regular(8.5, BLACK));
+        scene.image(parts::within(square, [image.width, image.height]), image);
+    }
+    scene
+}

@@ -1,0 +1,95 @@
+//! Text as outlines of one embedded font, DejaVu Sans, so that a picture looks the same on every machine and in every format.
+
+use std::sync::LazyLock;
+
+use ttf_parser::{Face, GlyphId, OutlineBuilder};
+
+/// How heavy letters are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Weight {
+    /// For text.
+    Regular,
+    /// For titles.
+    Bold,
+}
+
+/// A font that knows how wide its letters are and how they go.
+pub struct Font(Face<'static>);
+
+/// The embedded font.
+pub fn font(weight: Weight) -> &'static Font {
+    static FONTS: LazyLock<[Font; 2]> = LazyLock::new(|| {
+        [dejavu::sans::regular(), dejavu::sans::bold()]
+            .map(|bytes| Font(Face::parse(bytes, 0).expect("an embedded font")))
+    });
+    &FONTS[weight as usize]
+}
+
+impl Font {
+    /// Glyphs of a line of text, and where each begins, in font units; and where the line ends. What the font has not is a box.
+    pub fn line(&self, text: &str) -> (Vec<(GlyphId, f64)>, f64) {
+        let mut end = 0.0;
+        let glyphs = text.chars().map(|c| {
+            let glyph = self.0.glyph_index(c).unwrap_or_default();
+            let start = end;
+            end += f64::from(self.0.glyph_hor_advance(glyph).unwrap_or(0));
+            (glyph, start)
+        });
+        (glyphs.collect(), end)
+    }
+
+    /// The width of a line of text of this size.
+    pub fn width(&self, text: &str, size: f64) -> f64 {
+        self.line(text).1 * self.unit(size)
+    }
+
+    /// The length of a font unit in text of this size.
+    pub fn unit(&self, size: f64) -> f64 {
+        size / f64::from(self.0.units_per_em())
+    }
+
+    /// Draws a glyph, in font units, y upwards.
+    pub fn outline(&self, glyph: GlyphId, builder: &mut dyn OutlineBuilder) {
+        // A space has none.
+        _ = self.0.outline_glyph(glyph, builder);
+    }
+
+    /// The text, cut with an ellipsis where it is wider than `width`.
+    pub fn fitted(&self, text: &str, size: f64, width: f64) -> String {
+        if self.width(text, size) <= width {
+            return text.to_owned();
+        }
+        let cut = |chars: usize| text.chars().take(chars).chain(['…']).collect::<String>();
+        let fits = |chars: &usize| self.width(&cut(*chars), size) <= width;
+        cut((0..text.chars().count()).rev().find(fits).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_as_wide_as_its_letters() {
+        for weight in [Weight::Regular, Weight::Bold] {
+            let font = font(weight);
+            assert_eq!(font.width("", 10.0), 0.0);
+            assert!((font.width("aab", 10.0) - 2.0 * font.width("a", 10.0) - font.width("b", 10.0)).abs() < 1e-9);
+            assert!((font.width("0", 20.0) - 2.0 * font.width("9", 10.0)).abs() < 1e-9, "digits are equally wide");
+            for c in "hₜ ρ × ± σ μ ✓ ✗ ← → ● ○ … ² – é".chars() {
+                assert_ne!(font.line(&c.to_string()).0[0].0, GlyphId(0), "{c} is missing");
+            }
+        }
+        assert!(font(Weight::Bold).width("attention", 10.0) > font(Weight::Regular).width("attention", 10.0));
+    }
+
+    #[test]
+    fn long_names_are_cut_to_fit() {
+        let font = font(Weight::Regular);
+        let name = "a very long name of a class";
+        assert_eq!(font.fitted(name, 8.0, 1000.0), name);
+        let cut = font.fitted(name, 8.0, 40.0);
+        assert!(cut.ends_with('…') && cut.starts_with("a ver") && font.width(&cut, 8.0) <= 40.0, "{cut}");
+        assert_eq!(font.fitted(name, 8.0, 0.0), "…");
+    }
+}
