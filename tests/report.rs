@@ -1,4 +1,4 @@
-//! `ram report` from outside. (Declared in ram/Cargo.toml, where cargo knows the path of the fresh binary.)
+//! `ram report`, `ram compare`, `ram explain` and TensorBoard's file from outside. (Declared in ram/Cargo.toml, where cargo knows the path of the fresh binary.)
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -226,4 +226,67 @@ fn a_report_that_cannot_be_written_loses_no_run() {
     let ended = place.ram("train --resume --name a");
     assert!(ended.succeeds().contains("best validation error"), "{}", ended.out);
     assert!(ended.err.contains("warning: the run is saved, but not its report"), "{}", ended.err);
+}
+
+#[test]
+fn curves_of_runs_are_laid_over_each_other() {
+    let place = Place::trained("");
+    place.ram("train --config tiny.toml --name b --set model.kind=fc").succeeds();
+    let told = place.ram("compare a b");
+    assert!(told.succeeds().contains("lowest validation error") && told.out.ends_with("compare.svg\n"), "{}", told.out);
+    let svg = fs::read_to_string(place.path("compare.svg")).unwrap();
+    assert!(svg.contains("stroke-dasharray") && svg.contains("validation error, %"), "{}", &svg[..300]);
+    place.ram("compare runs/a runs/b --out c.png --log").succeeds();
+    assert!(fs::read(place.path("c.png")).unwrap().starts_with(b"\x89PNG"));
+    let json: Value = serde_json::from_str(place.ram("compare a b --json").succeeds()).unwrap();
+    assert_eq!(json["runs"].as_array().unwrap().len(), 2);
+
+    place.ram("compare a").fails(2, &["2"]);
+    place.ram("compare a none").fails(4, &["none", "no such run"]);
+    place.ram("compare a b --out c.pdf").fails(2, &["c.pdf", ".svg"]);
+    place.ram("compare a b --out no/where/c.svg").fails(1, &["cannot write no/where/c.svg"]);
+    fs::write(place.path("runs/b/metrics.jsonl"), "").unwrap();
+    place.ram("compare a b").fails(4, &["runs/b", "has not completed an epoch"]);
+    let many = ["a"; 13].join(" ");
+    place.ram(&format!("compare {many}")).fails(2, &["13 runs"]);
+}
+
+#[test]
+fn a_step_is_explained() {
+    let place = Place::new();
+    let told = place.ram("explain --config tiny.toml");
+    let text = told.succeeds();
+    for part in ["eq. (2)", "log π(l₁)", "h₃", "ram/src/reinforce.rs:", "core.glimpse.weight", "location"] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    let json: Value = serde_json::from_str(place.ram("explain --config tiny.toml --json").succeeds()).unwrap();
+    assert_eq!((&json["batch"], &json["glimpses"]), (&64.into(), &3.into()));
+    assert!(json["parameters"].as_array().unwrap().len() > 10);
+    // Of many frames a few are shown, unless all are asked for.
+    let sets = "--experiment catch --set train.batch=16 --set model.hidden=16";
+    let few = place.ram(&format!("explain {sets}")).succeeds().lines().count();
+    let all = place.ram(&format!("explain {sets} --all")).succeeds().lines().count();
+    assert!(few + 80 < all, "{few} {all}");
+    place.ram("explain --set model.glimpes=3").fails(2, &["model.glimpes", "model.glimpses"]);
+    place.ram("explain --preset mnist").fails(3, &["MNIST"]);
+}
+
+#[test]
+fn tensorboards_file_lies_in_the_run_and_begins_anew_with_what_was() {
+    let place = Place::trained("--tensorboard");
+    let file = place.path("runs/a/events.out.tfevents.ram");
+    let records = |bytes: &[u8]| {
+        let (mut at, mut count) = (0, 0);
+        while at < bytes.len() {
+            at += 16 + u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+            count += 1;
+        }
+        assert_eq!(at, bytes.len());
+        count
+    };
+    assert_eq!(records(&fs::read(&file).unwrap()), 3, "a version, and two epochs");
+    place.ram("train --resume --name a --tensorboard").succeeds();
+    assert_eq!(records(&fs::read(&file).unwrap()), 3);
+    place.ram("train --config tiny.toml --name a --force").succeeds();
+    assert!(!file.exists());
 }

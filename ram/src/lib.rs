@@ -26,6 +26,7 @@ pub mod model;
 pub mod reinforce;
 #[cfg(feature = "figures")]
 pub mod report;
+pub mod tensorboard;
 pub mod trace;
 pub mod train;
 

@@ -1,12 +1,15 @@
 //! The command line: one file a subcommand, and what they share.
 
 mod bench;
+mod compare;
 mod data;
 mod demo;
 mod eval;
 mod experiments;
+mod explain;
 mod interrupt;
 mod look;
+mod plot;
 mod progress;
 mod report;
 mod reproduce;
@@ -63,6 +66,10 @@ enum Command {
     Look(look::Args),
     /// Tell a run in one HTML file: curves, tables, and a player of its glimpses.
     Report(report::Args),
+    /// Draw the curves of several runs over each other.
+    Compare(compare::Args),
+    /// Show one training step: every variable of eq. (2), its gradient, and the line that computes it.
+    Explain(explain::Args),
     /// List the rows of the paper's tables.
     Experiments(experiments::Args),
     /// Train and test what is missing of a table, and set our figures beside the paper's.
@@ -177,6 +184,8 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Look(args)) => look::run(&args),
         Some(Command::Report(args)) => report::run(&args),
+        Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),

@@ -1,4 +1,4 @@
-//! How far the training is: a bar on a terminal, a line an epoch everywhere, JSON with `--json`. No colours.
+//! How far the training is: a bar and curves on a terminal, a line an epoch everywhere, JSON with `--json`.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use ram::train::metrics::{EpochMetrics, Losses};
 use ram::train::trainer::Progress;
 use serde_json::json;
 
+use super::plot::{History, beside};
 use super::{percent, say};
 
 /// How often the bar is drawn anew.
@@ -23,6 +24,55 @@ pub struct Console {
     /// Since when the bar runs, and the images since then.
     begun: Option<(Instant, usize)>,
     drawn: Option<Instant>,
+    curves: Option<Curves>,
+}
+
+/// The curves below the bar, of the steps from one drawing to the next.
+struct Curves {
+    error: History,
+    loss: History,
+    speed: History,
+    /// Σ of error and loss by images, and the images, since the last drawing.
+    since: [f64; 3],
+    colour: bool,
+}
+
+/// Points of a curve, at most: as many as its letters have columns.
+const POINTS: usize = 28;
+
+impl Curves {
+    fn new(colour: bool) -> Curves {
+        let [error, loss, speed] = [(); 3].map(|()| History::new(POINTS));
+        Curves { error, loss, speed, since: [0.0; 3], colour }
+    }
+
+    fn add(&mut self, images: usize, losses: &Losses) {
+        let images = images as f64;
+        for (sum, x) in self.since.iter_mut().zip([losses.error, losses.classification, 1.0]) {
+            *sum += x * images;
+        }
+    }
+
+    /// A point each, of what was added in so many seconds; then all of them as two lines.
+    fn draw(&mut self, seconds: f64) -> String {
+        let [error, loss, images] = std::mem::take(&mut self.since);
+        self.error.push(error / images);
+        self.loss.push(loss / images);
+        self.speed.push(images / seconds.max(1e-9));
+        let curves: [(&str, &History, fn(f64) -> String); 3] = [
+            ("training error", &self.error, percent),
+            ("class loss", &self.loss, |x| format!("{x:.3}")),
+            ("images/s", &self.speed, |x| format!("{x:.0}")),
+        ];
+        beside(&curves, self.colour)
+    }
+}
+
+/// Whether the terminal shows letters beyond ASCII.
+fn speaks_unicode() -> bool {
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|x| !x.is_empty()));
+    cfg!(windows) || locale.is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
 }
 
 impl Console {
@@ -30,11 +80,15 @@ impl Console {
     pub fn new(label: &str, epochs: usize, json: bool) -> Console {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let bar = (!json && !dumb && io::stderr().is_terminal()).then(|| {
-            let style = ProgressStyle::with_template("{msg} [{wide_bar}] {eta} left").expect("a valid template");
+            let style =
+                ProgressStyle::with_template("{msg} [{wide_bar}] {eta} left{prefix}").expect("a valid template");
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style.progress_chars("=> "))
         });
         let label = if label.is_empty() { String::new() } else { format!("{label:<8} ") };
-        Console { label, epochs, json, bar, begun: None, drawn: None }
+        // https://no-color.org
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let curves = (bar.is_some() && speaks_unicode()).then(|| Curves::new(colour));
+        Console { label, epochs, json, bar, begun: None, drawn: None, curves }
     }
 
     /// Takes the bar away.
@@ -59,10 +113,16 @@ impl Progress for Console {
             return;
         };
         *seen += images;
+        if let Some(curves) = &mut self.curves {
+            curves.add(images, losses);
+        }
         if self.drawn.is_some_and(|drawn| now - drawn < REFRESH) {
             return;
         }
-        self.drawn = Some(now);
+        let since = self.drawn.replace(now).unwrap_or(*begun);
+        if let Some(curves) = &mut self.curves {
+            bar.set_prefix(format!("\n{}", curves.draw((now - since).as_secs_f64())));
+        }
         let rate = *seen as f64 / (now - *begun).as_secs_f64().max(1e-9);
         bar.set_position(position);
         bar.set_message(format!(

@@ -2,12 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use ram::report::{self, Options};
-use ram::train::run_folder::Which;
-use ram::train::trainer::SplitName;
 
-use super::eval::find;
+use super::eval::{self, find};
 use super::{Ended, Machine, say};
 
 /// Options of `ram report`.
@@ -17,12 +14,12 @@ pub struct Args {
     run: PathBuf,
 
     /// Which images; the test part stays closed unless it is named.
-    #[arg(long, value_enum, default_value_t = Split::Validation)]
-    split: Split,
+    #[arg(long, value_enum, default_value_t = eval::Split::Validation)]
+    split: eval::Split,
 
     /// Which checkpoint: the one with the lowest validation error, or the newest.
-    #[arg(long, value_enum, default_value_t = Checkpoint::Best)]
-    which: Checkpoint,
+    #[arg(long, value_enum, default_value_t = eval::Checkpoint::Best)]
+    which: eval::Checkpoint,
 
     /// The file [default: report.html in the run's folder]
     #[arg(long, value_name = "FILE")]
@@ -44,29 +41,11 @@ pub struct Args {
     machine: Machine,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Split {
-    Validation,
-    Test,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Checkpoint {
-    Best,
-    Last,
-}
-
 /// Evaluates the run and writes the page.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let options = Options {
-        split: match args.split {
-            Split::Validation => SplitName::Validation,
-            Split::Test => SplitName::Test,
-        },
-        which: match args.which {
-            Checkpoint::Best => Which::Best,
-            Checkpoint::Last => Which::Last,
-        },
+        split: args.split.named().0,
+        which: args.which.named().0,
         count: usize::from(args.count),
         chosen: args.image.clone(),
         data_dir: args.machine.data_dir.as_deref(),

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use ram::error::RamError;
 use ram::report::{self, Options};
-use ram::train::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
-use ram::train::trainer::{Outcome, Trainer};
+use ram::tensorboard::EventFile;
+use ram::train::metrics::{EpochMetrics, Losses};
+use ram::train::run_folder::{EVENTS, Existing, Name, Resumed, RunFolder, RunInfo, Which};
+use ram::train::trainer::{Outcome, Progress, Trainer};
 use serde_json::json;
 
 use super::progress::Console;
@@ -34,6 +37,10 @@ pub struct Args {
     /// Replace the run --name if there is one.
     #[arg(long, requires = "name")]
     force: bool,
+
+    /// Write the metrics for TensorBoard too, into the run's folder: `tensorboard --logdir runs` shows them.
+    #[arg(long)]
+    tensorboard: bool,
 
     /// Print JSON, an object a line.
     #[arg(long)]
@@ -70,7 +77,17 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     })?;
     let stop = interrupt::install()?;
     let mut console = Console::new("", config.train.epochs, args.json);
-    let outcome = trainer.train(Some(&mut run), stop, &mut console);
+    let outcome = if args.tensorboard {
+        let events = EventFile::create(&path.join(EVENTS), &RunFolder::metrics(&path)?)?;
+        let mut both = WithEvents { console: &mut console, events, fault: None };
+        let outcome = trainer.train(Some(&mut run), stop, &mut both);
+        if let Some(fault) = both.fault {
+            complain(&format!("warning: the run is saved, but not all of it for TensorBoard: {fault}"));
+        }
+        outcome
+    } else {
+        trainer.train(Some(&mut run), stop, &mut console)
+    };
     console.finish();
 
     match outcome? {
@@ -120,6 +137,27 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
 }
 
+/// Progress on the console and in TensorBoard's file.
+struct WithEvents<'a> {
+    console: &'a mut Console,
+    events: EventFile,
+    /// The first that went wrong; training goes on.
+    fault: Option<RamError>,
+}
+
+impl Progress for WithEvents<'_> {
+    fn step(&mut self, epoch: usize, epochs: usize, step: usize, steps: usize, images: usize, losses: &Losses) {
+        self.console.step(epoch, epochs, step, steps, images, losses);
+    }
+
+    fn epoch(&mut self, metrics: &EpochMetrics, seconds: f64, images_per_second: f64) {
+        if self.fault.is_none() {
+            self.fault = self.events.append(metrics, Some(images_per_second)).err();
+        }
+        self.console.epoch(metrics, seconds, images_per_second);
+    }
+}
+
 fn tell(args: &Args, text: impl FnOnce() -> String) -> std::io::Result<()> {
     if args.json { Ok(()) } else { say(&text()) }
 }
@@ -133,6 +171,9 @@ fn resume_command(args: &Args, path: &Path) -> String {
     }
     if let Some(folder) = &args.machine.data_dir {
         command += &format!(" --data-dir {}", quoted(folder));
+    }
+    if args.tensorboard {
+        command += " --tensorboard";
     }
     if let Some(threads) = args.machine.threads.count() {
         command += &format!(" --threads {threads}");

@@ -31,19 +31,16 @@ pub fn choose(chosen: &[usize], wrong: &[u32], total: usize, count: usize) -> Re
     let mut numbers = chosen.to_vec();
     let mut add = |candidates: &mut dyn Iterator<Item = usize>, up_to: usize| {
         for index in candidates {
-            if numbers.len() >= up_to {
-                break;
-            }
-            if !numbers.contains(&index) {
+            if numbers.len() < up_to && !numbers.contains(&index) {
                 numbers.push(index);
             }
         }
     };
-    let mut wrong_ones = wrong.iter().map(|&index| index as usize);
-    add(&mut wrong_ones, chosen.len().max(count.div_ceil(2)));
+    let wrong_ones = || wrong.iter().map(|&index| index as usize);
+    add(&mut wrong_ones(), chosen.len().max(count.div_ceil(2)));
     add(&mut (0..total).filter(|&index| wrong.binary_search(&(index as u32)).is_err()), count);
-    // Where almost all are wrong, or almost none.
-    add(&mut wrong_ones, count);
+    // Where almost all are wrong.
+    add(&mut wrong_ones(), count);
     Ok(numbers)
 }
 

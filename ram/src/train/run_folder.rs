@@ -10,6 +10,7 @@
 //! | `previous.safetensors` | the one before it |
 //! | `best.safetensors` | the one with the lowest validation error |
 //! | `report.html` | curves, tables and a player, written when the training is over |
+//! | `events.out.tfevents.ram` | with `--tensorboard`: the metrics as TensorBoard reads them |
 //!
 //! One process at a time writes to it; the lock goes with the process.
 
@@ -36,10 +37,12 @@ const BEST: &str = "best.safetensors";
 const DAMAGED: &str = "last.damaged.safetensors";
 /// The report of the whole run.
 pub const REPORT: &str = "report.html";
+/// What TensorBoard reads; the name has to hold `tfevents`.
+pub const EVENTS: &str = "events.out.tfevents.ram";
 const LOCK: &str = ".lock";
 
 /// All that a run writes, and so all that replacing it removes; the lock aside.
-const FILES: [&str; 9] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT];
+const FILES: [&str; 10] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, EVENTS];
 
 /// `run.json`: who made the run, and with what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
