@@ -267,7 +267,7 @@ fn a_step_is_explained() {
     let few = place.ram(&format!("explain {sets}")).succeeds().lines().count();
     let all = place.ram(&format!("explain {sets} --all")).succeeds().lines().count();
     assert!(few + 80 < all, "{few} {all}");
-    place.ram("explain --set model.glimpes=3").fails(2, &["model.glimpes", "model.glimpses"]);
+    place.ram("explain --set model.glimpes=3").fails(2, &["model.glimpes", "did you mean `model.glimpse`"]);
     place.ram("explain --preset mnist").fails(3, &["MNIST"]);
 }
 

@@ -46,7 +46,8 @@ const PANELS: [Panel; 9] = [
     ("training error, %", |line| Some(100.0 * line.train.error)),
     ("loss of the class, training", |line| Some(line.train.classification)),
     ("reward", |line| Some(line.train.reward)),
-    ("baseline's squared error", |line| Some(line.train.baseline)),
+    // It is 0 where nothing is chosen, and so no baseline learned.
+    ("baseline's squared error", |line| Some(line.train.baseline).filter(|&error| error != 0.0)),
     ("norm of the gradient", |line| Some(line.train.grad_norm)),
     ("spread of the fixations after the first", |line| {
         let later = line.fixation_spread.get(1..).filter(|later| !later.is_empty())?;
@@ -130,8 +131,7 @@ fn draw(names: &[String], runs: &[&[EpochMetrics]], log: bool) -> Scene {
             });
             (title, curves.collect::<Vec<_>>())
         })
-        // A term that no run has is 0 throughout.
-        .filter(|(_, curves)| curves.iter().flat_map(|c| &c.points).any(|[_, y]| y.is_finite() && *y != 0.0))
+        .filter(|(_, curves)| curves.iter().flat_map(|curve| &curve.points).any(|[_, y]| y.is_finite()))
         .collect();
     let columns = panels.len().clamp(1, 3);
     let width = columns as f64 * WIDTH + (columns + 1) as f64 * MARGIN;

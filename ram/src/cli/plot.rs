@@ -68,7 +68,7 @@ pub fn braille(points: &[f64], width: usize, height: usize) -> Vec<String> {
 }
 
 /// Curves beside each other: the label and the highest number above, the newest number below.
-pub fn beside(curves: &[(&str, &History, fn(f64) -> String)], colour: bool) -> String {
+pub fn beside(curves: &[(&str, &History, fn(f64) -> String)], colour: bool) -> [String; 2] {
     const WIDTH: usize = 14;
     // Cyan, yellow, plain: told apart by their labels too.
     const COLOURS: [&str; 3] = ["\x1b[36m", "\x1b[33m", ""];
@@ -85,7 +85,7 @@ pub fn beside(curves: &[(&str, &History, fn(f64) -> String)], colour: bool) -> S
             *line += &format!("{gap}{label:>width$} {on}{curve}{off}");
         }
     }
-    lines.join("\n")
+    lines
 }
 
 #[cfg(test)]
@@ -118,8 +118,8 @@ mod tests {
         history.push(0.5);
         let told: fn(f64) -> String = |x| format!("{x:.1}");
         let plain = beside(&[("error", &history, told), ("loss", &history, told)], false);
-        assert!(!plain.contains('\x1b') && plain.lines().count() == 2, "{plain}");
-        assert!(plain.starts_with("error 0.5 ") && plain.contains("loss 0.5 "), "{plain}");
-        assert!(beside(&[("error", &history, told)], true).contains("\x1b[36m"));
+        assert!(plain.iter().all(|line| !line.contains('\x1b')), "{plain:?}");
+        assert!(plain[0].starts_with("error 0.5 ") && plain[0].contains("loss 0.5 "), "{plain:?}");
+        assert!(beside(&[("error", &history, told)], true)[0].contains("\x1b[36m"));
     }
 }

@@ -1,9 +1,11 @@
 //! How far the training is: a bar and curves on a terminal, a line an epoch everywhere, JSON with `--json`.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use ram::train::metrics::{EpochMetrics, Losses};
 use ram::train::trainer::Progress;
 use serde_json::json;
@@ -35,6 +37,8 @@ struct Curves {
     /// Σ of error and loss by images, and the images, since the last drawing.
     since: [f64; 3],
     colour: bool,
+    /// The two lines, which the bar reads when it is drawn.
+    lines: Arc<Mutex<[String; 2]>>,
 }
 
 /// Points of a curve, at most: as many as its letters have columns.
@@ -43,7 +47,7 @@ const POINTS: usize = 28;
 impl Curves {
     fn new(colour: bool) -> Curves {
         let [error, loss, speed] = [(); 3].map(|()| History::new(POINTS));
-        Curves { error, loss, speed, since: [0.0; 3], colour }
+        Curves { error, loss, speed, since: [0.0; 3], colour, lines: Arc::default() }
     }
 
     fn add(&mut self, images: usize, losses: &Losses) {
@@ -53,8 +57,19 @@ impl Curves {
         }
     }
 
+    /// The bar's style, the two lines below it.
+    fn below(&self, style: ProgressStyle) -> ProgressStyle {
+        let [upper, lower] = [0, 1].map(|line| {
+            let lines = self.lines.clone();
+            move |_: &ProgressState, to: &mut dyn Write| {
+                _ = to.write_str(&lines.lock().unwrap_or_else(PoisonError::into_inner)[line]);
+            }
+        });
+        style.with_key("upper", upper).with_key("lower", lower)
+    }
+
     /// A point each, of what was added in so many seconds; then all of them as two lines.
-    fn draw(&mut self, seconds: f64) -> String {
+    fn draw(&mut self, seconds: f64) {
         let [error, loss, images] = std::mem::take(&mut self.since);
         self.error.push(error / images);
         self.loss.push(loss / images);
@@ -64,7 +79,7 @@ impl Curves {
             ("class loss", &self.loss, |x| format!("{x:.3}")),
             ("images/s", &self.speed, |x| format!("{x:.0}")),
         ];
-        beside(&curves, self.colour)
+        *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = beside(&curves, self.colour);
     }
 }
 
@@ -79,15 +94,21 @@ impl Console {
     /// For `epochs` epochs; `label` stands before every line.
     pub fn new(label: &str, epochs: usize, json: bool) -> Console {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let bar = (!json && !dumb && io::stderr().is_terminal()).then(|| {
-            let style =
-                ProgressStyle::with_template("{msg} [{wide_bar}] {eta} left{prefix}").expect("a valid template");
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style.progress_chars("=> "))
-        });
-        let label = if label.is_empty() { String::new() } else { format!("{label:<8} ") };
+        let shown = !json && !dumb && io::stderr().is_terminal();
         // https://no-color.org
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let curves = (bar.is_some() && speaks_unicode()).then(|| Curves::new(colour));
+        let curves = (shown && speaks_unicode()).then(|| Curves::new(colour));
+        let bar = shown.then(|| {
+            const BAR: &str = "{msg} [{wide_bar}] {eta} left";
+            let template = if curves.is_some() { format!("{BAR}\n{{upper}}\n{{lower}}") } else { BAR.to_owned() };
+            let style = ProgressStyle::with_template(&template).expect("a valid template").progress_chars("=> ");
+            let style = match &curves {
+                Some(curves) => curves.below(style),
+                None => style,
+            };
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
+        });
+        let label = if label.is_empty() { String::new() } else { format!("{label:<8} ") };
         Console { label, epochs, json, bar, begun: None, drawn: None, curves }
     }
 
@@ -121,7 +142,7 @@ impl Progress for Console {
         }
         let since = self.drawn.replace(now).unwrap_or(*begun);
         if let Some(curves) = &mut self.curves {
-            bar.set_prefix(format!("\n{}", curves.draw((now - since).as_secs_f64())));
+            curves.draw((now - since).as_secs_f64());
         }
         let rate = *seen as f64 / (now - *begun).as_secs_f64().max(1e-9);
         bar.set_position(position);

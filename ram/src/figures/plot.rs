@@ -67,7 +67,9 @@ pub fn plot(scene: &mut Scene, rect: Rect, axes: &Axes, curves: &[Curve]) {
     let up = |y: f64| frame.bottom() - (scaled(y) - scaled(low)) / (scaled(high) - scaled(low)) * frame.height;
 
     let grid = Stroke::solid(HAIR, 0.8);
-    for tick in if log { log_ticks(low, high) } else { ticks(low, high) } {
+    let powers = if log { log_ticks(low, high) } else { Vec::new() };
+    // A short range has hardly a power of ten.
+    for tick in if powers.len() < 3 { ticks(low, high) } else { powers } {
         let y = up(tick);
         scene.line(&[[frame.x, y], [frame.right(), y]], grid);
         scene.text([frame.x - 5.0, y + 3.5], Align::Right, &told(tick), plain(GREY));
@@ -115,9 +117,9 @@ pub fn legend(scene: &mut Scene, [x, y]: [f64; 2], width: f64, names: &[String])
     rows * LINE
 }
 
-/// From three to seven round numbers from low to high.
+/// About five round numbers from low to high.
 pub fn ticks(low: f64, high: f64) -> Vec<f64> {
-    let rough = (high - low) / 4.0;
+    let rough = (high - low) / 5.0;
     if rough <= 0.0 || !rough.is_finite() {
         return vec![low];
     }
@@ -163,8 +165,8 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_inside() {
-        assert_eq!(ticks(0.0, 100.0), [0.0, 50.0, 100.0]);
-        assert_eq!(ticks(0.0, 83.0), [0.0, 50.0]);
+        assert_eq!(ticks(0.0, 100.0), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
+        assert_eq!(ticks(0.0, 83.0), [0.0, 20.0, 40.0, 60.0, 80.0]);
         assert_eq!(ticks(-0.05, 0.01).iter().map(|&x| told(x)).collect::<Vec<_>>(), ["-0.04", "-0.02", "0"]);
         assert_eq!(ticks(3.0, 3.0), [3.0]);
         assert_eq!(log_ticks(0.02, 1.0), [0.02, 0.05, 0.1, 0.2, 0.5, 1.0]);

@@ -21,9 +21,9 @@ function fill(element, attributes, children) {
 const percent = (share, digits = 2) => `${(100 * share).toFixed(digits)} %`;
 const brief = (x) => (x === 0 ? "0" : Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5 ? x.toExponential(1) : String(Number(x.toPrecision(3))));
 
-/** From four to seven round numbers from low to high. */
+/** About five round numbers from low to high. */
 function ticks(low, high) {
-  const rough = (high - low) / 4;
+  const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
   const found = [];
@@ -129,7 +129,9 @@ class Chart {
     this.frame = frame;
 
     const parts = [];
-    for (const tick of log ? logTicks(low, high) : ticks(low, high)) {
+    let marked = log ? logTicks(low, high) : ticks(low, high);
+    if (marked.length < 3) marked = ticks(low, high).filter((tick) => !log || tick > 0);
+    for (const tick of marked) {
       const y = py(tick);
       parts.push(svg("line", { class: "grid", x1: frame.left, x2: frame.right, y1: y, y2: y }));
       parts.push(svg("text", { x: frame.left - 5, y: y + 4, "text-anchor": "end" }, this.format === brief ? brief(tick) : `${brief(100 * tick)} %`));
