@@ -477,6 +477,29 @@ fn the_demo_can_be_repeated_and_touches_only_its_own() {
 }
 
 #[test]
+fn an_agent_plays_catch() {
+    let place = Place::trained();
+    let small = "--set data.train=64 --set data.validation=20 --set train.epochs=1 --set model.features=8 --set \
+                 model.glimpse=8 --set model.hidden=8";
+    place.ram(&format!("train --experiment catch {small} --name games")).succeeds();
+    let lines = place.ram("play catch games --games 3 --from 5 --json");
+    let games: Vec<Value> = lines.succeeds().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(games.iter().map(|game| game["game"].as_u64().unwrap()).collect::<Vec<_>>(), [5, 6, 7]);
+    assert!(games.iter().all(|game| game["actions"].as_array().unwrap().len() == 23));
+    // Off a terminal nothing is drawn.
+    let told = place.ram("play catch runs/games --games 3 --from 5");
+    assert!(!told.succeeds().contains('\x1b') && told.out.lines().count() == 4, "{}", told.out);
+    let caught = games.iter().filter(|game| game["caught"] == true).count();
+    assert_eq!(told.out.matches(": caught").count(), caught);
+
+    place.ram("play catch a").fails(2, &["it classifies images", "ram train --experiment catch"]);
+    place.ram("play catch no-such").fails(4, &["there is no such run"]);
+    place.ram("play catch").fails(2, &["needs a terminal"]);
+    place.ram("play catch games --keys").fails(2, &["needs a terminal"]);
+    place.ram("play catch --json").fails(2, &["name the run"]);
+}
+
+#[test]
 fn a_closed_pipe_is_no_error_of_ours() {
     let place = Place::new();
     let mut child =

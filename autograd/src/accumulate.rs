@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::kernels::gemm::{self, Epilogue, Left, MAX_TERMS, Right, Term};
 use crate::kernels::map::add_to;
 use crate::kernels::reduce;
-use crate::params::{Grads, ParamId, Params};
+use crate::params::{Grads, ParamId, Params, both};
 use crate::real::Real;
 use crate::tape::{Inner, Tape};
 
@@ -104,18 +104,9 @@ impl<'a, R: Real, F: Fn(usize) -> &'a Inner<R> + Sync> ParameterSum<'_, R, F> {
             let middle = range.start + range.len() / 2;
             let entries = &self.params.entries;
             let (left, right) = slab.split_at_mut(entries[middle].start - entries[range.start].start);
-            self.both(|| self.over(range.start..middle, left), || self.over(middle..range.end, right));
+            both(self.parallel, || self.over(range.start..middle, left), || self.over(middle..range.end, right));
         } else if let Some(entry) = self.params.entries.get(range.start).filter(|_| !range.is_empty()) {
             self.rows(ParamId(range.start), 0, &mut slab[..entry.shape.len()]);
-        }
-    }
-
-    fn both(&self, left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
-        if self.parallel {
-            rayon::join(left, right);
-        } else {
-            left();
-            right();
         }
     }
 
@@ -126,7 +117,7 @@ impl<'a, R: Real, F: Fn(usize) -> &'a Inner<R> + Sync> ParameterSum<'_, R, F> {
         if self.parallel && rows >= SHARED_FROM.0 && d.len() * self.work_per_number >= SHARED_FROM.1 {
             let half = rows / 2;
             let (upper, lower) = d.split_at_mut(half * columns);
-            self.both(|| self.rows(param, first, upper), || self.rows(param, first + half, lower));
+            both(self.parallel, || self.rows(param, first, upper), || self.rows(param, first + half, lower));
             return;
         }
         // d_W += Σ xᵀ·d_z: as many products as one sum takes at a time.

@@ -49,7 +49,8 @@ impl Entry {
 /// Numbers from which another thread is worth waking.
 const PARALLEL_FROM: usize = 1 << 14;
 
-fn both(parallel: bool, left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
+/// Both of them, on two threads where that is worth it.
+pub(crate) fn both(parallel: bool, left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     if parallel {
         rayon::join(left, right);
     } else {

@@ -14,8 +14,8 @@ use datasets::Batch;
 
 use crate::config::{Base, Config};
 use crate::error::RamError;
-use crate::train::data::TrainingData;
 use crate::train::learner::{Learner, Rates};
+use crate::train::task::Task;
 
 /// The shortest time that is taken: long beside the clock's own cost, short beside what an operating system lends a
 /// program before it looks for another.
@@ -195,26 +195,27 @@ impl<const WHICH: usize> Elementwise<f32, 1> for Which<WHICH> {
 pub struct StepCase {
     /// What is looked at, and how.
     pub name: &'static str,
-    /// The preset that it is.
-    preset: &'static str,
-    /// Images a step.
+    /// The preset or experiment that it is.
+    base: Base<'static>,
+    /// Images, or games, a step.
     pub batch: usize,
-    /// Floating-point operations that an image costs, forward and backward: the products of matrices alone, without
+    /// Floating-point operations that an image or a game costs, forward and backward: the products of matrices alone, without
     /// gradients that nobody asks for (of ρ, of locations, of h₀).
     pub flops: f64,
 }
 
-const fn step_case(name: &'static str, preset: &'static str, batch: usize, flops: f64) -> StepCase {
-    StepCase { name, preset, batch, flops }
+const fn step_case(name: &'static str, base: Base<'static>, batch: usize, flops: f64) -> StepCase {
+    StepCase { name, base, batch, flops }
 }
 
 /// The training steps that the project measures itself by.
-pub const STEPS: [StepCase; 5] = [
-    step_case("28x28, 6 glimpses of 8x8x1", "mnist", 20, 7.18e6),
-    step_case("28x28, 6 glimpses of 8x8x1", "mnist", 128, 7.18e6),
-    step_case("28x28, 6 glimpses of 8x8x1", "mnist", 512, 7.18e6),
-    step_case("translated 60x60, 8 glimpses of 12x12x3", "translated", 128, 11.12e6),
-    step_case("cluttered 100x100, 8 glimpses of 12x12x4", "cluttered-100", 128, 11.71e6),
+pub const STEPS: [StepCase; 6] = [
+    step_case("28x28, 6 glimpses of 8x8x1", Base::Preset("mnist"), 20, 7.18e6),
+    step_case("28x28, 6 glimpses of 8x8x1", Base::Preset("mnist"), 128, 7.18e6),
+    step_case("28x28, 6 glimpses of 8x8x1", Base::Preset("mnist"), 512, 7.18e6),
+    step_case("translated 60x60, 8 glimpses of 12x12x3", Base::Preset("translated"), 128, 11.12e6),
+    step_case("cluttered 100x100, 8 glimpses of 12x12x4", Base::Preset("cluttered-100"), 128, 11.71e6),
+    step_case("Catch, 23 frames, LSTM, 6x6x3", Base::Experiment("catch"), 256, 82.4e6),
 ];
 
 /// A training step, ready to be run over and over: glimpses, backward, and gradient descent with momentum, the paper's.
@@ -229,13 +230,12 @@ impl TrainingStep {
     /// Different batches, taken in turn.
     const BATCHES: usize = 4;
 
-    /// Draws the images, from built-in digits, and the weights.
+    /// Draws the images or games, and the weights.
     ///
     /// # Errors
     /// None that a user could cause.
     pub fn new(case: &StepCase) -> Result<TrainingStep, RamError> {
-        let sets = [
-            "data.source=digits".to_owned(),
+        let mut sets = vec![
             format!("data.train={}", Self::BATCHES * case.batch),
             "data.validation=1".to_owned(),
             "data.test=1".to_owned(),
@@ -243,11 +243,15 @@ impl TrainingStep {
             "optimiser.kind=sgd".to_owned(),
             "optimiser.clip=0".to_owned(),
         ];
-        let config = Config::load(Base::Preset(case.preset), &sets)?;
-        let data = TrainingData::open(&config, None)?;
-        let learner = Learner::new(&config, data.train.images.channels(), data.train.classes);
-        let mut loader = data.loader(&config)?;
-        let (mut epoch, mut batches) = (loader.epoch(0, 0), Vec::new());
+        // Games need no data; images are built-in digits.
+        if matches!(case.base, Base::Preset(_)) {
+            sets.push("data.source=digits".to_owned());
+        }
+        let config = Config::load(case.base, &sets)?;
+        let mut task = Task::open(&config, None)?;
+        let [channels, classes] = task.sizes();
+        let learner = Learner::new(&config, channels, classes);
+        let (mut epoch, mut batches) = (task.epoch(0, 0), Vec::new());
         while let Some(batch) = epoch.next_batch()? {
             batches.push(batch.clone());
         }

@@ -43,6 +43,13 @@ pub enum RamError {
         message: String,
     },
 
+    /// Another process is writing to a run folder. Exit code 4.
+    #[error("{}: another process is writing to this run; wait for it, or take another --name", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+
     /// Another file cannot be read or written. Exit code 1.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -54,9 +61,14 @@ pub enum RamError {
         source: std::io::Error,
     },
 
-    /// Training cannot go on: the loss is no longer a number, or a thread failed. Exit code 1.
+    /// Training cannot go on: a thread failed. Exit code 1.
     #[error("{0}")]
     Training(String),
+
+    /// Training cannot go on: the loss or a weight is no longer a number. The same configuration ends so every time. Exit
+    /// code 1.
+    #[error("{0}")]
+    Diverged(String),
 }
 
 impl RamError {
@@ -65,8 +77,10 @@ impl RamError {
         match self {
             RamError::Config(_) => 2,
             RamError::Data(_) => 3,
-            RamError::Damaged { .. } | RamError::Checkpoint { .. } | RamError::Run { .. } => 4,
-            RamError::Io { .. } | RamError::Training(_) => 1,
+            RamError::Damaged { .. } | RamError::Checkpoint { .. } | RamError::Run { .. } | RamError::Locked { .. } => {
+                4
+            }
+            RamError::Io { .. } | RamError::Training(_) | RamError::Diverged(_) => 1,
         }
     }
 
@@ -99,5 +113,7 @@ mod tests {
         assert_eq!(RamError::Config(String::new()).exit_code(), 2);
         assert_eq!(RamError::Data(String::new()).exit_code(), 3);
         assert_eq!(RamError::Training(String::new()).exit_code(), 1);
+        assert_eq!(RamError::Diverged(String::new()).exit_code(), 1);
+        assert_eq!(RamError::Locked { path: "a".into() }.exit_code(), 4);
     }
 }

@@ -10,8 +10,9 @@
 //! 5. [`environments`]: the game of Sec. 4.2, its rules alone; [`comparators`]: the networks of Tables 1 and 2 that see
 //!    everything at once; [`experiments`]: every row of the paper as a configuration;
 //!    [`trace`]: what an agent did, in plain numbers.
+//! 6. [`search`]: how hyperparameters are found.
 //!
-//! With the feature `figures` the module of that name draws it.
+//! With the feature `figures` the module of that name draws what was traced.
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -26,6 +27,7 @@ pub mod model;
 pub mod reinforce;
 #[cfg(feature = "figures")]
 pub mod report;
+pub mod search;
 pub mod tensorboard;
 pub mod trace;
 pub mod train;

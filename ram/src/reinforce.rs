@@ -6,17 +6,37 @@
 
 use autograd::{Real, Var};
 
-use crate::config::{Loss, Returns};
+use crate::config::{Baseline, Config, Loss, Returns};
 use crate::model::action;
 use crate::model::agent::{Episode, MAX_GLIMPSES, Play, Steps};
 
-/// What the terms weigh.
+/// What the terms weigh, and what returns are compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights {
     /// Of the location term, eq. (2).
     pub location: f64,
     /// Of the baseline's squared error.
     pub baseline: f64,
+    /// The M episodes of an input, which stand next to each other, are compared among themselves: see [`leave_one_out`].
+    /// Without it the baseline is the learned one.
+    pub leave_one_out: Option<usize>,
+}
+
+impl Weights {
+    /// Those of a configuration.
+    pub fn new(config: &Config) -> Weights {
+        let Loss { location_weight: location, baseline_weight: baseline, .. } = config.loss;
+        let leave_one_out = (config.loss.baseline == Baseline::LeaveOneOut).then_some(config.train.samples);
+        Weights { location, baseline, leave_one_out }
+    }
+
+    /// What the returns `[batch]` of each step are compared with.
+    fn baselines<'t, R: Real>(&self, learned: &Steps<'t, R>, returns: Var<'t, R>) -> Steps<'t, R> {
+        let Some(samples) = self.leave_one_out else { return *learned };
+        let (mean, mut all) = (leave_one_out(returns, samples), Steps::new());
+        learned.iter().for_each(|_| all.push(mean));
+        all
+    }
 }
 
 /// The loss, its terms before weighing, and the reward.
@@ -63,6 +83,29 @@ pub fn reinforce_with_baseline<'t, R: Real>(
     sum(terms).scale(R::from_f64(-1.0 / episodes as f64))
 }
 
+/// A baseline without a network: the mean return of the other M − 1 episodes of the same input, which stand next to each
+/// other. `[batch]` → `[batch]`, without a gradient. No choice of an episode has a say in its own baseline, so the estimate
+/// stays unbiased.
+///
+/// # Panics
+/// Where `samples` is below 2 or does not divide the batch.
+#[track_caller]
+pub fn leave_one_out<'t, R: Real>(returns: Var<'t, R>, samples: usize) -> Var<'t, R> {
+    let batch = returns.shape().len();
+    assert!(
+        samples > 1 && batch.is_multiple_of(samples),
+        "leave_one_out: {samples} samples an input, but {batch} episodes: expected 2 or more, and a multiple"
+    );
+    let others = R::from_f64(1.0 / (samples - 1) as f64);
+    returns.recording().filled_from("leave_one_out", returns.shape(), returns, |returns, b| {
+        for (b, returns) in b.chunks_exact_mut(samples).zip(returns.chunks_exact(samples)) {
+            let sum = returns.iter().fold(R::ZERO, |sum, &r| sum + r);
+            // bⁱ = (Σⱼ Rʲ − Rⁱ)/(M − 1)
+            b.iter_mut().zip(returns).for_each(|(b, &r)| *b = (sum - r) * others);
+        }
+    })
+}
+
 /// The squared error by which bₜ learns `E[Rₜ]`: 1/(M·T) Σᵢ Σₜ (Rⁱ − bₜⁱ)².
 ///
 /// # Panics
@@ -94,9 +137,12 @@ pub fn hybrid_loss<'t, R: Real>(
     let classification = episode.logits.cross_entropy(labels).sum().scale(R::from_f64(1.0 / episodes as f64));
     // One glimpse chooses no location: it has neither term.
     let learns_locations = !episode.log_probs.is_empty();
-    let location =
-        learns_locations.then(|| reinforce_with_baseline(&episode.log_probs, reward, &episode.baselines, episodes));
-    let baseline = learns_locations.then(|| baseline_error(reward, &episode.baselines, episodes));
+    let location = learns_locations.then(|| {
+        let baselines = weights.baselines(&episode.baselines, reward);
+        reinforce_with_baseline(&episode.log_probs, reward, &baselines, episodes)
+    });
+    let baseline = (learns_locations && weights.leave_one_out.is_none())
+        .then(|| baseline_error(reward, &episode.baselines, episodes));
     weigh(classification, location, baseline, weights, reward)
 }
 
@@ -121,12 +167,14 @@ pub fn reinforce_loss<'t, R: Real>(
     let chosen = action::sample(episode.logits, uniforms);
     let reward = action::reward(chosen, labels);
     let log_prob = action::log_prob_of(episode.logits.log_softmax(), chosen);
-    let classification = reinforce_with_baseline(&one(log_prob), reward, &one(episode.last_baseline), episodes);
+    let against = |learned: &Steps<'t, R>| weights.baselines(learned, reward);
+    let classification =
+        reinforce_with_baseline(&one(log_prob), reward, &against(&one(episode.last_baseline)), episodes);
     let location = (!episode.log_probs.is_empty())
-        .then(|| reinforce_with_baseline(&episode.log_probs, reward, &episode.baselines, episodes));
+        .then(|| reinforce_with_baseline(&episode.log_probs, reward, &against(&episode.baselines), episodes));
     let mut baselines = episode.baselines;
     baselines.push(episode.last_baseline);
-    let baseline = Some(baseline_error(reward, &baselines, episodes));
+    let baseline = weights.leave_one_out.is_none().then(|| baseline_error(reward, &baselines, episodes));
     weigh(classification, location, baseline, weights, reward)
 }
 
@@ -161,20 +209,28 @@ pub fn play_loss<'t, R: Real>(
     let of = |step: usize| if returns == Returns::Episode { to_go[0] } else { to_go[step] };
     let scale = |sum: Var<'t, R>, by: f64| sum.scale(R::from_f64(by / games as f64));
     // log π(uₜⁱ)·(Rᵢ − bₜ)
+    let mut against = play.baselines;
+    if let Some(samples) = weights.leave_one_out {
+        against = Steps::new();
+        (0..steps).for_each(|step| against.push(leave_one_out(of(step), samples)));
+    }
     let score = |log_probs: &Steps<'t, R>| {
-        let steps = log_probs.iter().zip(play.baselines.iter()).enumerate();
+        let steps = log_probs.iter().zip(against.iter()).enumerate();
         let terms = steps.map(|(step, (log_prob, b))| (log_prob * (of(step) - b).stop_gradient()).sum());
         scale(sum(terms), -1.0)
     };
     let mut actions = score(&play.action_log_probs);
     if entropy_weight > 0.0 {
-        let negative = sum(play.negative_entropies.iter().map(|x| x.sum()));
+        // −H = Σₐ π(a) ln π(a)
+        let negative = sum(play.log_policies.iter().map(|x| (x.exp() * x).sum_axis(1).sum()));
         actions = actions + scale(negative, entropy_weight);
     }
     let location = (!play.location_log_probs.is_empty()).then(|| score(&play.location_log_probs));
-    let errors = play.baselines.iter().enumerate().map(|(step, b)| (of(step) - b).square().sum());
-    let baseline = scale(sum(errors), 1.0 / steps as f64);
-    weigh(actions, location, Some(baseline), weights, to_go[0])
+    let baseline = weights.leave_one_out.is_none().then(|| {
+        let errors = play.baselines.iter().enumerate().map(|(step, b)| (of(step) - b).square().sum());
+        scale(sum(errors), 1.0 / steps as f64)
+    });
+    weigh(actions, location, baseline, weights, to_go[0])
 }
 
 fn weigh<'t, R: Real>(

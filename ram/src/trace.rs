@@ -6,10 +6,12 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use autograd::{Params, Shape, Tape, math};
 use datasets::Fixed;
 use datasets::rng::{Key, Purpose};
+use rand::Rng;
 use serde::Serialize;
 
 use crate::config::{Config, ModelKind};
@@ -327,6 +329,27 @@ impl Tracer {
         Ok(traces)
     }
 
+    /// Looks on while somebody else plays a game that has begun: `chooses` is told of every frame and of the agent's windows, and
+    /// says the move. The first location is that of validation game `number`. Returns the sum of the rewards.
+    ///
+    /// # Panics
+    /// Where the run plays no games, or the game is of another size than the run's.
+    pub fn look_on(&self, game: &mut Catch, number: u32, chooses: &mut dyn FnMut(&Catch, &[Window]) -> usize) -> f64 {
+        assert!(self.plays(), "look_on: the run plays no games");
+        let (mut tape, mut draws, mut screens) = (Tape::new(), Draws::default(), Screens::default());
+        draws.draw(self.agent(), self.config.policy.first, Mode::Mean, FIXED_SEED, VALIDATION_GAMES, &[number]);
+        let t = tape.begin(&self.params);
+        let size = game.size();
+        let chosen = AtomicUsize::new(0);
+        let mut games = [Guided { game: game.clone(), chosen: &chosen }];
+        self.agent().play(&t, &mut games, &draws, &mut screens, |games, locations| {
+            chosen.store(chooses(&games[0].game, &windows(self.agent().retina(), clamped(locations), size)), Relaxed);
+        });
+        let [Guided { game: after, .. }] = games;
+        *game = after;
+        screens.rewards.iter().map(|&r| f64::from(r)).sum()
+    }
+
     /// A chunk of games with these numbers.
     fn play<'t>(
         &self,
@@ -349,7 +372,7 @@ impl Tracer {
             seen.push((games.iter().map(|game| screen(game, size)).collect::<Vec<_>>(), locations.to_vec()));
         });
         let [policies, actions, baselines] =
-            [&play.policies, &play.actions, &play.baselines].map(|steps| values(steps, batch));
+            [&play.log_policies, &play.actions, &play.baselines].map(|steps| values(steps, batch));
         let frame = |step: usize, i: usize| {
             let (of_games, locations) = &seen[step];
             let location = clamped(&locations[2 * i..2 * i + 2]);
@@ -370,6 +393,37 @@ impl Tracer {
             end: screen(game, size),
         };
         Ok(range.zip(&games).enumerate().map(trace).collect())
+    }
+}
+
+/// A game whose moves somebody else chooses.
+#[derive(Clone)]
+struct Guided<'a> {
+    game: Catch,
+    chosen: &'a AtomicUsize,
+}
+
+impl Environment for Guided<'_> {
+    fn size(&self) -> [usize; 2] {
+        self.game.size()
+    }
+    fn actions(&self) -> usize {
+        self.game.actions()
+    }
+    fn frames(&self) -> usize {
+        self.game.frames()
+    }
+    fn reset(&mut self, rng: &mut impl Rng) {
+        self.game.reset(rng);
+    }
+    fn screen(&self, pixels: &mut [u8]) {
+        self.game.screen(pixels);
+    }
+    fn step(&mut self, _: usize) -> f64 {
+        self.game.step(self.chosen.load(Relaxed))
+    }
+    fn done(&self) -> bool {
+        self.game.done()
     }
 }
 

@@ -4,9 +4,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ram::config::{Canvas, Config, Locations, LossKind, OptimiserKind, Source};
-use ram::train::data::TrainingData;
+use ram::config::{Base, Baseline, Canvas, Config, Locations, LossKind, OptimiserKind, Source};
 use ram::train::learner::{Learner, Rates};
+use ram::train::task::Task;
 
 struct Counting;
 
@@ -44,13 +44,14 @@ fn allocations(config: &Config, epochs: u64) -> Vec<usize> {
         let both = std::sync::Barrier::new(2);
         rayon::join(|| both.wait(), || both.wait());
     });
-    let data = TrainingData::open(config, None).unwrap();
-    let mut loader = data.loader(config).unwrap();
-    let mut learner = Learner::new(config, 1, data.train.classes);
+    config.validate().unwrap();
+    let mut task = Task::open(config, None).unwrap();
+    let [channels, classes] = task.sizes();
+    let mut learner = Learner::new(config, channels, classes);
     let mut counts = Vec::with_capacity(1000);
     pool.install(|| {
         for epoch in 0..epochs {
-            let mut batches = loader.epoch(epoch, 0);
+            let mut batches = task.epoch(epoch, 0);
             let mut before = COUNT.load(Ordering::SeqCst);
             while let Some(batch) = batches.next_batch().unwrap() {
                 learner.step(batch, epoch, Rates { learning_rate: 1e-3, std: 0.1 });
@@ -81,4 +82,16 @@ fn nothing_is_allocated_from_the_second_step_on() {
             assert_eq!(counts[1..].iter().sum::<usize>(), 0, "{policy:?}, {kind:?}: by step {counts:?}");
         }
     }
+
+    // Several samples an image, each compared with the others.
+    (config.policy.locations, config.loss.kind) = (Locations::Learned, LossKind::Hybrid);
+    (config.train.batch, config.train.samples, config.loss.baseline) = (32, 4, Baseline::LeaveOneOut);
+    let counts = allocations(&config, 2);
+    assert_eq!(counts[1..].iter().sum::<usize>(), 0, "samples: by step {counts:?}");
+
+    // Games.
+    let sets = ["data.train=150", "train.batch=64"].map(str::to_owned);
+    let counts = allocations(&Config::load(Base::Experiment("catch"), &sets).unwrap(), 2);
+    assert_eq!(counts.len(), 6);
+    assert_eq!(counts[1..].iter().sum::<usize>(), 0, "games: by step {counts:?}");
 }

@@ -148,7 +148,7 @@ fn the_split_into_tapes_does_not_show() {
             let shape = Shape::new(&[end - start, 1, 40, 40]);
             let images = Images::Pixels { data: &batch.pixels[start * image..end * image], shape };
             let episode = agent.look(&t, images, &draws);
-            let weights = Weights { location: 1.0, baseline: 1.0 };
+            let weights = Weights { location: 1.0, baseline: 1.0, leave_one_out: None };
             hybrid_loss(&episode, &batch.labels[start..end], weights, None, n).total.sweep();
             drop(t);
             tapes.push(tape);

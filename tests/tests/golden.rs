@@ -99,7 +99,11 @@ impl<R: Real> Case<R> {
             shape: Shape::new(&[size("batch"), channels, size("height"), size("width")]),
             labels: golden.labels("labels"),
             draws: Draws { first: to(golden.values("l0")), noise: to(golden.values("noise")), class: Vec::new() },
-            weights: Weights { location: golden.number("location_weight"), baseline: golden.number("baseline_weight") },
+            weights: Weights {
+                location: golden.number("location_weight"),
+                baseline: golden.number("baseline_weight"),
+                leave_one_out: None,
+            },
             golden,
         }
     }

@@ -8,7 +8,7 @@ use autograd::{Grads, ParamId, Params, Shape, Tape, Var, math};
 use ram::config::{Config, Locations, Mean};
 use ram::model::agent::Draws;
 use ram::model::{Agent, Images};
-use ram::reinforce::{LossTerms, Weights, hybrid_loss, reinforce_loss};
+use ram::reinforce::{LossTerms, Weights, hybrid_loss, leave_one_out, reinforce_loss};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 const CLASSES: usize = 4;
@@ -48,11 +48,15 @@ impl Problem {
     }
 
     fn look<T>(&self, pure: bool, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
+        self.look_against(None, pure, with)
+    }
+
+    fn look_against<T>(&self, leave_one_out: Option<usize>, pure: bool, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
         let (mut tape, batch) = (Tape::new(), self.labels.len());
         let t = tape.begin(&self.params);
         let images = Images::Pixels { data: &self.images, shape: Shape::new(&[batch, 1, 9, 9]) };
         let episode = self.agent.look(&t, images, &self.draws);
-        let weights = Weights { location: 0.5, baseline: 2.0 };
+        let weights = Weights { location: 0.5, baseline: 2.0, leave_one_out };
         with(&match pure {
             false => hybrid_loss(&episode, &self.labels, weights, None, batch),
             true => reinforce_loss(&episode, &self.labels, weights, &self.draws.class, batch),
@@ -98,13 +102,46 @@ fn the_classification_term_reaches_what_sees_and_the_action_network() {
     }
 }
 
+/// Without a learned baseline: the same networks, and no baseline to learn.
+#[test]
+fn to_leave_one_out_needs_no_baseline() {
+    let problem = Problem::new(8, |_| {});
+    for pure in [false, true] {
+        problem.look_against(Some(4), pure, |loss| {
+            assert_eq!(problem.reached(loss.location.unwrap()), layers(&["location"]), "pure {pure}");
+            assert_eq!(problem.reached(loss.classification), seeing_and("action"), "pure {pure}");
+            assert!(loss.baseline.is_none());
+            assert!(problem.reached(loss.total).is_disjoint(&layers(&["baseline"])));
+        });
+    }
+}
+
+#[test]
+fn an_episode_is_compared_with_the_others_of_its_input() {
+    let (mut tape, params) = (Tape::<f64>::new(), Params::new());
+    let t = tape.begin(&params);
+    let returns = t.constant([6], &[1.0, 0.0, 1.0, 0.0, 0.0, 3.0]);
+    assert_eq!(&*leave_one_out(returns, 3).value(), [0.5, 1.0, 0.5, 1.5, 1.5, 0.0]);
+    assert_eq!(&*leave_one_out(returns, 2).value(), [0.0, 1.0, 0.0, 1.0, 3.0, 0.0]);
+}
+
+#[test]
+#[should_panic(expected = "leave_one_out: 4 samples an input, but 6 episodes")]
+fn samples_divide_the_batch() {
+    let (mut tape, params) = (Tape::<f64>::new(), Params::new());
+    let t = tape.begin(&params);
+    leave_one_out(t.zeros([6]), 4);
+}
+
 #[test]
 fn the_location_term_reaches_the_location_network_and_through_a_switch_the_core() {
-    for (policy, into_core) in
-        [(Locations::Learned, false), (Locations::Learned, true), (Locations::Blind, false), (Locations::Blind, true)]
+    // The Gaussian, and a grid of places (footnote 2).
+    for (policy, into_core, grid) in [Locations::Learned, Locations::Blind]
+        .into_iter()
+        .flat_map(|policy| [(policy, false, 0), (policy, true, 0), (policy, false, 3), (policy, true, 3)])
     {
         let problem = Problem::new(8, |config| {
-            (config.policy.locations, config.loss.location_into_core) = (policy, into_core);
+            (config.policy.locations, config.policy.grid, config.loss.location_into_core) = (policy, grid, into_core);
         });
         // The blind policy does not see the state, so nothing can pass into it.
         let expected = match into_core && policy == Locations::Learned {
@@ -113,7 +150,7 @@ fn the_location_term_reaches_the_location_network_and_through_a_switch_the_core(
         };
         for pure in [false, true] {
             let reached = problem.look(pure, |loss| problem.reached(loss.location.unwrap()));
-            assert_eq!(reached, expected, "{policy:?}, into core {into_core}, pure {pure}");
+            assert_eq!(reached, expected, "{policy:?}, into core {into_core}, grid {grid}, pure {pure}");
         }
     }
 }
@@ -307,7 +344,7 @@ impl World {
             let t = tape.begin(&self.problem.params);
             let shape = Shape::new(&[batch, 1, 9, 9]);
             let episode = self.problem.agent.look(&t, Images::Pixels { data: &images, shape }, &draws);
-            let weights = Weights { location: 1.0, baseline: 0.0 };
+            let weights = Weights { location: 1.0, baseline: 0.0, leave_one_out: None };
             let mut grads = self.problem.params.zeros();
             match self.pure {
                 true => reinforce_loss(&episode, &labels, weights, &draws.class, batch).total.backward(&mut grads),

@@ -87,8 +87,24 @@ impl Problem {
         with(&play, &screens.rewards, looked)
     }
 
+    /// Two games at a time, each judged by the other.
+    fn loss_of_two<T>(&self, ways: [Way; 2], loss: &Loss, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
+        let [a, b] = ways;
+        let draws = Draws {
+            first: [self.first, self.first].concat(),
+            noise: vec![a[1], 0.0, b[1], 0.0],
+            class: vec![a[0], b[0], a[2], b[2]],
+        };
+        let (mut tape, mut screens) = (Tape::new(), Screens::default());
+        let t = tape.begin(&self.params);
+        let games = &mut [Light { side: 0, frame: 0 }; 2];
+        let play = self.agent.play(&t, games, &draws, &mut screens, |_, _| {});
+        let weights = Weights { location: loss.location_weight, baseline: 0.0, leave_one_out: Some(2) };
+        with(&play_loss(&play, &screens.rewards, weights, loss, 2))
+    }
+
     fn loss<T>(&self, way: Way, loss: &Loss, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
-        let weights = Weights { location: loss.location_weight, baseline: loss.baseline_weight };
+        let weights = Weights { location: loss.location_weight, baseline: loss.baseline_weight, leave_one_out: None };
         self.play(&self.params, way, |play, rewards, _| with(&play_loss(play, rewards, weights, loss, 1)))
     }
 
@@ -195,13 +211,49 @@ fn the_estimate_is_the_gradient_of_the_expected_return() {
     }
 }
 
+/// A game judged by another from the same start: over all pairs of ways the estimate has the mean that it has without a
+/// baseline, since no game has a say in its own. It differs from pair to pair, and no network learns a baseline.
+#[test]
+fn to_leave_one_out_does_not_bias_the_estimate() {
+    let problem = Problem::new(|_| {});
+    let ways = problem.ways();
+    for (returns, discount) in [(Returns::Episode, 0.7), (Returns::ToGo, 1.0)] {
+        let loss = Loss { returns, discount, location_weight: 1.0, baseline_weight: 0.0, ..Loss::default() };
+        let probability = |way| problem.way(&problem.params, way, discount).0;
+        let [mut alone, mut paired] = [(); 2].map(|()| problem.params.zeros());
+        for &a in &ways {
+            problem.loss(a, &loss, |loss| loss.total.scale(probability(a)).backward(&mut alone));
+            for &b in &ways {
+                problem.loss_of_two([a, b], &loss, |loss| {
+                    assert!(loss.baseline.is_none());
+                    loss.total.scale(probability(a) * probability(b)).backward(&mut paired);
+                });
+            }
+        }
+        for id in problem.params.ids().filter(|&id| !problem.params.name(id).starts_with("baseline")) {
+            for (x, y) in paired.get(id).iter().zip(alone.get(id)) {
+                assert!((x - y).abs() < 1e-12, "{}: {x}, alone {y}", problem.params.name(id));
+            }
+        }
+        assert!(paired.all().iter().any(|x| x.abs() > 1e-3));
+    }
+    // Equal games judge each other to be worth nothing.
+    problem.loss_of_two([ways[0]; 2], &Loss::default(), |loss| {
+        assert_eq!((loss.classification.item(), loss.location.unwrap().item()), (0.0, 0.0));
+    });
+}
+
 /// What is rewarded is the entropy: descending the term makes the actions less certain.
 #[test]
 fn the_entropy_grows() {
     let mut problem = Problem::new(|_| {});
     let entropy = |problem: &Problem| -> f64 {
         problem.play(&problem.params, [0.5; 3], |play, _, _| {
-            -play.negative_entropies.iter().map(|x| x.value()[0]).sum::<f64>()
+            -play
+                .log_policies
+                .iter()
+                .flat_map(|x| x.value().iter().map(|x| x * math::exp(*x)).collect::<Vec<_>>())
+                .sum::<f64>()
         })
     };
     let before = entropy(&problem);

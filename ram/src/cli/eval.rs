@@ -46,10 +46,12 @@ pub enum Split {
     Test,
 }
 
-/// Which checkpoint.
+/// Which checkpoint of a run.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Checkpoint {
+    /// The one with the lowest validation error.
     Best,
+    /// The newest.
     Last,
 }
 
@@ -64,8 +66,8 @@ impl Split {
 }
 
 impl Checkpoint {
-    /// The file, and its name.
-    pub fn named(self) -> (Which, &'static str) {
+    /// The checkpoint, and its name.
+    pub fn which(self) -> (Which, &'static str) {
         match self {
             Checkpoint::Best => (Which::Best, "best"),
             Checkpoint::Last => (Which::Last, "last"),
@@ -76,7 +78,7 @@ impl Checkpoint {
 /// Evaluates a checkpoint and prints how it fared.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let path = find(&args.run, &args.runs);
-    let (which, which_name) = args.which.named();
+    let (which, which_name) = args.which.which();
     let (split, split_name) = args.split.named();
     let checkpoint = RunFolder::read(&path, which)?;
     let passes = usize::from(args.passes);

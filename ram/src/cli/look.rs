@@ -99,11 +99,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
 
     let path = find(&args.run, &args.runs);
-    let checkpoint = RunFolder::read(&path, args.which.named().0)?;
+    let checkpoint = RunFolder::read(&path, args.which.which().0)?;
     let tracer = Tracer::new(&checkpoint)?;
     if tracer.plays() {
         return Err(RamError::Config(format!(
-            "{}: this run plays Catch and classifies no images; see `ram play catch`",
+            "{}: this run plays Catch and classifies no images; watch it with `ram play catch`",
             path.display()
         ))
         .into());
@@ -126,14 +126,14 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let epoch = checkpoint.state.epoch;
     say(&if args.json {
         let mut object = json!({
-            "out": out, "gif": args.gif, "run": path, "which": args.which.named().1, "epoch": epoch,
+            "out": out, "gif": args.gif, "run": path, "which": args.which.which().1, "epoch": epoch,
             "classes": captions.classes, "rows": shown.traces.iter().map(numbers).collect::<Vec<_>>(),
         });
         object.as_object_mut().expect("an object").extend(shown.facts.as_object().cloned().unwrap_or_default());
         object.to_string()
     } else {
-        let told = shown.facts["told"].as_str().map_or(String::new(), |told| format!("{told}\n"));
-        format!("{told}{}\n{}\nin {}", captions.title, captions.subtitle, written.join(", "))
+        let how = shown.facts["how"].as_str().map_or(String::new(), |how| format!("\nimage: {how}"));
+        format!("{}\n{}{how}\nin {}", captions.title, captions.subtitle, written.join(", "))
     })?;
     Ok(Ended::Done)
 }
@@ -171,7 +171,7 @@ fn of_split(args: &Args, tracer: &Tracer, checkpoint: &Checkpoint, rows: usize) 
         "{}, {split_name}: {} of {count} images wrong; {} checkpoint, epoch {}{only}",
         data(tracer.config()),
         percent(found.error),
-        args.which.named().1,
+        args.which.which().1,
         checkpoint.state.epoch
     );
     let facts = json!({ "split": split_name, "count": count, "error": found.error });
@@ -185,9 +185,8 @@ fn own(args: &Args, tracer: &Tracer, path: &Path) -> anyhow::Result<Shown> {
     let image = fitted.image;
     let trace = tracer.trace_image(&image.pixels, [image.channels, image.height, image.width])?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let subtitle = format!("{name}: {}", fitted.how);
-    let told = format!("{}: {}", path.display(), fitted.how);
-    Ok(Shown { traces: vec![trace], subtitle, facts: json!({ "image": path, "how": fitted.how, "told": told }) })
+    let subtitle = format!("{name}, {what}, made to fit {0}×{0} pixels", image.width);
+    Ok(Shown { traces: vec![trace], subtitle, facts: json!({ "image": path, "how": fitted.how }) })
 }
 
 /// The class of a name.
@@ -209,19 +208,15 @@ fn numbers(trace: &Trace) -> Value {
     })
 }
 
-/// `cluttered-1: 8 glimpses of 12×12 pixels at 3 scales`
+/// `cluttered-1: RAM, 8 glimpses, 12×12, 3 scales`, as in the paper's tables.
 fn title(path: &Path, config: &Config) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let (model, patch) = (&config.model, config.model.patch);
-    let plural = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
-    format!(
-        "{name}: recurrent attention model, {} of {patch}×{patch} pixels at {}",
-        plural(model.glimpses, "glimpse"),
-        plural(model.scales, "scale")
-    )
+    let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+    format!("{name}: RAM, {}, {patch}×{patch}, {}", count(model.glimpses, "glimpse"), count(model.scales, "scale"))
 }
 
-/// `cluttered mnist, 60×60 pixels, 4 pieces`
+/// `MNIST, cluttered, 60×60 pixels, 4 pieces of clutter`
 pub fn data(config: &Config) -> String {
     let word = |value: Value| value.as_str().unwrap_or("images").to_owned();
     let data = &config.data;

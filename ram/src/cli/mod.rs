@@ -9,10 +9,12 @@ mod experiments;
 mod explain;
 mod interrupt;
 mod look;
+mod play;
 mod plot;
 mod progress;
 mod report;
 mod reproduce;
+mod search;
 mod train;
 
 use std::io::{self, Write};
@@ -31,12 +33,14 @@ Exit codes:
   2    the command line or the configuration is wrong
   3    a data set is missing or damaged
   4    a run folder or a checkpoint is missing, damaged, locked or of another version
-  130  interrupted; `ram train` has saved and says how to resume
+  75   asked to stop by SIGTERM, SIGUSR1 or SIGHUP; saved: run the same again, `ram train` with --resume
+  130  interrupted by Ctrl-C; `ram train` has saved and says how to resume
 
 Environment:
   NO_COLOR=1    no colours
   RAM_DATA_DIR  the folder of MNIST's files, as --data-dir names it
-  RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest that this machine has]";
+  RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest that this machine has]
+  RAM_TRIAL     the number of the trial that `ram search run` runs";
 
 /// Recurrent Models of Visual Attention: trains a network that looks at a few small patches of an image.
 #[derive(Parser)]
@@ -74,8 +78,14 @@ enum Command {
     Experiments(experiments::Args),
     /// Train and test what is missing of a table, and set our figures beside the paper's.
     Reproduce(reproduce::Args),
+    /// Search hyperparameters at random, here or by any scheduler.
+    #[command(subcommand)]
+    Search(search::Command),
     /// Measure training steps against what this processor could do at most.
     Bench(bench::Args),
+    /// Play a game: watch a trained agent, or play it yourself.
+    #[command(subcommand)]
+    Play(play::Command),
     /// Look at the data.
     #[command(subcommand)]
     Data(data::Command),
@@ -168,7 +178,7 @@ pub fn main() -> ExitCode {
     }));
     let code = match panic::catch_unwind(|| run(Cli::parse())) {
         Ok(Ok(Ended::Done)) => 0,
-        Ok(Ok(Ended::Interrupted)) => 130,
+        Ok(Ok(Ended::Interrupted)) => interrupt::exit_code(),
         Ok(Err(error)) => tell(&error),
         Err(_) => 1,
     };
@@ -188,7 +198,9 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
+        Some(Command::Search(command)) => search::run(&command),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Play(command)) => play::run(&command),
         Some(Command::Data(command)) => data::run(&command),
         None if cli.version => {
             say(&format!("ram {}", env!("CARGO_PKG_VERSION")))?;
@@ -267,10 +279,10 @@ mod tests {
     fn the_help_names_every_preset_and_exit_code() {
         let mut command = Cli::command();
         let top = command.render_long_help().to_string();
-        for code in ["0 ", "1 ", "2 ", "3 ", "4 ", "130 "] {
+        for code in ["0 ", "1 ", "2 ", "3 ", "4 ", "75 ", "130 "] {
             assert!(top.contains(&format!("\n  {code}")), "{code} in {top}");
         }
-        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_KERNELS"] {
+        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_KERNELS", "RAM_TRIAL"] {
             assert!(top.contains(&format!("\n  {variable}")), "{variable} in {top}");
         }
         let train = command.find_subcommand_mut("train").unwrap().render_long_help().to_string();

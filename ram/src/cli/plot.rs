@@ -1,5 +1,8 @@
 //! Small curves of letters, for a terminal: braille patterns, of two by four dots each.
 
+/// Letters of a curve's line: three curves with their numbers fit into 80 columns.
+pub const WIDTH: usize = 10;
+
 /// Numbers as they come, thinned so that there is never more than a plot can show: where it is full, neighbours are averaged.
 #[derive(Debug)]
 pub struct History {
@@ -69,7 +72,6 @@ pub fn braille(points: &[f64], width: usize, height: usize) -> Vec<String> {
 
 /// Curves beside each other: the label and the highest number above, the newest number below.
 pub fn beside(curves: &[(&str, &History, fn(f64) -> String)], colour: bool) -> [String; 2] {
-    const WIDTH: usize = 14;
     // Cyan, yellow, plain: told apart by their labels too.
     const COLOURS: [&str; 3] = ["\x1b[36m", "\x1b[33m", ""];
     let mut lines = [String::new(), String::new()];

@@ -10,7 +10,7 @@ use ram::train::metrics::{EpochMetrics, Losses};
 use ram::train::trainer::Progress;
 use serde_json::json;
 
-use super::plot::{History, beside};
+use super::plot::{History, WIDTH, beside};
 use super::{percent, say};
 
 /// How often the bar is drawn anew.
@@ -41,12 +41,9 @@ struct Curves {
     lines: Arc<Mutex<[String; 2]>>,
 }
 
-/// Points of a curve, at most: as many as its letters have columns.
-const POINTS: usize = 28;
-
 impl Curves {
     fn new(colour: bool) -> Curves {
-        let [error, loss, speed] = [(); 3].map(|()| History::new(POINTS));
+        let [error, loss, speed] = [(); 3].map(|()| History::new(2 * WIDTH));
         Curves { error, loss, speed, since: [0.0; 3], colour, lines: Arc::default() }
     }
 
@@ -75,8 +72,8 @@ impl Curves {
         self.loss.push(loss / images);
         self.speed.push(images / seconds.max(1e-9));
         let curves: [(&str, &History, fn(f64) -> String); 3] = [
-            ("training error", &self.error, percent),
-            ("class loss", &self.loss, |x| format!("{x:.3}")),
+            ("error", &self.error, percent),
+            ("loss", &self.loss, |x| format!("{x:.3}")),
             ("images/s", &self.speed, |x| format!("{x:.0}")),
         ];
         *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = beside(&curves, self.colour);

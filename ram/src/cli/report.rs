@@ -45,7 +45,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let options = Options {
         split: args.split.named().0,
-        which: args.which.named().0,
+        which: args.which.which().0,
         count: usize::from(args.count),
         chosen: args.image.clone(),
         data_dir: args.machine.data_dir.as_deref(),

@@ -49,6 +49,8 @@ pub struct Args {
 
 /// Trains, or goes on training.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    // Before the data are read, so that no signal falls between.
+    let stop = interrupt::install()?;
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
     let (mut run, mut trainer, config) = match &args.name {
         Some(name) if args.resume => {
@@ -75,7 +77,6 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     tell(args, || {
         format!("run {}, {} kernels, {} threads", path.display(), ram::kernel_path(), args.machine.threads.resolved())
     })?;
-    let stop = interrupt::install()?;
     let mut console = Console::new("", config.train.epochs, args.json);
     let outcome = if args.tensorboard {
         let events = EventFile::create(&path.join(EVENTS), &RunFolder::metrics(&path)?)?;
@@ -183,8 +184,12 @@ fn resume_command(args: &Args, path: &Path) -> String {
 
 /// What a run without a name is called, before its number: the preset, or the file's name with only what a run's name may have.
 fn stem(configuration: &Configuration) -> String {
-    let stem = configuration.config.as_ref().and_then(|path| path.file_stem());
-    let Some(stem) = stem else { return configuration.preset().to_owned() };
+    configuration.config.as_ref().map_or_else(|| configuration.preset().to_owned(), |path| stem_of(path))
+}
+
+/// The name of a file without its end, with only what a run's name may have.
+pub fn stem_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
     let plain: String = stem
         .to_string_lossy()
         .chars()

@@ -4,7 +4,7 @@
 //! wrong kind and a value out of range are errors that name the key, the file and line it stands in, and the nearest thing that
 //! would have been right.
 
-mod read;
+pub(crate) mod read;
 mod validate;
 
 use serde::{Deserialize, Serialize};
@@ -260,7 +260,9 @@ pub struct Loss {
     pub location_weight: f64,
     /// Whether the location term's gradient reaches the core.
     pub location_into_core: bool,
-    /// Weight of the baseline's squared error.
+    /// What a return is compared with.
+    pub baseline: Baseline,
+    /// Weight of the learned baseline's squared error.
     pub baseline_weight: f64,
     /// Of games: what a choice is answerable for.
     pub returns: Returns,
@@ -268,6 +270,16 @@ pub struct Loss {
     pub discount: f64,
     /// Of games: weight of the entropy of the policy of actions, which is rewarded.
     pub entropy_weight: f64,
+}
+
+/// `loss.baseline`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Baseline {
+    /// With bₜ = E[Rₜ], which a network learns. Sec. 3.2.
+    Learned,
+    /// With the mean return of the other samples of the same image; `train.samples` says how many there are.
+    LeaveOneOut,
 }
 
 /// `loss.returns`
@@ -373,6 +385,8 @@ pub struct Train {
     pub epochs: usize,
     /// Images a step.
     pub batch: usize,
+    /// M of eqs. (1) and (2): how many times each image of a step is looked at, with other draws.
+    pub samples: usize,
     /// Epochs without a better validation error after which training stops; 0 is off.
     pub patience: usize,
 }
@@ -438,6 +452,7 @@ impl Default for Loss {
             reward: Reward::Argmax,
             location_weight: 1.0,
             location_into_core: false,
+            baseline: Baseline::Learned,
             baseline_weight: 1.0,
             returns: Returns::Episode,
             discount: 1.0,
@@ -468,7 +483,7 @@ impl Default for Schedule {
 
 impl Default for Train {
     fn default() -> Self {
-        Train { epochs: 60, batch: 128, patience: 0 }
+        Train { epochs: 60, batch: 128, samples: 1, patience: 0 }
     }
 }
 

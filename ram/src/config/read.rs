@@ -118,17 +118,17 @@ impl Config {
     }
 }
 /// One key that somebody wrote, and where.
-struct Entry {
+pub(crate) struct Entry {
     /// `seed` or `section.key`.
-    key: String,
-    value: Value,
+    pub(crate) key: String,
+    pub(crate) value: Value,
     /// `ram.toml, line 3`, `--set train.epoch=3`.
-    origin: String,
+    pub(crate) origin: String,
 }
 
 impl Entry {
     /// Whether the key exists and its value is of the right kind.
-    fn check(&self, schema: &Table) -> Result<(), RamError> {
+    pub(crate) fn check(&self, schema: &Table) -> Result<(), RamError> {
         let Entry { key, value, origin } = self;
         let known = leaves(schema);
         let fail = |message: String| Err(RamError::Config(format!("{origin}: {message}")));
@@ -234,12 +234,12 @@ fn entries_of_text(text: &str, origin: &str) -> Result<Vec<Entry>, RamError> {
     Ok(entries)
 }
 
-fn table_of(config: &Config) -> Table {
+pub(crate) fn table_of(config: &Config) -> Table {
     Table::try_from(config).expect("a configuration is a table")
 }
 
 /// `section.key` and value of everything in a configuration.
-fn leaves(table: &Table) -> Vec<(String, Value)> {
+pub(crate) fn leaves(table: &Table) -> Vec<(String, Value)> {
     table
         .iter()
         .flat_map(|(name, value)| match value {

@@ -1,6 +1,6 @@
 //! The range of every key, and what must fit together.
 
-use super::{Canvas, Config, LossKind, ModelKind, Source};
+use super::{Baseline, Canvas, Config, LossKind, ModelKind, Source};
 use crate::error::RamError;
 
 impl Config {
@@ -129,6 +129,22 @@ impl Config {
 
         faults.within("train.epochs", train.epochs, 1, 1_000_000);
         faults.within("train.batch", train.batch, 1, 65_536);
+        faults.within("train.samples", train.samples, 1, 1024);
+        if model.kind != ModelKind::Ram {
+            faults.unless(
+                train.samples <= 1,
+                "train.samples",
+                train.samples,
+                "1 where model.kind is fc or conv, which draw nothing",
+            );
+        } else if loss.baseline == Baseline::LeaveOneOut {
+            faults.unless(
+                train.samples >= 2,
+                "train.samples",
+                train.samples,
+                "2 or more with loss.baseline=leave-one-out, which compares samples of an image",
+            );
+        }
         faults.within("train.patience", train.patience, 0, 1_000_000);
 
         let steps = train.epochs.saturating_mul(data.counts()[0].div_ceil(train.batch.max(1)));
@@ -193,6 +209,11 @@ mod tests {
             ("data.train=50001", "data.train is 50001, but must be from 0 to 50000"),
             ("optimiser.beta2=1", "optimiser.beta2 is 1"),
             ("train.batch=0", "train.batch is 0"),
+            ("train.samples=0", "train.samples is 0"),
+            (
+                "loss.baseline=leave-one-out",
+                "train.samples is 1, but must be 2 or more with loss.baseline=leave-one-out",
+            ),
         ] {
             let text = message("mnist", &[set]);
             assert!(text.contains(part), "{text}");

@@ -56,7 +56,12 @@ pub fn sequences(traces: &[Trace], classes: &[String], title: &str) -> Vec<u8> {
 fn sequence(traces: &[Trace], classes: &[String], title: &str, step: usize, way: f64) -> Scene {
     let pixels = traces.iter().map(|trace| trace.width.max(trace.height)).max().unwrap_or(1);
     let side = parts::side(pixels, IMAGE, 1.0);
-    let columns = traces.len().clamp(1, 2);
+    let columns = match traces.len() {
+        0 | 1 => 1,
+        2..=4 => 2,
+        5..=9 => 3,
+        _ => 4,
+    };
     let panel = [2.0 * side + GAP, side + BELOW];
     let mut scene = page(traces.len(), columns, panel, title);
     for (i, trace) in traces.iter().enumerate() {
@@ -97,7 +102,9 @@ fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &
         parts::path(scene, on, &locations, palette::SKY, false, mark);
         windows(scene, &rects, on);
     }
-    scene.image(Rect { x: x + side + GAP, ..square }, parts::seen(glimpse, trace.channels));
+    let beside = Rect { x: x + side + GAP, ..square };
+    scene.image(beside, parts::seen(glimpse, trace.channels));
+    parts::patches(scene, beside, glimpse, 1.0);
 
     let leader = glimpse.leader();
     let right = trace.label.map(|label| label == leader);

@@ -1,6 +1,6 @@
 //! Figures 3 to 6: an image with the path of the glimpses, and what each glimpse let the agent know and believe.
 
-use super::palette::{self, BLACK, GREEN, GREY, HAIR, RED, WHITE};
+use super::palette::{self, BLACK, GREEN, GREY, HAIR, RED};
 use super::parts::{self, Mark, bold, regular};
 use super::raster::SHARP;
 use super::scene::{Align, Rect, Scene, Stroke};
@@ -38,17 +38,19 @@ pub fn look(traces: &[Trace], captions: &Captions) -> Scene {
     let pixels = traces.first().map_or(1, |trace| trace.width.max(trace.height));
     let side = parts::side(pixels, IMAGE, SHARP);
     let pitch = side + GAP;
-    let needed = [&captions.title, &captions.subtitle].map(|text| font(Weight::Bold).width(text, 12.0));
     let columns = MARGIN + pitch * (1 + across) as f64 - GAP + MARGIN;
-    let width = columns.max(needed[0] + 2.0 * MARGIN).max(0.77 * needed[1] + 2.0 * MARGIN).max(430.0).ceil();
+    let width = columns.max(430.0).ceil();
+    let mut scene = Scene::new(width, 0.0, &format!("{}. {}", captions.title, captions.subtitle));
+    let inside = width - 2.0 * MARGIN;
+    let heading = parts::heading(&mut scene, [MARGIN; 2], inside, &captions.title, &captions.subtitle);
 
-    let top = MARGIN + 47.0;
+    let top = heading + 24.0;
     let line = side + BELOW;
     let row = line * lines as f64 + BETWEEN_ROWS;
-    let height = (top + row * traces.len() as f64 + 34.0).ceil();
-    let mut scene = Scene::new(width, height, &format!("{}. {}", captions.title, captions.subtitle));
-    scene.text([MARGIN, MARGIN + 9.0], Align::Left, &captions.title, bold(12.0, BLACK));
-    scene.text([MARGIN, MARGIN + 23.0], Align::Left, &captions.subtitle, regular(9.5, GREY));
+    let signs = Sign::of(traces);
+    let (places, lines_of_signs) = laid_out(&signs, width);
+    let below = top + row * traces.len() as f64;
+    scene.height = (below + 12.0 + SIGN_LINE * lines_of_signs as f64 + MARGIN - 3.0).ceil();
     for column in 0..=across {
         let x = MARGIN + pitch * column as f64;
         let header = match column {
@@ -67,7 +69,12 @@ pub fn look(traces: &[Trace], captions: &Captions) -> Scene {
             glimpse(&mut scene, square, trace, step, captions);
         }
     }
-    legend(&mut scene, [MARGIN, height - MARGIN - 6.0], traces);
+    scene.line(&[[MARGIN, below], [width - MARGIN, below]], Stroke::solid(HAIR, 0.6));
+    for (&(sign, says), [x, y]) in signs.iter().zip(places) {
+        let y = below + 12.0 + y;
+        sign.draw(&mut scene, [x, y - 2.8]);
+        scene.text([x + sign.width(), y], Align::Left, says, regular(SIGN, GREY));
+    }
     scene
 }
 
@@ -76,6 +83,11 @@ fn input(scene: &mut Scene, square: Rect, trace: &Trace, captions: &Captions) {
     let on = parts::within(square, [trace.width, trace.height]);
     scene.image(on, parts::image(trace));
     let colour = if trace.right().is_none() { palette::SKY } else { palette::answer(trace.right()) };
+    // Where there is nothing around a glimpse that would tell where it is.
+    for glimpse in trace.glimpses.iter().filter(|glimpse| glimpse.windows.len() == 1) {
+        let rect = parts::window_rect(on, [trace.width, trace.height], &glimpse.windows[0]);
+        parts::clipped_outline(scene, rect, on, &[Stroke::solid(colour.alpha(170), 0.7)]);
+    }
     let locations: Vec<_> = trace.glimpses.iter().map(|glimpse| glimpse.location).collect();
     parts::path(scene, on, &locations, colour, trace.right() == Some(false), Mark { width: 1.3, radius: 2.8 });
 
@@ -100,14 +112,7 @@ fn input(scene: &mut Scene, square: Rect, trace: &Trace, captions: &Captions) {
 fn glimpse(scene: &mut Scene, square: Rect, trace: &Trace, step: usize, captions: &Captions) {
     let glimpse = &trace.glimpses[step];
     scene.image(square, parts::seen(glimpse, trace.channels));
-    if let Some(widest) = glimpse.windows.last() {
-        for (scale, window) in glimpse.windows.iter().enumerate().take(glimpse.windows.len() - 1) {
-            let around = [widest.side as usize; 2];
-            let here = crate::trace::Window { x: window.x - widest.x, y: window.y - widest.y, ..*window };
-            let rect = parts::window_rect(square, around, &here);
-            scene.outline(rect, Stroke::solid(palette::scale(scale).alpha(150), 0.7));
-        }
-    }
+    parts::patches(scene, square, glimpse, 0.7);
     let leader = glimpse.leader();
     let right = trace.label.map(|label| label == leader);
     let y = square.bottom() + 11.0;
@@ -124,47 +129,74 @@ fn glimpse(scene: &mut Scene, square: Rect, trace: &Trace, step: usize, captions
     parts::beliefs(scene, bars, &glimpse.probabilities, &captions.classes, trace.label, 7.0);
 }
 
-/// What the signs mean.
-fn legend(scene: &mut Scene, [x, y]: [f64; 2], traces: &[Trace]) {
-    let style = regular(8.0, GREY);
-    let mut x = x;
-    let known = traces.iter().any(|trace| trace.label.is_some());
-    let middle = y - 2.8;
-    let signs: Vec<(&str, &str)> = if known {
-        vec![("solid", "right"), ("dashed", "wrong"), ("disc", "first"), ("ring", "last glimpse")]
-    } else {
-        vec![("disc", "first"), ("ring", "last glimpse")]
-    };
-    scene.line(&[[x, y - 14.0], [scene.width - x, y - 14.0]], Stroke::solid(HAIR, 0.6));
-    for (sign, says) in signs {
-        let dark = Stroke::solid(BLACK, 1.2);
-        let wide = match sign {
-            "solid" => {
-                scene.line(&[[x, middle], [x + 16.0, middle]], Stroke::solid(GREEN, 1.5));
-                16.0
-            }
-            "dashed" => {
+/// The size of the legend's text and the height of its lines.
+const SIGN: f64 = 8.0;
+const SIGN_LINE: f64 = 12.0;
+
+/// A sign of the legend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    Solid,
+    Dashed,
+    Disc,
+    Ring,
+    Square,
+    Word,
+}
+
+impl Sign {
+    /// What the figure needs to say.
+    fn of(traces: &[Trace]) -> Vec<(Sign, &'static str)> {
+        let known = traces.iter().any(|trace| trace.label.is_some());
+        let scales = traces.iter().flat_map(|trace| &trace.glimpses).map(|glimpse| glimpse.windows.len()).max();
+        let mut signs = Vec::new();
+        if known {
+            signs.extend([(Sign::Solid, "right"), (Sign::Dashed, "wrong")]);
+        }
+        signs.extend([(Sign::Disc, "first glimpse"), (Sign::Ring, "last")]);
+        signs.push((Sign::Square, if scales == Some(1) { "what it reads" } else { "finer patches" }));
+        signs.push((Sign::Word, "bars: probabilities of the classes so far"));
+        signs.push((Sign::Word, "b: the reward it expects"));
+        signs
+    }
+
+    /// Its width with the gap behind it.
+    fn width(self) -> f64 {
+        match self {
+            Sign::Solid | Sign::Dashed => 19.0,
+            Sign::Disc | Sign::Ring | Sign::Square => 9.5,
+            Sign::Word => 0.0,
+        }
+    }
+
+    /// Draws it with the middle of its left edge here.
+    fn draw(self, scene: &mut Scene, [x, y]: [f64; 2]) {
+        match self {
+            Sign::Solid => scene.line(&[[x, y], [x + 16.0, y]], Stroke::solid(GREEN, 1.5)),
+            Sign::Dashed => {
                 let stroke = Stroke { dash: Some([3.6, 2.4]), ..Stroke::solid(RED, 1.5) };
-                scene.line(&[[x, middle], [x + 16.0, middle]], stroke);
-                16.0
+                scene.line(&[[x, y], [x + 16.0, y]], stroke);
             }
-            "disc" => {
-                scene.disc([x + 3.0, middle], 2.8, BLACK);
-                6.0
-            }
-            _ => {
-                scene.disc([x + 3.0, middle], 2.8, WHITE);
-                scene.ring([x + 3.0, middle], 2.6, dark);
-                6.0
-            }
-        };
-        scene.text([x + wide + 3.0, y], Align::Left, says, style);
-        x += wide + 3.0 + font(Weight::Regular).width(says, style.size) + 11.0;
+            Sign::Disc => scene.disc([x + 3.2, y], 3.0, BLACK),
+            Sign::Ring => scene.ring([x + 3.2, y], 2.6, Stroke::solid(BLACK, 1.2)),
+            Sign::Square => scene.outline(Rect::new(x + 0.5, y - 2.9, 5.8, 5.8), Stroke::solid(GREY, 0.9)),
+            Sign::Word => {}
+        }
     }
-    let rest = "bars: the classes' probabilities so far;  b: the reward expected";
-    if x + font(Weight::Regular).width(rest, style.size) <= scene.width - MARGIN {
-        scene.text([x, y], Align::Left, rest, style);
-    } else {
-        scene.text([MARGIN, y + 11.0], Align::Left, rest, style);
-    }
+}
+
+/// Where the legend's signs stand, and in how many lines.
+fn laid_out(signs: &[(Sign, &str)], width: f64) -> (Vec<[f64; 2]>, usize) {
+    let (mut x, mut line) = (MARGIN, 0);
+    let place = |&(sign, says): &(Sign, &str)| {
+        let wide = sign.width() + font(Weight::Regular).width(says, SIGN);
+        if x > MARGIN && x + wide > width - MARGIN {
+            (x, line) = (MARGIN, line + 1);
+        }
+        let at = [x, SIGN_LINE * line as f64];
+        x += wide + 13.0;
+        at
+    };
+    let places = signs.iter().map(place).collect();
+    (places, line + 1)
 }

@@ -19,6 +19,20 @@ pub fn bold(size: f64, colour: Colour) -> Type {
     Type { size, weight: Weight::Bold, colour }
 }
 
+/// Lines above a figure, broken where they are wider than `width`: the title and what stands below it. Where it ends.
+pub fn heading(scene: &mut Scene, [x, y]: Point, width: f64, title: &str, subtitle: &str) -> f64 {
+    let mut y = y;
+    for (text, style, first, next) in
+        [(title, bold(12.0, BLACK), 9.0, 15.0), (subtitle, regular(9.5, GREY), 14.0, 12.0)]
+    {
+        for (i, line) in font(style.weight).wrapped(text, style.size, width).iter().enumerate() {
+            y += if i == 0 { first } else { next };
+            scene.text([x, y], Align::Left, line, style);
+        }
+    }
+    y
+}
+
 /// The side, near `wanted`, of a square in which images of so many pixels have whole pixels of 1/`scale` units.
 pub fn side(pixels: usize, wanted: f64, scale: f64) -> f64 {
     let pixels = pixels.max(1) as f64;
@@ -60,6 +74,16 @@ pub fn seen(glimpse: &Glimpse, channels: usize) -> Bitmap {
         }
     }
     Bitmap { pixels, channels, height: side as usize, width: side as usize }
+}
+
+/// Where the finer patches lie in what was [`seen`].
+pub fn patches(scene: &mut Scene, square: Rect, glimpse: &Glimpse, width: f64) {
+    let Some((widest, finer)) = glimpse.windows.split_last() else { return };
+    for (scale, window) in finer.iter().enumerate() {
+        let window = Window { x: window.x - widest.x, y: window.y - widest.y, ..*window };
+        let rect = window_rect(square, [widest.side as usize; 2], &window);
+        scene.outline(rect, Stroke::solid(palette::scale(scale).alpha(150), width));
+    }
 }
 
 /// Where a window lies on an image that is drawn at `on`.

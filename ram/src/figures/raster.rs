@@ -38,7 +38,7 @@ pub fn png(scene: &Scene, scale: f64) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
     encoder.set_color(png::ColorType::Rgb);
-    encoder.set_compression(if width * height < LARGE { png::Compression::Balanced } else { png::Compression::Fast });
+    encoder.set_deflate_compression(png::DeflateCompression::Level(if width * height < LARGE { 6 } else { 1 }));
     encoder.set_filter(png::Filter::Up);
     // A unit is 1/96 inch.
     let per_metre = (scale * 96.0 / 0.0254).round() as u32;

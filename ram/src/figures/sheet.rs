@@ -1,7 +1,7 @@
 //! Figure 2: what a task's images look like.
 
-use super::palette::{BLACK, GREY};
-use super::parts::{self, bold, regular};
+use super::palette::BLACK;
+use super::parts::{self, regular};
 use super::raster::SHARP;
 use super::scene::{Align, Bitmap, Rect, Scene};
 use super::text::{Weight, font};
@@ -15,15 +15,12 @@ pub fn sheet(images: Vec<(Bitmap, String)>, title: &str, subtitle: &str) -> Scen
     let columns = (1..).find(|n| n * n >= images.len()).unwrap_or(1);
     let rows = images.len().div_ceil(columns);
     let pixels = images.iter().map(|(image, _)| image.width.max(image.height)).max().unwrap_or(1);
-    let wanted = if columns > 20 { pixels as f64 / SHARP } else { 60.0 };
+    let wanted = if columns > 20 { pixels as f64 / SHARP } else { (pixels as f64).clamp(60.0, 100.0) };
     let side = parts::side(pixels, wanted, SHARP);
-    let titles = font(Weight::Bold).width(title, 12.0).max(font(Weight::Regular).width(subtitle, 9.5));
-    let top = MARGIN + 33.0;
-    let width = (2.0 * MARGIN + ((side + GAP) * columns as f64 - GAP).max(titles)).ceil();
-    let height = (top + (side + LABEL + GAP) * rows as f64 - GAP + MARGIN).ceil();
-    let mut scene = Scene::new(width, height, &format!("{title}. {subtitle}"));
-    scene.text([MARGIN, MARGIN + 9.0], Align::Left, title, bold(12.0, BLACK));
-    scene.text([MARGIN, MARGIN + 23.0], Align::Left, subtitle, regular(9.5, GREY));
+    let inside = ((side + GAP) * columns as f64 - GAP).max(300.0);
+    let mut scene = Scene::new((inside + 2.0 * MARGIN).ceil(), 0.0, &format!("{title}. {subtitle}"));
+    let top = parts::heading(&mut scene, [MARGIN; 2], inside, title, subtitle) + 10.0;
+    scene.height = (top + (side + LABEL + GAP) * rows as f64 - GAP + MARGIN).ceil();
     for (i, (image, label)) in images.into_iter().enumerate() {
         let x = MARGIN + (side + GAP) * (i % columns) as f64;
         let y = top + (side + LABEL + GAP) * (i / columns) as f64;

@@ -54,6 +54,21 @@ impl Font {
         _ = self.0.outline_glyph(glyph, builder);
     }
 
+    /// The text in lines that are no wider than `width`, broken between words; a longer word has a line of its own.
+    pub fn wrapped(&self, text: &str, size: f64, width: f64) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for word in text.split(' ') {
+            match lines.last_mut() {
+                Some(line) if self.width(&format!("{line} {word}"), size) <= width => {
+                    line.push(' ');
+                    line.push_str(word);
+                }
+                _ => lines.push(word.to_owned()),
+            }
+        }
+        lines
+    }
+
     /// The text, cut with an ellipsis where it is wider than `width`.
     pub fn fitted(&self, text: &str, size: f64, width: f64) -> String {
         if self.width(text, size) <= width {
@@ -81,6 +96,21 @@ mod tests {
             }
         }
         assert!(font(Weight::Bold).width("attention", 10.0) > font(Weight::Regular).width("attention", 10.0));
+    }
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        let font = font(Weight::Regular);
+        let text = "the first, the second and the incomprehensibilities, one after the other";
+        let lines = font.wrapped(text, 8.0, 60.0);
+        assert_eq!(lines.join(" "), text);
+        assert!(lines.contains(&"incomprehensibilities,".to_owned()), "{lines:?}");
+        for pair in lines.windows(2) {
+            assert!(pair[0].starts_with("incompr") || font.width(&pair[0], 8.0) <= 60.0);
+            let word = pair[1].split(' ').next().unwrap();
+            assert!(font.width(&format!("{} {word}", pair[0]), 8.0) > 60.0, "{pair:?} are one line");
+        }
+        assert_eq!(font.wrapped(text, 8.0, 1e9), [text]);
     }
 
     #[test]

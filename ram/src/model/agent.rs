@@ -78,10 +78,8 @@ pub struct Play<'t, R: Real> {
     pub location_log_probs: Steps<'t, R>,
     /// bₜ at each of N steps, `[batch]`.
     pub baselines: Steps<'t, R>,
-    /// Σ p ln p of the actions at each of N steps, minus their entropy, `[batch]`.
-    pub negative_entropies: Steps<'t, R>,
-    /// ln π of every action at each of N steps, [batch, actions].
-    pub policies: Steps<'t, R>,
+    /// ln π(·) of all actions at each of N steps, [batch, actions].
+    pub log_policies: Steps<'t, R>,
     /// The N actions aₜ, whole numbers, `[batch]`.
     pub actions: Steps<'t, R>,
 }
@@ -141,14 +139,31 @@ impl<R: Real> Draws<R> {
     /// Draws for a batch: each sample from streams of its own, by (seed, purpose, epoch, sample), glimpse after glimpse.
     /// Under [`Mode::Mean`] it is the noise that chooses the most likely.
     pub fn draw(&mut self, agent: &Agent, first: First, mode: Mode, seed: u64, epoch: u64, samples: &[u32]) {
-        let batch = samples.len();
+        self.draw_copies(agent, first, mode, seed, epoch, samples, 1);
+    }
+
+    /// As [`Draws::draw`], for so many copies of each sample, which stand next to each other; the first of them draws as if
+    /// it were alone.
+    #[allow(clippy::too_many_arguments)]
+    pub fn draw_copies(
+        &mut self,
+        agent: &Agent,
+        first: First,
+        mode: Mode,
+        seed: u64,
+        epoch: u64,
+        samples: &[u32],
+        copies: usize,
+    ) {
+        let batch = samples.len() * copies;
         self.first.resize(2 * batch, R::ZERO);
         self.noise.resize((agent.glimpses - 1) * 2 * batch, R::ZERO);
         self.class.resize(agent.decisions * batch, R::ZERO);
         let on_image = |rng: &mut ChaCha8Rng| R::from_f64(2.0 * uniform(rng) - 1.0);
         let centred = agent.policy == Locations::Centre;
-        for (i, &sample) in samples.iter().enumerate() {
-            let stream = |purpose| Key { seed, purpose, epoch, sample: u64::from(sample) }.stream();
+        for i in 0..batch {
+            let sample = u64::from(samples[i / copies]) | ((i % copies) as u64) << 32;
+            let stream = |purpose| Key { seed, purpose, epoch, sample }.stream();
             let mut rng = stream(Purpose::FirstLocation);
             for l in &mut self.first[2 * i..2 * i + 2] {
                 *l = if centred || first == First::Centre { R::ZERO } else { on_image(&mut rng) };
@@ -326,8 +341,7 @@ impl Agent {
             action_log_probs: Steps::new(),
             location_log_probs: Steps::new(),
             baselines: Steps::new(),
-            negative_entropies: Steps::new(),
-            policies: Steps::new(),
+            log_policies: Steps::new(),
             actions: Steps::new(),
         };
         let mut state = self.core.begin(t, batch, self.hidden);
@@ -345,9 +359,8 @@ impl Agent {
             let log_probs = self.action.logits(state.h).log_softmax();
             let chosen = action::sample_or_best(log_probs, draws.class[range.clone()].iter().copied());
             play.action_log_probs.push(action::log_prob_of(log_probs, chosen));
-            play.negative_entropies.push((log_probs.exp() * log_probs).sum_axis(1));
+            play.log_policies.push(log_probs);
             play.baselines.push(self.baseline.expect(state.h));
-            play.policies.push(log_probs);
             play.actions.push(chosen);
             let moves = games.iter_mut().zip(&mut screens.rewards[range]);
             for ((game, reward), chosen) in moves.zip(&*chosen.value()) {

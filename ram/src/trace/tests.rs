@@ -166,6 +166,19 @@ fn a_games_trace_is_the_game_that_evaluation_counts() {
             }
         }
     }
+    // Whoever makes the agent's own moves sees its own game; whoever makes others sees it look on.
+    let trace = tracer.games(SplitName::Validation, 4..5).unwrap().remove(0);
+    let key = Key { seed: FIXED_SEED, purpose: Purpose::Game, epoch: VALIDATION_GAMES, sample: 4 };
+    let mut begun = Catch::default();
+    begun.reset(&mut key.stream());
+    let (mut game, mut frames) = (begun.clone(), trace.frames.iter());
+    let reward = tracer.look_on(&mut game, 4, &mut |game, windows| {
+        let frame = frames.next().unwrap();
+        assert_eq!((&screen(game, 24), windows), (&frame.screen, &frame.windows[..]));
+        frame.action
+    });
+    assert_eq!((reward, screen(&game, 24)), (trace.reward(), trace.end));
+    assert_eq!(tracer.look_on(&mut begun, 4, &mut |game, _| game.oracle() as usize), 1.0);
     assert!(tracer.games(SplitName::Test, 0..0).unwrap().is_empty());
     let set = tracer.images(SplitName::Test, None).unwrap_err();
     assert_eq!(set.exit_code(), 2);

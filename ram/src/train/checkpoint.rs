@@ -85,7 +85,7 @@ pub struct Checkpoint {
 /// The bytes of a checkpoint.
 ///
 /// # Errors
-/// [`RamError::Training`] where a value is not finite: nothing good could be resumed from it.
+/// [`RamError::Diverged`] where a value is not finite: nothing good could be resumed from it.
 ///
 /// # Panics
 /// When two tensors have one name, or a shape and its data do not agree.
@@ -98,7 +98,7 @@ pub fn encode(tensors: &[Tensor], state: &TrainState) -> Result<Vec<u8>, RamErro
     for Tensor { name, shape, data } in &sorted {
         assert_eq!(shape.iter().product::<usize>(), data.len(), "{name}: shape {shape:?} and data do not agree");
         if let Some(value) = data.iter().find(|value| !value.is_finite()) {
-            return Err(RamError::Training(format!(
+            return Err(RamError::Diverged(format!(
                 "{name} holds {value}: the training has diverged and is not saved; try a smaller optimiser.learning_rate \
                  or optimiser.clip=1"
             )));

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::data::FIXED_SEED;
 use super::learner::{Network, begin_games};
-use crate::config::{Config, First};
+use crate::config::{Baseline, Config, First};
 use crate::environments::{Catch, Environment};
 use crate::model::action::argmax_of;
 use crate::model::agent::{Draws, Mode, Screens};
@@ -88,7 +88,7 @@ pub fn evaluate_on(config: &Config, network: &Network, params: &Params<f32>, set
         .map_init(|| (Tape::new(), Draws::default()), |(tape, draws), start| look.at(start, tape, draws))
         .collect();
 
-    conclude(&found, count)
+    conclude(config, &found, count)
 }
 
 /// Plays so many games, drawn once by `epoch` and their numbers, with the most likely actions and locations.
@@ -101,7 +101,7 @@ pub fn play_games(config: &Config, agent: &Agent, params: &Params<f32>, epoch: u
             |(tape, draws, games, screens), start| {
                 let samples: Vec<u32> = (start..(start + CHUNK as u32).min(count as u32)).collect();
                 draws.draw(agent, config.policy.first, Mode::Mean, FIXED_SEED, epoch, &samples);
-                begin_games(games, config.data.size, FIXED_SEED, epoch, &samples);
+                begin_games(games, config.data.size, FIXED_SEED, epoch, &samples, 1);
                 let mut sums = Sums::default();
                 let t = tape.begin(params);
                 let play = agent.play(&t, games, draws, screens, |games: &[Catch], locations| {
@@ -115,7 +115,7 @@ pub fn play_games(config: &Config, agent: &Agent, params: &Params<f32>, epoch: u
             },
         )
         .collect();
-    let evaluation = conclude(&found, count);
+    let evaluation = conclude(config, &found, count);
     // All games go in step: at each frame their balls are in one row.
     Evaluation { tracking: evaluation.on_digit_at.clone(), ..evaluation }
 }
@@ -147,7 +147,7 @@ fn pixel([x, y]: [usize; 2]) -> DigitBox {
 }
 
 /// What the sums over chunks say of all `count` images, added in the order of the chunks.
-fn conclude(found: &[Sums], count: usize) -> Evaluation {
+fn conclude(config: &Config, found: &[Sums], count: usize) -> Evaluation {
     let n = count.max(1) as f64;
     let share = |count: u32| f64::from(count) / n;
     let mut all = Sums::default();
@@ -165,7 +165,11 @@ fn conclude(found: &[Sums], count: usize) -> Evaluation {
         fixation_spread: all.steps.iter().map(|step| step.spread(n)).collect(),
         density: all.steps.iter().map(|step| step.density.to_vec()).collect(),
         error_after: all.wrong_after.iter().map(|&wrong| share(wrong)).collect(),
-        baselines: all.baselines.iter().map(|sum| sum / n).collect(),
+        // One that nothing is compared with was not learned.
+        baselines: match config.loss.baseline {
+            Baseline::Learned => all.baselines.iter().map(|sum| sum / n).collect(),
+            Baseline::LeaveOneOut => Vec::new(),
+        },
         confusion: all.confusion.chunks(classes.max(1)).map(<[u32]>::to_vec).collect(),
         tracking: Vec::new(),
         wrong: all.wrong,

@@ -15,7 +15,7 @@ use serde::Serialize;
 use self::lines::Place;
 use super::learner::{Network, Rates, begin_games, rates};
 use super::task::Task;
-use crate::config::{Config, LossKind, ModelKind, Reward};
+use crate::config::{Baseline, Config, LossKind, ModelKind, Reward};
 use crate::environments::Catch;
 use crate::error::RamError;
 use crate::model::Images;
@@ -80,7 +80,7 @@ pub struct Parameter {
 /// A training step.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
-    /// Images or games in the batch.
+    /// Episodes in the batch: images or games, each as often as it is looked at.
     pub batch: usize,
     /// Glimpses of each; 0 of a network that sees everything at once.
     pub glimpses: usize,
@@ -160,7 +160,8 @@ impl<'t> Found<'t> {
             let n = step + 1;
             let mean =
                 if config.policy.grid > 0 { "log-odds of the grid's points" } else { "the policy's mean, f_l(h)" };
-            self.step(n, step, chosen(&episode.baselines), ("b_", "the return expected", false, lines::baseline()));
+            let learned = chosen(&episode.baselines).filter(|_| config.loss.baseline == Baseline::Learned);
+            self.step(n, step, learned, ("b_", "the return expected", false, lines::baseline()));
             self.step(n, step, chosen(&episode.means), ("μ_", mean, false, lines::mean(&config.policy)));
             self.step(
                 n,
@@ -180,11 +181,12 @@ impl<'t> Found<'t> {
         for n in 1..=play.actions.len() {
             let at = |vars: &Steps<'t, f32>| vars.iter().nth(n - 1);
             let policy = ("log π(·|h_)", "log-probability of every action", false, lines::actions());
-            self.step(n, n, at(&play.policies), policy);
+            self.step(n, n, at(&play.log_policies), policy);
             self.step(n, n, at(&play.actions), ("a_", "the action drawn", true, lines::action()));
             let log_prob = ("log π(a_)", "log-probability of that action", false, lines::pick());
             self.step(n, n, at(&play.action_log_probs), log_prob);
-            self.step(n, n, at(&play.baselines), ("b_", "the return expected", false, lines::baseline()));
+            let learned = at(&play.baselines).filter(|_| config.loss.baseline == Baseline::Learned);
+            self.step(n, n, learned, ("b_", "the return expected", false, lines::baseline()));
             let log_prob =
                 ("log π(l_)", "log-probability of the next location", false, lines::log_prob(&config.policy));
             self.step(n, n, at(&play.location_log_probs), log_prob);
@@ -196,14 +198,20 @@ fn record(config: &Config, network: &Network, params: &Params<f32>, batch: &Batc
     let mut tape = Tape::new();
     let t = tape.begin(params);
     let (mut draws, mut found) = (Draws::default(), Found::default());
-    let weights = Weights { location: config.loss.location_weight, baseline: config.loss.baseline_weight };
-    let (labels, size) = (&batch.labels, batch.len());
+    let weights = Weights::new(config);
+    // Each image is looked at so many times; its episodes stand next to each other.
+    let copies = config.train.samples;
+    let size = batch.len() * copies;
+    let labels: Vec<u32> = batch.labels.iter().flat_map(|&label| std::iter::repeat_n(label, copies)).collect();
+    let labels = labels.as_slice();
+    let image = (batch.channels * batch.height * batch.width).max(1);
+    let pixels: Vec<u8> = batch.pixels.chunks_exact(image).flat_map(|pixels| pixels.repeat(copies)).collect();
     let shape = Shape::new(&[size, batch.channels, batch.height, batch.width]);
-    let images = Images::Pixels { data: &batch.pixels, shape };
+    let images = Images::Pixels { data: &pixels, shape };
     let mut glimpses = 0;
     if let Network::Agent(agent) | Network::Player(agent) = network {
         glimpses = agent.glimpses();
-        draws.draw(agent, config.policy.first, Mode::Train, config.seed, 0, &batch.samples);
+        draws.draw_copies(agent, config.policy.first, Mode::Train, config.seed, 0, &batch.samples, copies);
     }
     let loss = match network {
         Network::Agent(agent) => {
@@ -219,7 +227,7 @@ fn record(config: &Config, network: &Network, params: &Params<f32>, batch: &Batc
         }
         Network::Player(agent) => {
             let (mut games, mut screens) = (Vec::new(), Screens::default());
-            begin_games(&mut games, config.data.size, config.seed, 0, &batch.samples);
+            begin_games(&mut games, config.data.size, config.seed, 0, &batch.samples, copies);
             let play = agent.play(&t, &mut games, &draws, &mut screens, |_: &[Catch], _| {});
             found.games(config, &play);
             reinforce::play_loss(&play, &screens.rewards, weights, &config.loss, size)
@@ -287,9 +295,13 @@ fn terms<'t>(loss: &LossTerms<'t, f32>, weights: Weights, config: &Config, plays
         (_, LossKind::Reinforce) if config.model.kind == ModelKind::Ram => "−1/M Σᵢ log π(aⁱ)(Rⁱ − b_Tⁱ)",
         _ => "−1/M Σᵢ log π(a*ⁱ)",
     };
+    let location = match config.loss.baseline {
+        Baseline::Learned => "−1/M Σᵢ Σₜ log π(lₜⁱ)(Rⁱ − bₜⁱ)",
+        Baseline::LeaveOneOut => "−1/M Σᵢ Σₜ log π(lₜⁱ)(Rⁱ − bⁱ), bⁱ being the mean of the input's other samples",
+    };
     let of = [
         ("class", class, Some(loss.classification), 1.0),
-        ("location", "−1/M Σᵢ Σₜ log π(lₜⁱ)(Rⁱ − bₜⁱ)", loss.location, weights.location),
+        ("location", location, loss.location, weights.location),
         ("baseline", "1/(M·T) Σᵢ Σₜ (Rⁱ − bₜⁱ)²", loss.baseline, weights.baseline),
     ];
     let term = |(name, equation, var, weight): (&'static str, _, Option<Var<'t, f32>>, _)| {

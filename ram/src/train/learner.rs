@@ -20,7 +20,7 @@ use crate::model::agent::{Draws, Mode, Screens};
 use crate::model::{Agent, Images};
 use crate::reinforce::{self, LossTerms, Weights};
 
-/// Images in a piece of the batch, at most.
+/// Episodes in a piece of the batch, at most, unless one image has more.
 const PIECE: usize = 32;
 
 /// What learns to classify.
@@ -67,6 +67,9 @@ struct Piece {
     draws: Draws<f32>,
     games: Vec<Catch>,
     screens: Screens<f32>,
+    /// The images and labels of several samples an image.
+    pixels: Vec<u8>,
+    labels: Vec<u32>,
     found: Losses,
 }
 
@@ -95,7 +98,8 @@ impl Learner {
         if let Network::Agent(agent) | Network::Player(agent) = &mut self.network {
             agent.set_std(std);
         }
-        let count = pieces(batch.len());
+        let samples = self.config.train.samples;
+        let count = pieces(batch.len(), samples);
         if self.tapes.len() < count {
             self.tapes.resize_with(count, Tape::new);
             self.pieces.resize_with(count, Piece::default);
@@ -113,16 +117,17 @@ impl Learner {
 
         // Sums of pieces, in their order.
         let mut losses = self.pieces[..count].iter().fold(Losses::default(), |sum, piece| sum.plus(&piece.found));
-        losses.reward /= batch.len() as f64;
-        losses.error /= batch.len() as f64;
+        let episodes = (batch.len() * samples) as f64;
+        losses.reward /= episodes;
+        losses.error /= episodes;
         losses.grad_norm = f64::from(norm);
         losses
     }
 }
 
-/// How many pieces a batch is cut into: two at least, where there are two images.
-fn pieces(batch: usize) -> usize {
-    batch.div_ceil(PIECE).max(2).min(batch.max(1))
+/// How many pieces a batch is cut into: two at least, where there are two images. The samples of an image stay together.
+fn pieces(batch: usize, samples: usize) -> usize {
+    (batch * samples).div_ceil(PIECE).max(2).min(batch.max(1))
 }
 
 /// Records a piece of the batch, finds its loss and sweeps its tape.
@@ -132,45 +137,54 @@ fn sweep(
     network: &Network,
     params: &Params<f32>,
     tape: &mut Tape<f32>,
-    Piece { draws, games, screens, found }: &mut Piece,
+    Piece { draws, games, screens, pixels, labels: copied, found }: &mut Piece,
     batch: &Batch,
     range: Range<usize>,
     epoch: u64,
 ) {
-    let (samples, labels) = (&batch.samples[range.clone()], &batch.labels[range.clone()]);
-    let weights = Weights { location: config.loss.location_weight, baseline: config.loss.baseline_weight };
+    let (samples, mut labels) = (&batch.samples[range.clone()], &batch.labels[range.clone()]);
+    let weights = Weights::new(config);
+    // M of eqs. (1) and (2): each image is looked at so many times.
+    let copies = config.train.samples;
+    let (here, all) = (copies * range.len(), copies * batch.len());
+    if let Network::Agent(agent) | Network::Player(agent) = network {
+        draws.draw_copies(agent, config.policy.first, Mode::Train, config.seed, epoch, samples, copies);
+    }
     let t = tape.begin(params);
     if let Network::Player(agent) = network {
-        draws.draw(agent, config.policy.first, Mode::Train, config.seed, epoch, samples);
-        begin_games(games, config.data.size, config.seed, epoch, samples);
+        begin_games(games, config.data.size, config.seed, epoch, samples, copies);
         let play = agent.play(&t, games, draws, screens, |_, _| {});
-        let loss = reinforce::play_loss(&play, &screens.rewards, weights, &config.loss, batch.len());
+        let loss = reinforce::play_loss(&play, &screens.rewards, weights, &config.loss, all);
         loss.total.sweep();
         let caught: f64 = screens.rewards.iter().map(|&r| f64::from(r)).sum();
-        *found = Losses { error: range.len() as f64 - caught, ..losses(&loss) };
+        *found = Losses { error: here as f64 - caught, ..losses(&loss) };
         return;
     }
     let image = batch.channels * batch.height * batch.width;
-    let images = Images::Pixels {
-        data: &batch.pixels[range.start * image..range.end * image],
-        shape: Shape::new(&[range.len(), batch.channels, batch.height, batch.width]),
-    };
+    let mut data = &batch.pixels[range.start * image..range.end * image];
+    if copies > 1 {
+        pixels.clear();
+        data.chunks_exact(image).for_each(|x| (0..copies).for_each(|_| pixels.extend_from_slice(x)));
+        copied.clear();
+        copied.extend(labels.iter().flat_map(|&label| std::iter::repeat_n(label, copies)));
+        (data, labels) = (pixels, copied);
+    }
+    let images = Images::Pixels { data, shape: Shape::new(&[here, batch.channels, batch.height, batch.width]) };
     let (logits, loss) = match network {
         Network::Agent(agent) => {
-            draws.draw(agent, config.policy.first, Mode::Train, config.seed, epoch, samples);
             let episode = agent.look(&t, images, draws);
             let loss = match config.loss.kind {
                 LossKind::Hybrid => {
                     let sampled = (config.loss.reward == Reward::Sampled).then_some(&*draws.class);
-                    reinforce::hybrid_loss(&episode, labels, weights, sampled, batch.len())
+                    reinforce::hybrid_loss(&episode, labels, weights, sampled, all)
                 }
-                LossKind::Reinforce => reinforce::reinforce_loss(&episode, labels, weights, &draws.class, batch.len()),
+                LossKind::Reinforce => reinforce::reinforce_loss(&episode, labels, weights, &draws.class, all),
             };
             (episode.logits, loss)
         }
         Network::Comparator(comparator) => {
             let logits = comparator.logits(&t, images);
-            (logits, reinforce::supervised_loss(logits, labels, batch.len()))
+            (logits, reinforce::supervised_loss(logits, labels, all))
         }
         Network::Player(_) => unreachable!("it plays games"),
     };
@@ -195,10 +209,11 @@ fn losses(loss: &LossTerms<f32>) -> Losses {
     }
 }
 
-/// New games, by (seed, epoch, number).
-pub(super) fn begin_games(games: &mut Vec<Catch>, size: usize, seed: u64, epoch: u64, samples: &[u32]) {
-    games.resize_with(samples.len(), || Catch::new(size).expect("a checked size"));
-    for (game, &sample) in games.iter_mut().zip(samples) {
+/// New games, by (seed, epoch, number); so many copies of each, next to each other.
+pub(super) fn begin_games(games: &mut Vec<Catch>, size: usize, seed: u64, epoch: u64, samples: &[u32], copies: usize) {
+    games.resize_with(samples.len() * copies, || Catch::new(size).expect("a checked size"));
+    for (i, game) in games.iter_mut().enumerate() {
+        let sample = samples[i / copies];
         game.reset(&mut Key { seed, purpose: Purpose::Game, epoch, sample: u64::from(sample) }.stream());
     }
 }
@@ -236,4 +251,31 @@ fn learning_rate(config: &Config, step: u64, steps: usize) -> f64 {
     };
     let total = (config.train.epochs * steps) as u64;
     config.optimiser.learning_rate * schedule.factor(step, total, s.warmup as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_follow_their_schedules_over_all_steps() {
+        let mut config = Config::default();
+        (config.train.epochs, config.policy.std, config.policy.std_final) = (2, 0.3, 0.1);
+        (config.schedule.kind, config.schedule.last, config.optimiser.learning_rate) = (ScheduleKind::Linear, 0.5, 1.0);
+        // Six steps, of which the last one has the last rates; whoever trains on stays there.
+        let std: Vec<f64> = [0, 1, 5, 9].map(|step| rates(&config, step, 3).std).to_vec();
+        for (found, expected) in std.iter().zip([0.3, 0.26, 0.1, 0.1]) {
+            assert!((found - expected).abs() < 1e-12, "{std:?}");
+        }
+        let rate = |step| rates(&config, step, 3).learning_rate;
+        assert!(rate(0) == 1.0 && rate(0) > rate(3) && rate(3) > rate(5) && rate(5) >= 0.5, "{} {}", rate(3), rate(5));
+        config.policy.std_final = 0.0;
+        assert_eq!([0, 5].map(|step| rates(&config, step, 3).std), [0.3, 0.3]);
+    }
+
+    #[test]
+    fn pieces_have_at_most_32_episodes_and_keep_the_samples_of_an_image_together() {
+        assert_eq!([0, 1, 2, 64, 65].map(|batch| pieces(batch, 1)), [1, 1, 2, 2, 3]);
+        assert_eq!([(16, 4), (17, 4), (3, 64)].map(|(batch, samples)| pieces(batch, samples)), [2, 3, 3]);
+    }
 }

@@ -137,6 +137,15 @@ impl RunFolder {
         info: &RunInfo,
         existing: Existing,
     ) -> Result<Self, RamError> {
+        RunFolder::claim(runs, name)?.begin(config, info, existing)
+    }
+
+    /// Makes the folder of a run if it is not there, and locks it. What is done with it is said next: [`RunFolder::begin`] or
+    /// [`RunFolder::go_on`]; so that nobody can come between looking and doing.
+    ///
+    /// # Errors
+    /// As [`RunFolder::create`]; [`RamError::Locked`] if another process writes to it.
+    pub fn claim(runs: &Path, name: Name) -> Result<RunFolder, RamError> {
         let denied = |path: &Path, error: io::Error| {
             RamError::run(path, format!("cannot make the folder: {error}; name another with --runs"))
         };
@@ -162,12 +171,20 @@ impl RunFolder {
                 free.expect("a free number")?
             }
         };
-        let run = RunFolder::lock(&path)?;
-        run.make_way(existing)?;
-        run.write(CONFIG, config.to_toml().as_bytes())?;
+        RunFolder::lock(&path)
+    }
+
+    /// Begins a run in a folder that is locked: writes `config.toml` and `run.json`.
+    ///
+    /// # Errors
+    /// As [`RunFolder::create`].
+    pub fn begin(self, config: &Config, info: &RunInfo, existing: Existing) -> Result<Self, RamError> {
+        self.make_way(existing)?;
+        // `run.json` first: a folder that a kill left half made is then known as a run, and may be replaced.
         let info = serde_json::to_string_pretty(info).expect("numbers and names") + "\n";
-        run.write(INFO, info.as_bytes())?;
-        Ok(run)
+        self.write(INFO, info.as_bytes())?;
+        self.write(CONFIG, config.to_toml().as_bytes())?;
+        Ok(self)
     }
 
     /// Opens a run to go on with it: takes the newest checkpoint, or where that is damaged or absent the one before it, and
@@ -179,7 +196,22 @@ impl RunFolder {
     /// writes to it.
     pub fn resume(path: &Path) -> Result<Resumed, RamError> {
         read_info(path)?;
-        let run = RunFolder::lock(path)?;
+        RunFolder::lock(path)?.go_on()
+    }
+
+    /// Whether it has a checkpoint, damaged or not.
+    pub fn has_checkpoint(&self) -> bool {
+        [LAST, PREVIOUS].iter().any(|name| self.path.join(name).exists())
+    }
+
+    /// Goes on with the run in a folder that is locked; see [`RunFolder::resume`].
+    ///
+    /// # Errors
+    /// As [`RunFolder::resume`].
+    pub fn go_on(self) -> Result<Resumed, RamError> {
+        let run = self;
+        let path = run.path.as_path();
+        read_info(path)?;
         let (last, previous) = (path.join(LAST), path.join(PREVIOUS));
         if !last.exists() && !previous.exists() {
             return Err(RamError::run(
@@ -296,10 +328,7 @@ impl RunFolder {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(RamError::run(
-                    path,
-                    "another process is writing to this run; wait for it, or take another --name",
-                ));
+                return Err(RamError::Locked { path: path.to_owned() });
             }
             // Some network file systems have no locks: go on without.
             Err(TryLockError::Error(_)) => {}

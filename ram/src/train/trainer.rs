@@ -7,7 +7,6 @@ use std::time::Instant;
 use autograd::Params;
 
 use super::checkpoint::{Checkpoint, PARAMS, Tensor, TrainState};
-use super::data::TrainingData;
 pub use super::evaluation::Evaluation;
 use super::learner::{Learner, rates};
 use super::metrics::{EpochMetrics, Losses, Timing};
@@ -27,7 +26,7 @@ pub trait Progress: Send {
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
-    /// All epochs are done, or patience ran out.
+    /// All epochs that were asked for are done, or patience ran out.
     Finished {
         /// The lowest validation error.
         best_error: f64,
@@ -117,9 +116,24 @@ impl Trainer {
         stop: &AtomicBool,
         progress: &mut dyn Progress,
     ) -> Result<Outcome, RamError> {
+        self.train_until(self.config.train.epochs, run, stop, progress)
+    }
+
+    /// As [`Trainer::train`], but pauses after `epochs` epochs, all schedules being those of the whole training: whoever goes on
+    /// from there ends in the bits of a training that never paused.
+    ///
+    /// # Errors
+    /// As [`Trainer::train`].
+    pub fn train_until(
+        &mut self,
+        epochs: usize,
+        run: Option<&mut RunFolder>,
+        stop: &AtomicBool,
+        progress: &mut dyn Progress,
+    ) -> Result<Outcome, RamError> {
         let Trainer { config, task, learner, state, threads } = self;
         // On the pool from here on: a step's work is then handed out without a lock or an allocation.
-        threads.install(|| train(config, task, learner, state, run, stop, progress))
+        threads.install(|| train(config, epochs, task, learner, state, run, stop, progress))
     }
 
     /// The SHA-256 of the parameters: equal weights, equal hash.
@@ -133,6 +147,7 @@ impl Trainer {
 #[allow(clippy::too_many_arguments)]
 fn train(
     config: &Config,
+    until: usize,
     task: &mut Task,
     learner: &mut Learner,
     state: &mut TrainState,
@@ -143,7 +158,7 @@ fn train(
     let (epochs, steps) = (config.train.epochs, task.steps());
     let out_of_patience =
         |state: &TrainState| config.train.patience > 0 && state.epochs_since_best >= config.train.patience;
-    while state.epoch < epochs && !out_of_patience(state) {
+    while state.epoch < epochs.min(until) && !out_of_patience(state) {
         let begun = Instant::now();
         let first_step = state.step;
         let mut images = 0;
@@ -157,7 +172,7 @@ fn train(
                     0.0 => "optimiser.clip=1".to_owned(),
                     clip => format!("a lower optimiser.clip (it is {clip})"),
                 };
-                return Err(RamError::Training(format!(
+                return Err(RamError::Diverged(format!(
                     "epoch {}, step {}: the loss is {} and the gradient's norm {}; try a lower optimiser.learning_rate (it is {}) or {clip}",
                     state.epoch + 1,
                     state.step + 1,
@@ -278,13 +293,4 @@ pub fn evaluate(
     let config = checkpoint.config()?;
     let restore = |params: &mut Params<f32>| restore(params, checkpoint);
     Threads::new(threads)?.install(|| task::evaluate(&config, split, passes, data_dir, restore))
-}
-
-/// The first training canvases of a configuration, size × size bytes each.
-///
-/// # Errors
-/// As [`Trainer::new`].
-pub fn first_images(config: &Config, count: usize, data_dir: Option<&Path>) -> Result<Vec<Vec<u8>>, RamError> {
-    config.validate()?;
-    Ok(TrainingData::open(config, data_dir)?.first_canvases(count, config.seed))
 }

@@ -19,6 +19,8 @@ fn all() -> Vec<Config> {
         demo(&["policy.mean=tanh", "model.core=lstm", "loss.kind=reinforce"]),
         demo(&["policy.mean=linear", "loss.reward=sampled", "policy.locations=blind", "model.retina=bilinear"]),
         demo(&["policy.grid=3", "loss.location_into_core=true"]),
+        demo(&["loss.baseline=leave-one-out", "train.samples=3"]),
+        demo(&["train.samples=2"]),
         demo(&["policy.locations=random"]),
         demo(&["policy.locations=centre"]),
         demo(&["model.glimpses=1"]),

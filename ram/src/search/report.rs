@@ -1,0 +1,256 @@
+//! What came of a study: its trials, the best first, and how much each key mattered.
+
+use std::cmp::Ordering;
+
+use serde::Serialize;
+use toml::Value;
+
+use super::study::StudyFolder;
+use super::trial::{State, TrialResult};
+use crate::error::RamError;
+
+/// A key's values are put into so many bins of equally many trials, unless it has fewer values than that.
+const BINS: usize = 4;
+
+/// How much a key mattered, in two ways that both look at this key alone and at the ranks of the errors, so that neither a
+/// few terrible trials nor the scale of the error decide. What diverged ranks last.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Importance {
+    /// The key.
+    pub key: String,
+    /// Spearman's rank correlation of value and error, −1 to 1: above 0, smaller values are better. `None` for names, and where all
+    /// trials are alike.
+    pub rank_correlation: Option<f64>,
+    /// The share of the variance of the errors' ranks that is between four bins of the key's values (or between its names), less
+    /// what as many random bins would get: ε² = 1 − [SS_within/(n − k)]/[SS_total/(n − 1)], 0 where that is negative. `None` with
+    /// too few trials to tell.
+    pub explained: Option<f64>,
+}
+
+/// What came of a study.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// How many trials the study has.
+    pub trials: u32,
+    /// How many have done all that they are going to do, by their own patience too.
+    pub done: usize,
+    /// How many diverged.
+    pub diverged: usize,
+    /// How many wait at the end of a rung, or were given up there.
+    pub paused: usize,
+    /// The trials that have a result, the best first: those that came further before those that were given up.
+    pub results: Vec<TrialResult>,
+    /// The keys, the most important first.
+    pub importance: Vec<Importance>,
+}
+
+impl Report {
+    /// Reads all results of a study.
+    ///
+    /// # Errors
+    /// As [`StudyFolder::results`].
+    pub fn of(folder: &StudyFolder) -> Result<Report, RamError> {
+        let keys = folder.study.space.dimensions().iter().map(|dimension| dimension.key.as_str());
+        Ok(Report::new(folder.study.trials, folder.results()?, keys))
+    }
+
+    /// The report of these results.
+    pub fn new<'a>(trials: u32, mut results: Vec<TrialResult>, keys: impl Iterator<Item = &'a str>) -> Report {
+        results.sort_by(|a, b| compare(a, b).then(a.trial.cmp(&b.trial)));
+        let ranks = ranks(&results, compare);
+        let of = |state: State| results.iter().filter(|result| result.state == state).count();
+        let mut importance: Vec<Importance> = keys.map(|key| importance(key, &results, &ranks)).collect();
+        importance.sort_by(|a, b| b.explained.partial_cmp(&a.explained).unwrap_or(Ordering::Equal));
+        Report {
+            trials,
+            done: of(State::Done),
+            diverged: of(State::Diverged),
+            paused: of(State::Paused),
+            importance,
+            results,
+        }
+    }
+
+    /// The best trial, if there is one with an error.
+    pub fn best(&self) -> Option<&TrialResult> {
+        self.results.first().filter(|result| result.error.is_some())
+    }
+}
+
+/// Who came further comes first; then the lower error.
+fn compare(a: &TrialResult, b: &TrialResult) -> Ordering {
+    let reached = |result: &TrialResult| match result.state {
+        State::Done => usize::MAX,
+        State::Paused => result.epochs,
+        State::Diverged => 0,
+    };
+    let error = |result: &TrialResult| result.error.unwrap_or(f64::INFINITY);
+    // All that diverged are equal, whenever they did.
+    reached(b).cmp(&reached(a)).then(error(a).total_cmp(&error(b)))
+}
+
+/// The rank of each item, from 1; equal ones share the mean of theirs.
+fn ranks<T>(items: &[T], compare: impl Fn(&T, &T) -> Ordering) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by(|&a, &b| compare(&items[a], &items[b]));
+    let mut ranks = vec![0.0; items.len()];
+    for equal in order.chunk_by(|&a, &b| compare(&items[a], &items[b]) == Ordering::Equal) {
+        let first = order.iter().position(|index| index == &equal[0]).unwrap_or(0);
+        let mean = first as f64 + (equal.len() as f64 + 1.0) / 2.0;
+        equal.iter().for_each(|&index| ranks[index] = mean);
+    }
+    ranks
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn squares(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    values.iter().map(|x| (x - mean) * (x - mean)).sum()
+}
+
+fn importance(key: &str, results: &[TrialResult], errors: &[f64]) -> Importance {
+    let values: Vec<&Value> = results.iter().filter_map(|result| result.values.get(key)).collect();
+    let key = key.to_owned();
+    if values.len() < results.len() || values.is_empty() {
+        return Importance { key, rank_correlation: None, explained: None };
+    }
+    let numbers: Option<Vec<f64>> = values.iter().map(|value| number(value)).collect();
+    let (rank_correlation, bins) = match numbers {
+        Some(numbers) => {
+            let ranks = ranks(&numbers, f64::total_cmp);
+            let mut distinct = numbers.clone();
+            distinct.sort_by(f64::total_cmp);
+            distinct.dedup();
+            let bins: Vec<usize> = if distinct.len() <= BINS {
+                numbers.iter().map(|x| distinct.iter().position(|y| y == x).unwrap_or(0)).collect()
+            } else {
+                ranks.iter().map(|rank| (BINS as f64 * (rank - 0.5) / ranks.len() as f64) as usize).collect()
+            };
+            (correlation(&ranks, errors), bins)
+        }
+        None => {
+            let mut names: Vec<String> = values.iter().map(|value| value.to_string()).collect();
+            names.sort();
+            names.dedup();
+            (None, values.iter().map(|value| names.iter().position(|n| *n == value.to_string()).unwrap_or(0)).collect())
+        }
+    };
+    Importance { key, rank_correlation, explained: explained(&bins, errors) }
+}
+
+pub(super) fn number(value: &Value) -> Option<f64> {
+    value.as_float().or_else(|| value.as_integer().map(|n| n as f64))
+}
+
+/// Pearson's correlation, of ranks Spearman's; `None` where one side does not vary.
+fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let product: f64 = std::iter::zip(a, b).map(|(x, y)| (x - mean_a) * (y - mean_b)).sum();
+    let norm = (squares(a) * squares(b)).sqrt();
+    (norm > 0.0).then(|| (product / norm).clamp(-1.0, 1.0))
+}
+
+/// ε² of the errors between bins.
+fn explained(bins: &[usize], errors: &[f64]) -> Option<f64> {
+    let mut groups: std::collections::BTreeMap<usize, Vec<f64>> = std::collections::BTreeMap::new();
+    for (&bin, &error) in std::iter::zip(bins, errors) {
+        groups.entry(bin).or_default().push(error);
+    }
+    let (n, k) = (errors.len(), groups.len());
+    let total = squares(errors);
+    // Two trials a bin, or the bins explain all by themselves.
+    if k < 2 || n < 2 * k || total == 0.0 {
+        return None;
+    }
+    let within: f64 = groups.values().map(|group| squares(group)).sum();
+    Some((1.0 - within / (n - k) as f64 / (total / (n - 1) as f64)).max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(trial: u32, error: Option<f64>, values: &[(&str, Value)]) -> TrialResult {
+        TrialResult {
+            trial,
+            state: if error.is_some() { State::Done } else { State::Diverged },
+            error,
+            loss: error,
+            best_epoch: error.map(|_| 1),
+            epochs: 1,
+            values: values.iter().map(|(key, value)| (key.to_string(), value.clone())).collect(),
+            weights: None,
+            message: None,
+        }
+    }
+
+    fn near(found: Option<f64>, expected: f64) -> bool {
+        found.is_some_and(|x| (x - expected).abs() < 1e-12)
+    }
+
+    /// Eight trials: the error falls with `a`; `b` is whether it is odd, which says nearly nothing; all have one `c`.
+    #[test]
+    fn the_numbers_are_those_of_the_formulas() {
+        let made: Vec<TrialResult> = (1..=8)
+            .map(|i| {
+                let name = if i % 2 == 0 { "even" } else { "odd" };
+                let values =
+                    [("a", Value::Float(f64::from(i))), ("b", Value::String(name.into())), ("c", Value::Integer(3))];
+                result(i, Some(1.0 / f64::from(i)), &values)
+            })
+            .collect();
+        let report = Report::new(9, made, ["a", "b", "c"].into_iter());
+        assert_eq!((report.done, report.diverged, report.trials), (8, 0, 9));
+        assert_eq!(report.best().unwrap().trial, 8);
+        let of = |key: &str| report.importance.iter().find(|i| i.key == key).unwrap();
+        assert!(near(of("a").rank_correlation, -1.0));
+        // Four bins of neighbouring ranks: SS_within = 4·½ = 2, SS_total = 42: 1 − (2/4)/(42/7).
+        assert!(near(of("a").explained, 1.0 - 0.5 / 6.0), "{:?}", of("a"));
+        // Ranks 1 3 5 7 and 2 4 6 8: SS_within = 2·20 = 40: 1 − (40/6)/6 < 0.
+        assert!(of("b").rank_correlation.is_none() && near(of("b").explained, 0.0), "{:?}", of("b"));
+        assert!(of("c").rank_correlation.is_none() && of("c").explained.is_none());
+        assert_eq!(report.importance[0].key, "a");
+    }
+
+    #[test]
+    fn spearman_with_ties_is_the_textbooks() {
+        assert_eq!(ranks(&[10, 20, 20, 5], Ord::cmp), [2.0, 3.5, 3.5, 1.0]);
+        // scipy.stats.spearmanr([1,2,3,4,5], [5,6,7,8,7]) = 0.8207826816681233
+        let (a, b) = (ranks(&[1, 2, 3, 4, 5], Ord::cmp), ranks(&[5, 6, 7, 8, 7], Ord::cmp));
+        assert!(near(correlation(&a, &b), 0.820_782_681_668_123_3), "{:?}", correlation(&a, &b));
+    }
+
+    #[test]
+    fn who_came_further_is_better_and_what_diverged_is_last() {
+        let paused = |trial, error, epochs| TrialResult {
+            state: State::Paused,
+            epochs,
+            ..result(trial, Some(error), &[("a", Value::Integer(i64::from(trial)))])
+        };
+        let values = |trial| [("a", Value::Integer(trial))];
+        let made = vec![
+            paused(1, 0.01, 2),
+            result(2, None, &values(2)),
+            paused(3, 0.5, 6),
+            result(4, Some(0.3), &values(4)),
+            paused(5, 0.02, 2),
+            result(6, None, &values(6)),
+        ];
+        let report = Report::new(6, made, ["a"].into_iter());
+        assert_eq!(report.results.iter().map(|r| r.trial).collect::<Vec<_>>(), [4, 3, 1, 5, 2, 6]);
+        assert_eq!((report.done, report.paused, report.diverged), (1, 3, 2));
+        assert_eq!(ranks(&report.results, compare), [1.0, 2.0, 3.0, 4.0, 5.5, 5.5]);
+        // Six trials in four bins are too few for a share.
+        assert!(report.importance[0].explained.is_none());
+    }
+
+    #[test]
+    fn an_empty_study_has_no_best() {
+        let report = Report::new(3, Vec::new(), ["a"].into_iter());
+        assert!(report.best().is_none() && report.importance[0].explained.is_none());
+        assert!(Report::new(3, vec![result(1, None, &[])], ["a"].into_iter()).best().is_none());
+    }
+}
