@@ -122,7 +122,8 @@ fn axes(shape: &[usize]) -> String {
     format!("{shape:?}")
 }
 
-/// Three figures.
+/// Three figures. How many decimals that is needs no exact logarithm.
+#[allow(clippy::disallowed_methods)]
 fn number(x: f64) -> String {
     if x == 0.0 {
         "0".to_owned()

@@ -329,7 +329,8 @@ fn mean(x: &[f32]) -> f64 {
 
 fn deviation(x: &[f32]) -> f64 {
     let mean = mean(x);
-    (x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / x.len().max(1) as f64).sqrt()
+    let squares = x.iter().map(|&x| (f64::from(x) - mean) * (f64::from(x) - mean));
+    (squares.sum::<f64>() / x.len().max(1) as f64).sqrt()
 }
 
 /// `12` as a subscript.

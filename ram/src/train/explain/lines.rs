@@ -131,7 +131,7 @@ pub fn term(name: &str, config: &Config, plays: bool) -> Place {
         ("class", _) if config.model.kind != ModelKind::Ram => "let classification = logits.cross_entropy(labels)",
         ("class", _) => match config.loss.kind {
             LossKind::Hybrid => "let classification = episode.logits.cross_entropy(labels)",
-            LossKind::Reinforce => "let classification = reinforce_with_baseline(",
+            LossKind::Reinforce => "reinforce_with_baseline(&one(log_prob), reward,",
         },
         ("location", true) => "(log_prob * (of(step) - b).stop_gradient()).sum()",
         ("location", _) => "(log_prob * (returns - b).stop_gradient()).sum()",
