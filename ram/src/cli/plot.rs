@@ -70,8 +70,11 @@ pub fn braille(points: &[f64], width: usize, height: usize) -> Vec<String> {
     (0..height).map(|line| (0..width).map(|at| letter(line, at)).collect()).collect()
 }
 
+/// A curve, what it is called, and how its numbers are told.
+pub type Curve<'a> = (&'a str, &'a History, fn(f64) -> String);
+
 /// Curves beside each other: the label and the highest number above, the newest number below.
-pub fn beside(curves: &[(&str, &History, fn(f64) -> String)], colour: bool) -> [String; 2] {
+pub fn beside(curves: &[Curve], colour: bool) -> [String; 2] {
     // Cyan, yellow, plain: told apart by their labels too.
     const COLOURS: [&str; 3] = ["\x1b[36m", "\x1b[33m", ""];
     let mut lines = [String::new(), String::new()];

@@ -10,7 +10,7 @@ use ram::train::metrics::{EpochMetrics, Losses};
 use ram::train::trainer::Progress;
 use serde_json::json;
 
-use super::plot::{History, WIDTH, beside};
+use super::plot::{Curve, History, WIDTH, beside};
 use super::{percent, say};
 
 /// How often the bar is drawn anew.
@@ -71,7 +71,7 @@ impl Curves {
         self.error.push(error / images);
         self.loss.push(loss / images);
         self.speed.push(images / seconds.max(1e-9));
-        let curves: [(&str, &History, fn(f64) -> String); 3] = [
+        let curves: [Curve; 3] = [
             ("error", &self.error, percent),
             ("loss", &self.loss, |x| format!("{x:.3}")),
             ("images/s", &self.speed, |x| format!("{x:.0}")),
