@@ -9,7 +9,7 @@ use crate::config::{Config, ModelKind};
 use crate::model::Images;
 
 /// Edge of the convolution's windows, pixels. Sec. 4.1.
-const WINDOW: usize = 10;
+pub(crate) const WINDOW: usize = 10;
 /// Pixels from one window to the next. Sec. 4.1.
 const STRIDE: usize = 5;
 

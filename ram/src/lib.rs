@@ -27,7 +27,10 @@ pub mod guide;
 pub mod model;
 pub mod predict;
 pub mod reinforce;
+#[cfg(feature = "figures")]
+pub mod report;
 pub mod search;
+pub mod tensorboard;
 pub mod trace;
 pub mod train;
 

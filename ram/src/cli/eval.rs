@@ -98,13 +98,14 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let result = evaluate_noting(&checkpoint, split, passes, data_dir, threads, &mut notes)?;
     notes.iter().for_each(|note| complain(&format!("warning: {note}")));
     let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
-    let Evaluation { error, loss, count, on_digit, ref fixation_spread, ref tracking } = result;
+    let Evaluation { error, loss, count, on_digit, ref fixation_spread, ref tracking, .. } = result;
     if args.json {
         say(&json!({
             "run": path.display().to_string(), "which": which_name, "split": split_name, "epoch": epoch,
             "passes": passes, "count": count,
             "error": error, "standard_error": standard_error(error, count), "loss": loss, "on_digit": on_digit,
-            "fixation_spread": fixation_spread, "tracking": tracking, "weights": weights,
+            "fixation_spread": fixation_spread, "tracking": tracking, "error_after": result.error_after,
+            "baselines": result.baselines, "confusion": result.confusion, "density": result.density, "weights": weights,
         })
         .to_string())?;
         return Ok(Ended::Done);
@@ -123,6 +124,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     } else {
         let rows: Vec<_> = tracking.iter().map(|x| format!("{x:.2}")).collect();
         say(&format!("ball in sight    {} (share of games, each row that it falls)", rows.join(" ")))?;
+    }
+    if result.error_after.len() > 1 {
+        let errors: Vec<_> = result.error_after.iter().map(|&error| format!("{:.2}", 100.0 * error)).collect();
+        say(&format!("glimpse by glimpse {} % error, had it decided after 1, 2 …", errors.join(" ")))?;
     }
     if !fixation_spread.is_empty() {
         let spread: Vec<_> = fixation_spread.iter().map(|x| format!("{x:.3}")).collect();

@@ -1,16 +1,20 @@
 //! The command line: one file a subcommand, and what they share.
 
 mod bench;
+mod compare;
 mod data;
 mod demo;
 mod eval;
 mod experiments;
+mod explain;
 mod fetch;
 mod interrupt;
 mod look;
 mod play;
+mod plot;
 mod predict;
 mod progress;
+mod report;
 mod reproduce;
 mod search;
 mod shapes;
@@ -71,6 +75,12 @@ enum Command {
     Look(look::Args),
     /// Say what pictures show, and how sure the model was after each glimpse.
     Predict(predict::Args),
+    /// Tell a run in one HTML file: curves, tables, and a player of its glimpses.
+    Report(report::Args),
+    /// Draw the curves of several runs over each other.
+    Compare(compare::Args),
+    /// Show one training step: every variable of eq. (2), its gradient, and the line that computes it.
+    Explain(explain::Args),
     /// List the rows of the paper's tables.
     Experiments(experiments::Args),
     /// Train and test what is missing of a table, and set our figures beside the paper's.
@@ -203,7 +213,7 @@ pub fn main() -> ExitCode {
     let code = match panic::catch_unwind(|| run(Cli::parse())) {
         Ok(Ok(Ended::Done)) => 0,
         Ok(Ok(Ended::Interrupted)) => interrupt::exit_code(),
-        Ok(Err(error)) => report(&error),
+        Ok(Err(error)) => tell(&error),
         Err(_) => 1,
     };
     ExitCode::from(code)
@@ -218,6 +228,9 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Look(args)) => look::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
+        Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Search(command)) => search::run(&command),
@@ -239,7 +252,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
 }
 
 /// Tells an error and returns its exit code.
-fn report(error: &anyhow::Error) -> u8 {
+fn tell(error: &anyhow::Error) -> u8 {
     let closed = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     };
@@ -321,8 +334,8 @@ mod tests {
 
     #[test]
     fn errors_become_exit_codes() {
-        assert_eq!(report(&RamError::Config("a wrong key".into()).into()), 2);
-        assert_eq!(report(&anyhow::anyhow!("something else")), 1);
-        assert_eq!(report(&io::Error::from(io::ErrorKind::BrokenPipe).into()), 0);
+        assert_eq!(tell(&RamError::Config("a wrong key".into()).into()), 2);
+        assert_eq!(tell(&anyhow::anyhow!("something else")), 1);
+        assert_eq!(tell(&io::Error::from(io::ErrorKind::BrokenPipe).into()), 0);
     }
 }

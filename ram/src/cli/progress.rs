@@ -1,13 +1,16 @@
-//! How far the training is: a bar on a terminal, a line an epoch everywhere, JSON with `--json`. No colours.
+//! How far the training is: a bar and curves on a terminal, a line an epoch everywhere, JSON with `--json`.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use ram::train::metrics::{EpochMetrics, Losses};
 use ram::train::trainer::Progress;
 use serde_json::json;
 
+use super::plot::{Curve, History, WIDTH, beside};
 use super::{percent, say};
 
 /// How often the bar is drawn anew.
@@ -23,18 +26,87 @@ pub struct Console {
     /// Since when the bar runs, and the images since then.
     begun: Option<(Instant, usize)>,
     drawn: Option<Instant>,
+    curves: Option<Curves>,
+}
+
+/// The curves below the bar, of the steps from one drawing to the next.
+struct Curves {
+    error: History,
+    loss: History,
+    speed: History,
+    /// Σ of error and loss by images, and the images, since the last drawing.
+    since: [f64; 3],
+    colour: bool,
+    /// The two lines, which the bar reads when it is drawn.
+    lines: Arc<Mutex<[String; 2]>>,
+}
+
+impl Curves {
+    fn new(colour: bool) -> Curves {
+        let [error, loss, speed] = [(); 3].map(|()| History::new(2 * WIDTH));
+        Curves { error, loss, speed, since: [0.0; 3], colour, lines: Arc::default() }
+    }
+
+    fn add(&mut self, images: usize, losses: &Losses) {
+        let images = images as f64;
+        for (sum, x) in self.since.iter_mut().zip([losses.error, losses.classification, 1.0]) {
+            *sum += x * images;
+        }
+    }
+
+    /// The bar's style, the two lines below it.
+    fn below(&self, style: ProgressStyle) -> ProgressStyle {
+        let [upper, lower] = [0, 1].map(|line| {
+            let lines = self.lines.clone();
+            move |_: &ProgressState, to: &mut dyn Write| {
+                _ = to.write_str(&lines.lock().unwrap_or_else(PoisonError::into_inner)[line]);
+            }
+        });
+        style.with_key("upper", upper).with_key("lower", lower)
+    }
+
+    /// A point each, of what was added in so many seconds; then all of them as two lines.
+    fn draw(&mut self, seconds: f64) {
+        let [error, loss, images] = std::mem::take(&mut self.since);
+        self.error.push(error / images);
+        self.loss.push(loss / images);
+        self.speed.push(images / seconds.max(1e-9));
+        let curves: [Curve; 3] = [
+            ("error", &self.error, percent),
+            ("loss", &self.loss, |x| format!("{x:.3}")),
+            ("images/s", &self.speed, |x| format!("{x:.0}")),
+        ];
+        *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = beside(&curves, self.colour);
+    }
+}
+
+/// Whether the terminal shows letters beyond ASCII.
+fn speaks_unicode() -> bool {
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|x| !x.is_empty()));
+    cfg!(windows) || locale.is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
 }
 
 impl Console {
     /// For `epochs` epochs; `label` stands before every line.
     pub fn new(label: &str, epochs: usize, json: bool) -> Console {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let bar = (!json && !dumb && io::stderr().is_terminal()).then(|| {
-            let style = ProgressStyle::with_template("{msg} [{wide_bar}] {eta} left").expect("a valid template");
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style.progress_chars("=> "))
+        let shown = !json && !dumb && io::stderr().is_terminal();
+        // https://no-color.org
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let curves = (shown && speaks_unicode()).then(|| Curves::new(colour));
+        let bar = shown.then(|| {
+            const BAR: &str = "{msg} [{wide_bar}] {eta} left";
+            let template = if curves.is_some() { format!("{BAR}\n{{upper}}\n{{lower}}") } else { BAR.to_owned() };
+            let style = ProgressStyle::with_template(&template).expect("a valid template").progress_chars("=> ");
+            let style = match &curves {
+                Some(curves) => curves.below(style),
+                None => style,
+            };
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
         });
         let label = if label.is_empty() { String::new() } else { format!("{label:<8} ") };
-        Console { label, epochs, json, bar, begun: None, drawn: None }
+        Console { label, epochs, json, bar, begun: None, drawn: None, curves }
     }
 
     /// Takes the bar away.
@@ -59,10 +131,16 @@ impl Progress for Console {
             return;
         };
         *seen += images;
+        if let Some(curves) = &mut self.curves {
+            curves.add(images, losses);
+        }
         if self.drawn.is_some_and(|drawn| now - drawn < REFRESH) {
             return;
         }
-        self.drawn = Some(now);
+        let since = self.drawn.replace(now).unwrap_or(*begun);
+        if let Some(curves) = &mut self.curves {
+            curves.draw((now - since).as_secs_f64());
+        }
         let rate = *seen as f64 / (now - *begun).as_secs_f64().max(1e-9);
         bar.set_position(position);
         bar.set_message(format!(
@@ -127,8 +205,7 @@ mod tests {
             train: Losses { classification: 0.0712, location: 0.5, baseline: 0.09, error: 0.0231, ..Losses::default() },
             validation: Validation { error: 0.019, loss: 0.061 },
             fixation_spread: vec![0.5],
-            on_digit: None,
-            tracking: Vec::new(),
+            ..EpochMetrics::default()
         }
     }
 

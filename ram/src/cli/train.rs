@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use ram::config::{Base, Config};
 use ram::error::RamError;
-use ram::train::run_folder::{Existing, InitFrom, Name, Resumed, RunFolder, RunInfo, Which};
-use ram::train::trainer::{Outcome, Trainer};
+use ram::report::{self, Options};
+use ram::tensorboard::EventFile;
+use ram::train::metrics::{EpochMetrics, Losses};
+use ram::train::run_folder::{EVENTS, Existing, InitFrom, Name, Resumed, RunFolder, RunInfo, Which};
+use ram::train::trainer::{Outcome, Progress, Trainer};
 use serde_json::json;
 
 use super::eval::find;
@@ -42,6 +45,10 @@ pub struct Args {
     /// Replace the run --name if there is one.
     #[arg(long, requires = "name")]
     force: bool,
+
+    /// Write the metrics for TensorBoard too, into the run's folder: `tensorboard --logdir runs` shows them.
+    #[arg(long)]
+    tensorboard: bool,
 
     /// Print JSON, an object a line.
     #[arg(long)]
@@ -90,16 +97,35 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         format!("run {}, {} kernels, {} threads", path.display(), ram::kernel_path(), args.machine.threads.resolved())
     })?;
     let mut console = Console::new("", config.train.epochs, args.json);
-    let outcome = trainer.train(Some(&mut run), stop, &mut console);
+    let outcome = if args.tensorboard {
+        let events = EventFile::create(&path.join(EVENTS), &RunFolder::metrics(&path)?)?;
+        let mut both = WithEvents { console: &mut console, events, fault: None };
+        let outcome = trainer.train(Some(&mut run), stop, &mut both);
+        if let Some(fault) = both.fault {
+            complain(&format!("warning: the run is saved, but not all of it for TensorBoard: {fault}"));
+        }
+        outcome
+    } else {
+        trainer.train(Some(&mut run), stop, &mut console)
+    };
     console.finish();
 
     match outcome? {
         Outcome::Finished { best_error, best_epoch } => {
             let weights = RunFolder::read(&path, Which::Last)?.weights_hash();
+            let options = Options { data_dir, threads, ..Options::default() };
+            let report = match report::write(&path, None, &options) {
+                Ok(report) => Some(report),
+                // The run is whole without it.
+                Err(error) => {
+                    complain(&format!("warning: the run is saved, but not its report: {error}"));
+                    None
+                }
+            };
             if args.json {
                 say(&json!({
                     "event": "finished", "run": path.display().to_string(), "best_error": best_error,
-                    "best_epoch": best_epoch, "weights": weights,
+                    "best_epoch": best_epoch, "weights": weights, "report": report,
                 })
                 .to_string())?;
             } else {
@@ -109,6 +135,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
                     program(),
                     quoted(&path)
                 ))?;
+                if let Some(report) = report {
+                    say(&format!("look at it: {}", report.display()))?;
+                }
             }
             Ok(Ended::Done)
         }
@@ -154,6 +183,27 @@ fn begin_from(trainer: &mut Trainer, path: &Path) -> Result<InitFrom, RamError> 
     })
 }
 
+/// Progress on the console and in TensorBoard's file.
+struct WithEvents<'a> {
+    console: &'a mut Console,
+    events: EventFile,
+    /// The first that went wrong; training goes on.
+    fault: Option<RamError>,
+}
+
+impl Progress for WithEvents<'_> {
+    fn step(&mut self, epoch: usize, epochs: usize, step: usize, steps: usize, images: usize, losses: &Losses) {
+        self.console.step(epoch, epochs, step, steps, images, losses);
+    }
+
+    fn epoch(&mut self, metrics: &EpochMetrics, seconds: f64, images_per_second: f64) {
+        if self.fault.is_none() {
+            self.fault = self.events.append(metrics, Some(images_per_second)).err();
+        }
+        self.console.epoch(metrics, seconds, images_per_second);
+    }
+}
+
 fn tell(args: &Args, text: impl FnOnce() -> String) -> std::io::Result<()> {
     if args.json { Ok(()) } else { say(&text()) }
 }
@@ -167,6 +217,9 @@ fn resume_command(args: &Args, path: &Path) -> String {
     }
     if let Some(folder) = &args.machine.data_dir {
         command += &format!(" --data-dir {}", quoted(folder));
+    }
+    if args.tensorboard {
+        command += " --tensorboard";
     }
     if let Some(threads) = args.machine.threads.count() {
         command += &format!(" --threads {threads}");

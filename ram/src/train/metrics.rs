@@ -3,6 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::evaluation::Evaluation;
+use super::learner::Rates;
+use crate::config::{Config, Locations, ModelKind};
+
 /// The loss terms apart, and what comes with them: of one step, or the mean over an epoch's images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,7 +72,7 @@ fn zip(a: &Losses, b: &Losses, f: impl Fn(f64, f64) -> f64) -> Losses {
 }
 
 /// How the validation images fared.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Validation {
     /// Share of wrong answers, 0 to 1.
@@ -78,7 +82,7 @@ pub struct Validation {
 }
 
 /// A line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochMetrics {
     /// The epoch that is over, from 1.
@@ -99,6 +103,49 @@ pub struct EpochMetrics {
     /// Of games: for each row that the ball was in, the share of frames with the ball in the finest patch, 0 to 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tracking: Vec<f64>,
+    /// Standard deviation of the Gaussian policy at the epoch's last step; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_std: Option<f64>,
+    /// Share of wrong answers if the class of the validation images were decided after 1, 2, … T glimpses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub error_after: Vec<f64>,
+    /// Mean over the validation images of the baseline at each step that it is used for. It should be the mean return,
+    /// which without a discount is 1 − error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baselines: Vec<f64>,
+    /// Validation images of each class (row) by the answer (column).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confusion: Vec<Vec<u32>>,
+    /// For each glimpse, how many of the validation images' locations lie in each part of [`GRID`](super::evaluation::GRID)
+    /// × `GRID`, row after row. Of episodes of up to [`DENSITY_UP_TO`] glimpses, or the lines would be long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub density: Vec<Vec<u32>>,
+}
+
+/// The most glimpses with which a line tells where they lay.
+pub const DENSITY_UP_TO: usize = 8;
+
+impl EpochMetrics {
+    /// The epoch's line, by what training and validation found.
+    pub fn new(config: &Config, epoch: usize, step: u64, rates: Rates, train: Losses, found: &Evaluation) -> Self {
+        let chooses = matches!(config.policy.locations, Locations::Learned | Locations::Blind);
+        let gaussian = config.model.kind == ModelKind::Ram && chooses && config.policy.grid == 0;
+        EpochMetrics {
+            epoch,
+            step,
+            learning_rate: rates.learning_rate,
+            train,
+            validation: Validation { error: found.error, loss: found.loss },
+            fixation_spread: found.fixation_spread.clone(),
+            on_digit: found.on_digit,
+            tracking: found.tracking.clone(),
+            policy_std: gaussian.then_some(rates.std),
+            error_after: found.error_after.clone(),
+            baselines: found.baselines.clone(),
+            confusion: found.confusion.clone(),
+            density: if found.density.len() <= DENSITY_UP_TO { found.density.clone() } else { Vec::new() },
+        }
+    }
 }
 
 /// A line of `timing.jsonl`.
@@ -162,9 +209,40 @@ mod tests {
             train: Losses { classification: 0.1 + 0.2, ..Losses::default() },
             validation: Validation { error: 0.0123, loss: 1.0 / 3.0 },
             fixation_spread: vec![0.6, 0.1],
-            on_digit: None,
-            tracking: Vec::new(),
+            policy_std: Some(0.1 + 0.2),
+            error_after: vec![0.5, 1.0 / 3.0],
+            baselines: vec![1.0 / 7.0],
+            confusion: vec![vec![3, 1], vec![0, 4]],
+            density: vec![vec![8, 0, 0, 0], vec![1, 2, 2, 3]],
+            ..EpochMetrics::default()
         }
+    }
+
+    #[test]
+    fn a_line_of_before_there_was_more_is_read_and_written_as_it_was() {
+        for path in ["mnist-6-60", "catch-learned"] {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("record").join(path).join("metrics.jsonl");
+            let text = std::fs::read_to_string(path).unwrap();
+            let lines: Vec<EpochMetrics> = read_lines(&text).unwrap();
+            assert!(lines.len() >= 20 && lines.iter().all(|line| line.confusion.is_empty()));
+            assert_eq!(lines.iter().map(Line::to_line).collect::<String>(), text);
+        }
+    }
+
+    #[test]
+    fn only_a_gaussian_policy_has_a_deviation_and_long_episodes_have_no_density() {
+        let rates = Rates { learning_rate: 0.1, std: 0.2 };
+        let line = |sets: &[&str], glimpses: usize| {
+            let sets: Vec<_> = sets.iter().map(|set| set.to_string()).collect();
+            let config = Config::load(crate::config::Base::Preset("mnist"), &sets).unwrap();
+            let found = Evaluation { density: vec![vec![1]; glimpses], ..Evaluation::default() };
+            EpochMetrics::new(&config, 1, 1, rates, Losses::default(), &found)
+        };
+        assert_eq!(line(&[], 6).policy_std, Some(0.2));
+        for sets in [["policy.locations=random"], ["policy.grid=3"], ["model.kind=fc"]] {
+            assert_eq!(line(&sets, 6).policy_std, None, "{sets:?}");
+        }
+        assert_eq!([line(&[], 8), line(&[], 9)].map(|line| line.density.len()), [8, 0]);
     }
 
     #[test]

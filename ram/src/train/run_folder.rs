@@ -9,6 +9,8 @@
 //! | `last.safetensors` | the newest checkpoint |
 //! | `previous.safetensors` | the one before it |
 //! | `best.safetensors` | the one with the lowest validation error |
+//! | `report.html` | curves, tables and a player, written when the training is over |
+//! | `events.out.tfevents.ram` | with `--tensorboard`: the metrics as TensorBoard reads them |
 //!
 //! One process at a time writes to it; the lock goes with the process.
 
@@ -33,10 +35,14 @@ const LAST: &str = "last.safetensors";
 const PREVIOUS: &str = "previous.safetensors";
 const BEST: &str = "best.safetensors";
 const DAMAGED: &str = "last.damaged.safetensors";
+/// The report of the whole run.
+pub const REPORT: &str = "report.html";
+/// What TensorBoard reads; the name has to hold `tfevents`.
+pub const EVENTS: &str = "events.out.tfevents.ram";
 const LOCK: &str = ".lock";
 
 /// All that a run writes, and so all that replacing it removes; the lock aside.
-const FILES: [&str; 8] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED];
+const FILES: [&str; 10] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, EVENTS];
 
 /// `run.json`: who made the run, and with what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -334,6 +340,11 @@ impl RunFolder {
         lines(&path.join(METRICS))
     }
 
+    /// The epochs in the `timing.jsonl` of the run at `path`.
+    pub fn timings(path: &Path) -> Result<Vec<Timing>, RamError> {
+        lines(&path.join(TIMING))
+    }
+
     fn lock(path: &Path) -> Result<RunFolder, RamError> {
         let file = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(|error| {
             RamError::run(
@@ -465,7 +476,7 @@ fn check_name(name: &str) -> Result<(), RamError> {
 mod tests {
     use super::*;
     use crate::train::checkpoint::tests::{state, tensors, with_header};
-    use crate::train::metrics::{Losses, Validation};
+    use crate::train::metrics::Validation;
 
     fn create(runs: &Path, name: Name, existing: Existing) -> Result<RunFolder, RamError> {
         let config = Config::default();
@@ -477,11 +488,9 @@ mod tests {
             epoch,
             step: 1,
             learning_rate: 0.1,
-            train: Losses::default(),
             validation: Validation { error: 0.5, loss: 1.0 },
-            fixation_spread: vec![],
             on_digit: Some(1.0),
-            tracking: Vec::new(),
+            ..EpochMetrics::default()
         }
     }
 

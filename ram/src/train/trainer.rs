@@ -9,7 +9,7 @@ use autograd::Params;
 use super::checkpoint::{Checkpoint, PARAMS, Tensor, TrainState};
 pub use super::evaluation::Evaluation;
 use super::learner::{Learner, rates};
-use super::metrics::{EpochMetrics, Losses, Timing, Validation};
+use super::metrics::{EpochMetrics, Losses, Timing};
 use super::run_folder::RunFolder;
 use super::task::{self, Task};
 use crate::config::Config;
@@ -252,16 +252,8 @@ fn train(
 
         state.epoch += 1;
         state.step = 0;
-        let metrics = EpochMetrics {
-            epoch: state.epoch,
-            step: state.optimiser_steps,
-            learning_rate: rate.learning_rate,
-            train: std::mem::take(&mut state.running).mean(),
-            validation: Validation { error: found.error, loss: found.loss },
-            fixation_spread: found.fixation_spread,
-            on_digit: found.on_digit,
-            tracking: found.tracking,
-        };
+        let train = std::mem::take(&mut state.running).mean();
+        let metrics = EpochMetrics::new(config, state.epoch, state.optimiser_steps, rate, train, &found);
         let better = state.best_error.is_none_or(|best| found.error < best);
         if better {
             (state.best_error, state.best_epoch, state.epochs_since_best) = (Some(found.error), Some(state.epoch), 0);
@@ -286,10 +278,10 @@ fn train(
 }
 
 /// The threads that take part. WebAssembly can start none: there rayon's global pool is the caller's thread.
-struct Threads(Option<rayon::ThreadPool>);
+pub(crate) struct Threads(Option<rayon::ThreadPool>);
 
 impl Threads {
-    fn new(threads: Option<usize>) -> Result<Threads, RamError> {
+    pub(crate) fn new(threads: Option<usize>) -> Result<Threads, RamError> {
         if cfg!(target_family = "wasm") {
             return Ok(Threads(None));
         }
@@ -299,7 +291,7 @@ impl Threads {
             .map_err(|error| RamError::Training(format!("cannot start {threads:?} threads: {error}; try --threads 1")))
     }
 
-    fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match &self.0 {
             Some(pool) => pool.install(work),
             None => work(),

@@ -1,0 +1,159 @@
+//! `ram compare`: the curves of several runs over each other.
+
+use std::path::{Path, PathBuf};
+
+use ram::error::RamError;
+use ram::figures::plot::{Axes, Curve, STYLES, legend, plot};
+use ram::figures::scene::Rect;
+use ram::figures::{Format, Scene};
+use ram::train::atomic;
+use ram::train::metrics::EpochMetrics;
+use ram::train::run_folder::RunFolder;
+use serde_json::json;
+
+use super::eval::find;
+use super::{Ended, percent, say};
+
+/// Options of `ram compare`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The runs: their folders, or their names in --runs; from 2 to 12.
+    #[arg(num_args = 2.., required = true)]
+    run: Vec<PathBuf>,
+
+    /// The picture; the name's end says what it is.
+    #[arg(long, value_name = "FILE.png|FILE.svg", default_value = "compare.svg")]
+    out: PathBuf,
+
+    /// Logarithmic axes, where all numbers are above 0.
+    #[arg(long)]
+    log: bool,
+
+    /// The folder of all runs.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A panel of the picture: its title and the number of a line that it shows.
+type Panel = (&'static str, fn(&EpochMetrics) -> Option<f64>);
+
+const PANELS: [Panel; 9] = [
+    ("validation error, %", |line| Some(100.0 * line.validation.error)),
+    ("training error, %", |line| Some(100.0 * line.train.error)),
+    ("loss of the class, training", |line| Some(line.train.classification)),
+    ("reward", |line| Some(line.train.reward)),
+    // It is 0 where nothing is chosen, and so no baseline learned.
+    ("baseline's squared error", |line| Some(line.train.baseline).filter(|&error| error != 0.0)),
+    ("norm of the gradient", |line| Some(line.train.grad_norm)),
+    ("spread of the fixations after the first", |line| {
+        let later = line.fixation_spread.get(1..).filter(|later| !later.is_empty())?;
+        Some(later.iter().sum::<f64>() / later.len() as f64)
+    }),
+    ("glimpses on the digit, or on the ball, %", |line| line.on_digit.map(|share| 100.0 * share)),
+    ("learning rate", |line| Some(line.learning_rate)),
+];
+
+/// Reads the runs' metrics, draws them and prints a line a run.
+pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    let format = Format::of(&args.out)?;
+    if args.run.len() > STYLES {
+        let found = args.run.len();
+        return Err(
+            RamError::Config(format!("{found} runs, but more than {STYLES} curves cannot be told apart")).into()
+        );
+    }
+    let mut runs = Vec::new();
+    for run in &args.run {
+        let path = find(run, &args.runs);
+        RunFolder::config(&path)?;
+        let lines = RunFolder::metrics(&path)?;
+        if lines.is_empty() {
+            return Err(RamError::run(&path, "the run has no curve yet: it has not completed an epoch").into());
+        }
+        runs.push((name(run, &args.run), path, lines));
+    }
+    let names: Vec<String> = runs.iter().map(|(name, ..)| name.clone()).collect();
+    let lines: Vec<&[EpochMetrics]> = runs.iter().map(|(.., lines)| lines.as_slice()).collect();
+    let picture = format.write(&draw(&names, &lines, args.log));
+    atomic::write(&args.out, &picture).map_err(|source| RamError::Io {
+        action: "write",
+        path: args.out.clone(),
+        source,
+    })?;
+
+    let best = |lines: &[EpochMetrics]| {
+        let best = lines.iter().min_by(|a, b| a.validation.error.total_cmp(&b.validation.error)).expect("a line");
+        (best.validation.error, best.epoch, lines.len())
+    };
+    if args.json {
+        let rows = runs.iter().map(|(_, path, lines)| {
+            let (error, epoch, epochs) = best(lines);
+            json!({"run": path.display().to_string(), "best_error": error, "best_epoch": epoch, "epochs": epochs})
+        });
+        let rows: Vec<_> = rows.collect();
+        say(&json!({ "picture": args.out.display().to_string(), "runs": rows }).to_string())?;
+        return Ok(Ended::Done);
+    }
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (name, _, lines) in &runs {
+        let (error, epoch, epochs) = best(lines);
+        let error = percent(error);
+        say(&format!("{name:<width$}  lowest validation error {error:>8} after epoch {epoch} of {epochs}"))?;
+    }
+    say(&args.out.display().to_string())?;
+    Ok(Ended::Done)
+}
+
+/// A run's last part, or where another ends so too, all of it.
+fn name(run: &Path, all: &[PathBuf]) -> String {
+    let alike = all.iter().filter(|other| other.file_name() == run.file_name()).count();
+    match run.file_name() {
+        Some(last) if alike == 1 => last.to_string_lossy().into_owned(),
+        _ => run.display().to_string(),
+    }
+}
+
+/// The panels in which a run has numbers, three a row.
+fn draw(names: &[String], runs: &[&[EpochMetrics]], log: bool) -> Scene {
+    const WIDTH: f64 = 300.0;
+    const HEIGHT: f64 = 210.0;
+    const MARGIN: f64 = 16.0;
+    let panels: Vec<_> = PANELS
+        .iter()
+        .map(|(title, number)| {
+            let curves = runs.iter().enumerate().map(|(style, lines)| {
+                let point = |line: &EpochMetrics| [line.epoch as f64, number(line).unwrap_or(f64::NAN)];
+                Curve { style, points: lines.iter().map(point).collect() }
+            });
+            (title, curves.collect::<Vec<_>>())
+        })
+        .filter(|(_, curves)| curves.iter().flat_map(|curve| &curve.points).any(|[_, y]| y.is_finite()))
+        .collect();
+    let columns = panels.len().clamp(1, 3);
+    let width = columns as f64 * WIDTH + (columns + 1) as f64 * MARGIN;
+    let title = format!("Training curves of {}", names.join(", "));
+    let mut scene = Scene::new(width, 0.0, &title);
+    let top = MARGIN + legend(&mut scene, [MARGIN, MARGIN / 2.0], width - 2.0 * MARGIN, names);
+    for (i, (title, curves)) in panels.iter().enumerate() {
+        let [column, row] = [(i % columns) as f64, (i / columns) as f64];
+        let rect = Rect::new(MARGIN + column * (WIDTH + MARGIN), top + row * (HEIGHT + MARGIN), WIDTH, HEIGHT);
+        plot(&mut scene, rect, &Axes { title: (**title).to_owned(), along: "epoch".to_owned(), log }, curves);
+    }
+    scene.height = top + panels.len().div_ceil(columns) as f64 * (HEIGHT + MARGIN);
+    scene
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_where_they_can_be() {
+        let runs = ["runs/a", "runs/b", "old/b"].map(PathBuf::from);
+        assert_eq!([0, 1, 2].map(|i| name(&runs[i], &runs)), ["a", "runs/b", "old/b"]);
+    }
+}

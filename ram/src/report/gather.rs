@@ -1,0 +1,215 @@
+//! From a run's folder to what its report says.
+
+use std::fs;
+use std::path::Path;
+
+use autograd::Params;
+
+use super::data::{Found, Report, ResultRow};
+use super::{Options, shown, weights};
+use crate::config::{Canvas, Config, Core, Locations, ModelKind, Source};
+use crate::error::RamError;
+use crate::experiments::parameters;
+use crate::trace::Tracer;
+use crate::train::checkpoint::Checkpoint;
+use crate::train::data::{TrainingData, test_set};
+use crate::train::evaluation::{Evaluation, GRID, evaluate_on};
+use crate::train::learner::Network;
+use crate::train::metrics::EpochMetrics;
+use crate::train::run_folder::{RunFolder, Which, read_info};
+use crate::train::trainer::{SplitName, Threads, evaluate, restore};
+
+/// Evaluates a checkpoint of the run at `path` and gathers what there is to tell. The test part stays closed unless
+/// `options` name it.
+///
+/// # Errors
+/// A run that is none, is of another version or has no checkpoint yet; missing or damaged data; a chosen image that there is
+/// not.
+pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
+    let info = read_info(path)?;
+    let checkpoint = RunFolder::read(path, options.which)?;
+    let config = checkpoint.config()?;
+    let tracer = match config.model.kind {
+        ModelKind::Ram => Some(Tracer::new(&checkpoint)?),
+        ModelKind::Fc | ModelKind::Conv => None,
+    };
+    let (evaluation, items) = if config.data.source == Source::Catch {
+        let found = evaluate(&checkpoint, options.split, 1, options.data_dir, options.threads)?;
+        let numbers = shown::choose(&options.chosen, &found.wrong, found.count, options.count)?;
+        let tracer = tracer.as_ref().ok_or_else(|| RamError::Config("Catch is played by model.kind=ram".to_owned()))?;
+        let items = shown::games(tracer, options.split, &numbers)?;
+        (found, items)
+    } else {
+        look_at_images(&checkpoint, &config, tracer.as_ref(), options)?
+    };
+
+    let mut epochs = RunFolder::metrics(path)?;
+    let results = results(path, &config, &epochs, options.split, &evaluation);
+    // The matrices of the checkpoint's own evaluation are there; those of every epoch would be most of the file.
+    for line in &mut epochs {
+        (line.density, line.confusion) = (Vec::new(), Vec::new());
+    }
+    let p = evaluation.error;
+    Ok(Report {
+        run: name_of(path),
+        about: about(&config),
+        kind: match config.model.kind {
+            _ if config.data.source == Source::Catch => "catch",
+            ModelKind::Ram => "ram",
+            ModelKind::Fc => "fc",
+            ModelKind::Conv => "conv",
+        },
+        config: config.to_toml(),
+        command: info.command.join(" "),
+        version: info.versions.get("ram").cloned().unwrap_or_default(),
+        which: match options.which {
+            Which::Best => "best",
+            Which::Last => "last",
+        },
+        epoch: checkpoint.state.epoch,
+        split: match options.split {
+            SplitName::Validation => "validation",
+            SplitName::Test => "test",
+        },
+        weights_hash: checkpoint.weights_hash(),
+        parameters: parameters(&config),
+        classes: checkpoint.state.classes.clone(),
+        epochs,
+        timings: RunFolder::timings(path)?,
+        found: Found {
+            error: p,
+            standard_error: (p * (1.0 - p) / evaluation.count.max(1) as f64).sqrt(),
+            loss: evaluation.loss,
+            count: evaluation.count,
+            on_digit: evaluation.on_digit,
+            on_digit_at: evaluation.on_digit_at,
+            spread: evaluation.fixation_spread,
+            density: evaluation.density,
+            grid: GRID,
+            error_after: evaluation.error_after,
+            baselines: evaluation.baselines,
+            confusion: evaluation.confusion,
+            tracking: evaluation.tracking,
+        },
+        results,
+        weights: weights::first_layer(&checkpoint, &config),
+        retina: tracer.as_ref().map(|tracer| [tracer.retina().patch, tracer.retina().scales]),
+        items,
+    })
+}
+
+fn look_at_images(
+    checkpoint: &Checkpoint,
+    config: &Config,
+    tracer: Option<&Tracer>,
+    options: &Options,
+) -> Result<(Evaluation, Vec<super::data::Item>), RamError> {
+    let set = match options.split {
+        SplitName::Validation => TrainingData::open(config, options.data_dir)?.validation,
+        SplitName::Test => test_set(config, options.data_dir)?,
+    };
+    let mut params = Params::new();
+    let network = Network::new(&mut params, config, set.set.images.channels(), set.set.classes);
+    restore(&mut params, checkpoint)?;
+    let found = Threads::new(options.threads)?.install(|| evaluate_on(config, &network, &params, &set, 1));
+    let count = shown::fitting(options.count, set.set.images.image_len());
+    let numbers = shown::choose(&options.chosen, &found.wrong, found.count, count)?;
+    let items = shown::images(config, &network, &params, tracer, &set, &numbers);
+    Ok((found, items))
+}
+
+/// This run, then the runs beside it whose configurations differ in the seed and the policy of locations alone.
+fn results(
+    path: &Path,
+    config: &Config,
+    epochs: &[EpochMetrics],
+    split: SplitName,
+    found: &Evaluation,
+) -> Vec<ResultRow> {
+    let mut own = row(path, config, epochs, true);
+    if split == SplitName::Test {
+        own.test = Some(found.error);
+    }
+    let mut rows = vec![own];
+    let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let beside = absolute.parent().and_then(|parent| fs::read_dir(parent).ok());
+    let mut others: Vec<_> = beside.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    others.sort();
+    for other in others.iter().filter(|&other| *other != absolute) {
+        // Whatever else lies there is not asked about.
+        let (Ok(theirs), Ok(epochs)) = (RunFolder::config(other), RunFolder::metrics(other)) else { continue };
+        let alike =
+            |difference: &String| difference.starts_with("seed:") || difference.starts_with("policy.locations:");
+        if !epochs.is_empty() && config.differences(&theirs).iter().all(alike) {
+            rows.push(row(other, &theirs, &epochs, false));
+        }
+    }
+    // This run, the same policy with other seeds, then the controls.
+    let order = |row: &ResultRow| (!row.own, row.policy != rows[0].policy, row.policy.clone(), row.seed);
+    let mut keyed: Vec<_> = rows.iter().map(|row| (order(row), row.clone())).collect();
+    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    keyed.into_iter().map(|(_, row)| row).collect()
+}
+
+fn row(path: &Path, config: &Config, epochs: &[EpochMetrics], own: bool) -> ResultRow {
+    let best = epochs.iter().min_by(|a, b| a.validation.error.total_cmp(&b.validation.error));
+    // What `ram reproduce` asked the test part, once.
+    let tested = fs::read_to_string(path.join("test.json")).ok();
+    let tested = tested.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    ResultRow {
+        run: name_of(path),
+        policy: match config.model.kind {
+            ModelKind::Ram => config.policy.locations.name().to_owned(),
+            ModelKind::Fc => "fc, sees all".to_owned(),
+            ModelKind::Conv => "conv, sees all".to_owned(),
+        },
+        seed: config.seed,
+        validation: best.map(|line| line.validation.error),
+        epoch: best.map(|line| line.epoch),
+        test: tested.and_then(|json| json["error"].as_f64()),
+        own,
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    absolute.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Network and task in words.
+fn about(config: &Config) -> String {
+    let (data, model) = (&config.data, &config.model);
+    let task = match (data.source, data.canvas) {
+        (Source::Catch, _) => format!("Catch on a {0}×{0} screen", data.size),
+        (source, canvas) => {
+            let source = if source == Source::Mnist { "MNIST" } else { "built-in digits" };
+            let canvas = match canvas {
+                Canvas::Centred => String::new(),
+                Canvas::Translated => ", translated".to_owned(),
+                Canvas::Cluttered => format!(", translated, {} pieces of clutter", data.clutter),
+            };
+            format!("{source}{canvas}, {0}×{0} pixels", data.size)
+        }
+    };
+    let network = match model.kind {
+        ModelKind::Fc => {
+            format!("fully connected network of two layers of {}, which sees the whole image", model.hidden)
+        }
+        ModelKind::Conv => format!("convolutional network of {} filters, which sees the whole image", model.filters),
+        ModelKind::Ram => {
+            let scales = if model.scales == 1 { "1 scale".to_owned() } else { format!("{} scales", model.scales) };
+            let core = if model.core == Core::Lstm { "LSTM" } else { "rectifiers" };
+            let policy = match config.policy.locations {
+                Locations::Learned => "learned locations",
+                Locations::Random => "random locations",
+                Locations::Centre => "locations held at the centre",
+                Locations::Blind => "locations learned blind to the image",
+            };
+            let [glimpses, patch] = [model.glimpses, model.patch];
+            format!(
+                "recurrent attention model, {glimpses} glimpses of {patch}×{patch} at {scales}, core of {core}, {policy}"
+            )
+        }
+    };
+    format!("{task}: {network}")
+}

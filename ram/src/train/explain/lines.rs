@@ -1,0 +1,158 @@
+//! The lines of the source that compute what [`explain`](super::explain) tells of, found by what stands in them.
+//!
+//! The sources are those that were compiled. Where a line is rewritten, a test of this module's parent says which is to be
+//! named anew.
+
+use serde::Serialize;
+
+use crate::config::{Config, Core, Locations, LossKind, Mean, Model, ModelKind, Policy, Retina};
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file, from the repository's root.
+    pub file: &'static str,
+    /// The line, from 1; 0 where it was not found.
+    pub line: usize,
+    /// The line itself, or the part of it that was looked for.
+    pub code: String,
+}
+
+/// A file, from the repository's root, and its text.
+type Source = (&'static str, &'static str);
+
+const AGENT: Source = ("ram/src/model/agent.rs", include_str!("../../model/agent.rs"));
+const RETINA: Source = ("ram/src/model/retina.rs", include_str!("../../model/retina.rs"));
+const GLIMPSE: Source = ("ram/src/model/glimpse.rs", include_str!("../../model/glimpse.rs"));
+const CORE: Source = ("ram/src/model/core.rs", include_str!("../../model/core.rs"));
+const LOCATION: Source = ("ram/src/model/location.rs", include_str!("../../model/location.rs"));
+const ACTION: Source = ("ram/src/model/action.rs", include_str!("../../model/action.rs"));
+const BASELINE: Source = ("ram/src/model/baseline.rs", include_str!("../../model/baseline.rs"));
+const REINFORCE: Source = ("ram/src/reinforce.rs", include_str!("../../reinforce.rs"));
+const COMPARATORS: Source = ("ram/src/comparators.rs", include_str!("../../comparators.rs"));
+
+/// The first line that holds `code`.
+fn find((file, text): Source, code: &str) -> Place {
+    let found = text.lines().enumerate().find(|(_, line)| line.contains(code));
+    let (line, code) = found.map_or((0, code), |(i, line)| (i + 1, line.trim()));
+    Place { file, line, code: code.to_owned() }
+}
+
+/// lₜ, of the glimpse after `step` others.
+pub fn location(policy: &Policy, step: usize) -> Place {
+    match (step, policy.locations) {
+        (0, _) => find(AGENT, "let mut l = t.constant([batch, 2], &draws.first);"),
+        (_, Locations::Random) => find(AGENT, "Locations::Random => return (t.constant("),
+        (_, Locations::Centre) => find(AGENT, "Locations::Centre => return (t.zeros("),
+        _ if policy.grid > 0 => find(LOCATION, "(l[0], l[1]) = (along("),
+        _ => find(LOCATION, "*l = noise.mul_add(std, mean);"),
+    }
+}
+
+/// μₜ, or the logits of a grid.
+pub fn mean(policy: &Policy) -> Place {
+    let code = match policy.mean {
+        _ if policy.grid > 0 => "(self.grid, h.linear(self.linear))",
+        Mean::Linear => "let mean = h.linear(self.linear);",
+        Mean::Clamp => "Mean::Clamp => mean.clamp(",
+        Mean::Tanh => "Mean::Tanh => mean.tanh()",
+    };
+    find(LOCATION, code)
+}
+
+/// log π(lₜ)
+pub fn log_prob(policy: &Policy) -> Place {
+    if policy.grid > 0 { pick() } else { find(LOCATION, "sum + (constant - R::from_f64(0.5) * z * z)") }
+}
+
+/// log π(a), of an action or a point of a grid.
+pub fn pick() -> Place {
+    find(ACTION, "*y = cx.x(0)[Pick::index(r, columns, chosen)];")
+}
+
+/// ρ
+pub fn retina(model: &Model) -> Place {
+    match model.retina {
+        Retina::Crop => find(RETINA, "*cell = sum * unit;"),
+        Retina::Bilinear => find(RETINA, "y[cell] += R::from_f64(wx * wy * unit) * image[pixel].level();"),
+    }
+}
+
+/// hₜ
+pub fn core(model: &Model) -> Place {
+    match model.core {
+        Core::Rect => find(CORE, "linear_sum(&[(state.h, hidden), (g, glimpse)]"),
+        Core::Lstm => find(CORE, "lstm.step("),
+    }
+}
+
+/// bₜ
+pub fn baseline() -> Place {
+    find(BASELINE, "h.stop_gradient().linear(self.linear)")
+}
+
+/// The logits of the classes.
+pub fn logits(model: &Model) -> Place {
+    match model.kind {
+        ModelKind::Ram => find(ACTION, "h.linear(self.linear)"),
+        ModelKind::Fc => find(COMPARATORS, "flat(x).linear_then(first"),
+        ModelKind::Conv => find(COMPARATORS, "flat(x.conv2d_then(conv"),
+    }
+}
+
+/// log π of every action of a game.
+pub fn actions() -> Place {
+    find(AGENT, "self.action.logits(state.h).log_softmax()")
+}
+
+/// The action drawn.
+pub fn action() -> Place {
+    find(ACTION, "*y = R::from(if u < R::ZERO { best } else")
+}
+
+/// R
+pub fn reward(plays: bool) -> Place {
+    if plays {
+        find(REINFORCE, "*y = gamma.mul_add(later, r);")
+    } else {
+        find(ACTION, "*y = if chosen == R::from(label")
+    }
+}
+
+/// The sum of the terms, or the one term that there is.
+pub fn total(one: bool) -> Place {
+    find(REINFORCE, if one { "total: classification" } else { "Some(term) => total + term.scale(" })
+}
+
+/// A term of the loss by its name.
+pub fn term(name: &str, config: &Config, plays: bool) -> Place {
+    let code = match (name, plays) {
+        ("class", true) => "let mut actions = score(&play.action_log_probs);",
+        ("class", _) if config.model.kind != ModelKind::Ram => "let classification = logits.cross_entropy(labels)",
+        ("class", _) => match config.loss.kind {
+            LossKind::Hybrid => "let classification = episode.logits.cross_entropy(labels)",
+            LossKind::Reinforce => "reinforce_with_baseline(&one(log_prob), reward,",
+        },
+        ("location", true) => "(log_prob * (of(step) - b).stop_gradient()).sum()",
+        ("location", _) => "(log_prob * (returns - b).stop_gradient()).sum()",
+        (_, true) => "(of(step) - b).square().sum()",
+        _ => "(returns - b).square().sum()",
+    };
+    find(REINFORCE, code)
+}
+
+/// Where a parameter is used, by its name.
+pub fn parameter(config: &Config, name: &str) -> Place {
+    let layer = name.rsplit_once('.').map_or(name, |(layer, _)| layer);
+    match (config.model.kind, layer) {
+        (ModelKind::Ram, "glimpse.retina") => find(GLIMPSE, "rho.linear_then(self.retina"),
+        (ModelKind::Ram, "glimpse.location") => find(GLIMPSE, "location.linear_then(self.location"),
+        (ModelKind::Ram, "glimpse.hg" | "glimpse.hl") => find(GLIMPSE, "linear_sum(&[(hg, self.from_retina)"),
+        (ModelKind::Ram, "location") if config.policy.grid > 0 => mean(&config.policy),
+        (ModelKind::Ram, "location") => find(LOCATION, "let mean = h.linear(self.linear);"),
+        (ModelKind::Ram, "action") => find(ACTION, "h.linear(self.linear)"),
+        (ModelKind::Ram, "baseline") => baseline(),
+        (ModelKind::Ram, _) => core(&config.model),
+        _ => logits(&config.model),
+    }
+}

@@ -1,0 +1,109 @@
+//! Tests of what is told of a training step.
+
+use super::*;
+use crate::config::Base;
+use crate::train::learner::Learner;
+
+const SETS: [&str; 4] = ["data.train=96", "data.validation=10", "train.batch=48", "model.hidden=32"];
+
+fn config(base: Base, sets: &[&str]) -> Config {
+    let sets: Vec<String> = SETS.iter().chain(sets).map(|set| (*set).to_owned()).collect();
+    Config::load(base, &sets).unwrap()
+}
+
+/// Every kind of step that there is.
+fn all() -> Vec<Config> {
+    let demo = |sets: &[&str]| config(Base::Preset("demo"), sets);
+    vec![
+        demo(&[]),
+        demo(&["policy.mean=tanh", "model.core=lstm", "loss.kind=reinforce"]),
+        demo(&["policy.mean=linear", "loss.reward=sampled", "policy.locations=blind", "model.retina=bilinear"]),
+        demo(&["policy.grid=3", "loss.location_into_core=true"]),
+        demo(&["loss.baseline=leave-one-out", "train.samples=3"]),
+        demo(&["train.samples=2"]),
+        demo(&["policy.locations=random"]),
+        demo(&["policy.locations=centre"]),
+        demo(&["model.glimpses=1"]),
+        demo(&["model.kind=fc"]),
+        demo(&["model.kind=conv"]),
+        config(Base::Experiment("catch"), &[]),
+        config(Base::Experiment("catch"), &["loss.entropy_weight=0", "policy.grid=2", "loss.returns=to-go"]),
+    ]
+}
+
+#[test]
+fn the_lines_that_are_named_are_there_and_compute() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for config in all() {
+        let told = explain(&config, None).unwrap();
+        let places = (told.variables.iter().map(|variable| (variable.symbol.as_str(), &variable.place)))
+            .chain(told.terms.iter().map(|term| (term.name, &term.place)))
+            .chain(told.parameters.iter().map(|parameter| (parameter.name.as_str(), &parameter.place)));
+        for (name, place) in places {
+            assert!(place.line > 0, "{name}: {:?} is not in {}", place.code, place.file);
+            let text = std::fs::read_to_string(root.join(place.file)).unwrap();
+            let line = text.lines().nth(place.line - 1).unwrap();
+            assert!(
+                line.contains(&place.code) && !line.trim_start().starts_with("//"),
+                "{name}: {place:?} is {line:?}"
+            );
+            let tests = text.find("#[cfg(test)]").map_or(usize::MAX, |at| text[..at].lines().count());
+            assert!(place.line < tests, "{name}: {place:?} is in a test");
+        }
+    }
+}
+
+#[test]
+fn it_is_the_step_that_training_makes() {
+    for config in all() {
+        let told = explain(&config, None).unwrap();
+        let mut task = Task::open(&config, None).unwrap();
+        let ([channels, classes], steps) = (task.sizes(), task.steps());
+        let mut learner = Learner::new(&config, channels, classes);
+        let mut batches = task.epoch(0, 0);
+        let losses = learner.step(batches.next_batch().unwrap().unwrap(), 0, rates(&config, 0, steps));
+        let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * b.abs().max(1e-3);
+        let term = |name: &str| told.terms.iter().find(|term| term.name == name).map_or(0.0, |term| term.value);
+        assert!(near(told.grad_norm, losses.grad_norm), "{} {}", told.grad_norm, losses.grad_norm);
+        assert!(near(term("class"), losses.classification) && near(term("location"), losses.location));
+        assert!(near(term("baseline"), losses.baseline));
+        let by_symbol = |symbol: &str| told.variables.iter().find(|variable| variable.symbol == symbol).unwrap();
+        assert!(near(by_symbol("L").mean, losses.total) && near(by_symbol("R").mean, losses.reward));
+    }
+}
+
+#[test]
+fn gradients_come_from_where_the_paper_says() {
+    let told = explain(&config(Base::Preset("demo"), &[]), None).unwrap();
+    assert_eq!(told.terms.iter().map(|term| term.name).collect::<Vec<_>>(), ["class", "location", "baseline"]);
+    for parameter in &told.parameters {
+        let expected: [bool; 3] = match parameter.name.split('.').next().unwrap() {
+            "location" => [false, true, false],
+            "baseline" => [false, false, true],
+            // The class alone trains what the policy's state comes from, as the paper has it.
+            _ => [true, false, false],
+        };
+        let found: Vec<bool> = parameter.by_term.iter().map(|&norm| norm > 0.0).collect();
+        assert_eq!(found, expected, "{}", parameter.name);
+        // One term alone: its gradient is the whole.
+        let whole = parameter.by_term.iter().sum::<f64>();
+        assert!((whole - parameter.gradient).abs() <= 1e-6 * whole, "{}", parameter.name);
+    }
+    let into_core = explain(&config(Base::Preset("demo"), &["loss.location_into_core=true"]), None).unwrap();
+    let core = into_core.parameters.iter().find(|parameter| parameter.name == "core.glimpse.weight").unwrap();
+    assert!(core.by_term[0] > 0.0 && core.by_term[1] > 0.0 && core.by_term[2] == 0.0);
+}
+
+#[test]
+fn locations_as_drawn_are_constants_and_steps_have_numbers() {
+    let told = explain(&config(Base::Preset("demo"), &[]), None).unwrap();
+    let of = |symbol: &str| told.variables.iter().find(|variable| variable.symbol == symbol).unwrap();
+    assert_eq!((of("l₀").gradient, of("l₁").gradient, of("l₁").shape.clone()), (None, None, vec![48, 2]));
+    assert!(of("μ₁").gradient.unwrap() > 0.0 && of("h₄").gradient.unwrap() > 0.0);
+    // log π(l) has the slope −(R − b)/M, b being 0 at first: its norm is √(Σ R²)/M.
+    let reward = of("R");
+    let expected = (reward.mean * 48.0).sqrt() / 48.0;
+    assert!((of("log π(l₁)").gradient.unwrap() - expected).abs() < 1e-6, "{expected}");
+    assert_eq!(told.variables.last().unwrap().gradient, Some(1.0));
+    assert_eq!(subscript(10), "₁₀");
+}
