@@ -1,5 +1,4 @@
-//! The `ram` program from outside: exit codes, messages for every wrong input, and a small run from training to
-//! resuming. (Declared in ram/Cargo.toml, where cargo knows the path of the fresh binary.)
+//! Exit codes, messages for every wrong input, and a small run from training to resuming.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use tempfile::TempDir;
+
+use crate::place::{Ended, Place};
 
 /// A configuration that trains in a moment, on built-in digits.
 const TINY: &str = r#"
@@ -26,76 +26,16 @@ epochs = 2
 batch = 64
 "#;
 
-/// What a command ended with.
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
+/// A place with `tiny.toml`.
+fn place() -> Place {
+    Place::with_files(&[("tiny.toml", TINY)])
 }
 
-impl Ended {
-    /// Checks the exit code, that every part is told on the error stream, and that nothing leaks that is not for users.
-    #[track_caller]
-    fn fails(&self, code: i32, parts: &[&str]) {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        for part in parts {
-            assert!(self.err.contains(part), "no {part:?} in: {}", self.err);
-        }
-        for leak in ["panicked", "internal error", "RUST_BACKTRACE", "stack backtrace", "\x1b"] {
-            assert!(!self.err.contains(leak), "{leak:?} in: {}", self.err);
-        }
-    }
-
-    #[track_caller]
-    fn succeeds(&self) -> &str {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
-        &self.out
-    }
-}
-
-/// An empty folder with `tiny.toml` in it, where commands are run.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
-        Place(folder)
-    }
-
-    /// A place with the trained run `runs/a`.
-    fn trained() -> Place {
-        let place = Place::new();
-        place.ram("train --config tiny.toml --name a").succeeds();
-        place
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ram"));
-        command.args(line.split_whitespace()).current_dir(self.0.path());
-        command.env_remove("RAM_DATA_DIR").env_remove("CARGO").env("RUST_BACKTRACE", "1").stdin(Stdio::null());
-        // What this machine has fetched is not for these tests.
-        command.env("RAM_CACHE_DIR", self.path("cache"));
-        command
-    }
-
-    fn ram(&self, line: &str) -> Ended {
-        ended(&mut self.command(line))
-    }
-
-    fn ram_with_data(&self, line: &str, folder: &Path) -> Ended {
-        ended(self.command(line).env("RAM_DATA_DIR", folder))
-    }
-}
-
-fn ended(command: &mut Command) -> Ended {
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+/// A place with the trained run `runs/a`.
+fn trained() -> Place {
+    let place = place();
+    place.ram("train --config tiny.toml --name a").succeeds();
+    place
 }
 
 fn replace_bytes(path: &Path, from: &[u8], to: &[u8]) {
@@ -107,7 +47,7 @@ fn replace_bytes(path: &Path, from: &[u8], to: &[u8]) {
 
 #[test]
 fn help_and_version() {
-    let place = Place::new();
+    let place = place();
     let help = place.ram("--help");
     assert!(help.succeeds().contains("Exit codes:") && help.out.contains("130  interrupted"), "{}", help.out);
     place.ram("").fails(2, &["Usage: ram"]);
@@ -123,7 +63,7 @@ fn help_and_version() {
 
 #[test]
 fn bench_measures_one_shape() {
-    let place = Place::new();
+    let place = place();
     let out = place.ram("bench gemm 20 64 128 --seconds 0.2 --threads 1 --json");
     let json: Value = serde_json::from_str(out.succeeds()).unwrap();
     assert_eq!(json["threads"], 1);
@@ -151,7 +91,7 @@ fn bench_measures_one_shape() {
 
 #[test]
 fn a_wrong_key_or_value_is_answered_with_the_right_one() {
-    let place = Place::new();
+    let place = place();
     let set = |set: &str| place.ram(&format!("train --config tiny.toml --set {set}"));
     set("train.epoch=3").fails(2, &["--set train.epoch=3: unknown key `train.epoch`; did you mean `train.epochs`?"]);
     set("train.epochs=many").fails(2, &["`train.epochs` is \"many\", but must be a whole number"]);
@@ -172,7 +112,8 @@ fn a_wrong_key_or_value_is_answered_with_the_right_one() {
     place.ram("train --resume").fails(2, &["--name"]);
     place.ram("train --config tiny.toml --name a/b").fails(2, &["a run's name has"]);
     place.ram("train --config tiny.toml --threads 0").fails(2, &["--threads"]);
-    ended(place.command("train --config tiny.toml").env("RAM_KERNELS", "abacus"))
+    place
+        .ram_with("RAM_KERNELS", "abacus", "train --config tiny.toml")
         .fails(2, &["RAM_KERNELS=abacus", "scalar", "unset it"]);
     set("model.glimpses=65").fails(2, &["model.glimpses is 65, but must be", "from 1 to 64"]);
     assert!(!place.path("runs").exists(), "a wrong command line leaves nothing behind");
@@ -180,16 +121,16 @@ fn a_wrong_key_or_value_is_answered_with_the_right_one() {
 
 #[test]
 fn missing_and_damaged_data() {
-    let place = Place::new();
+    let place = place();
     let folder = place.path("mnist");
     fs::create_dir(&folder).unwrap();
-    place.ram_with_data("train --preset mnist", &folder).fails(3, &["mnist", "RAM_DATA_DIR"]);
+    place.ram_with("RAM_DATA_DIR", &folder, "train --preset mnist").fails(3, &["mnist", "RAM_DATA_DIR"]);
     place.ram("train --preset mnist --data-dir no-such").fails(3, &["no-such"]);
-    place.ram_with_data("data show --preset mnist", &folder).fails(3, &["mnist"]);
+    place.ram_with("RAM_DATA_DIR", &folder, "data show --preset mnist").fails(3, &["mnist"]);
     for name in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"] {
         fs::write(folder.join(format!("{name}-ubyte")), "not an IDX file").unwrap();
     }
-    place.ram_with_data("train --preset mnist", &folder).fails(3, &["-ubyte"]);
+    place.ram_with("RAM_DATA_DIR", &folder, "train --preset mnist").fails(3, &["-ubyte"]);
     assert!(!place.path("runs").exists(), "no data, no run");
 }
 
@@ -268,7 +209,7 @@ fn damages(real: &Path, name: &str, other: &'static str) -> Vec<(Damaged, &'stat
 #[test]
 fn damaged_mnist_is_refused() {
     let Some(real) = mnist() else { return };
-    let place = Place::new();
+    let place = place();
     let small = "--preset mnist --set data.train=64 --set data.validation=64 --set data.test=64 --set train.epochs=1 \
                  --set model.hidden=16 --set model.glimpse=16 --set model.features=16";
     // The four files as they are.
@@ -281,8 +222,8 @@ fn damaged_mnist_is_refused() {
     };
     let sound = place.path("sound");
     whole(&sound);
-    place.ram_with_data(&format!("train {small} --name sound"), &sound).succeeds();
-    place.ram_with_data("eval sound", &sound).succeeds();
+    place.ram_with("RAM_DATA_DIR", &sound, &format!("train {small} --name sound")).succeeds();
+    place.ram_with("RAM_DATA_DIR", &sound, "eval sound").succeeds();
 
     let folder = place.path("damaged");
     whole(&folder);
@@ -295,7 +236,7 @@ fn damaged_mnist_is_refused() {
         for ((file, damaged), told) in damages(&real, name, other).into_iter().step_by(every) {
             fs::write(folder.join(&file), damaged).unwrap();
             let ended = if name.starts_with("train") {
-                place.ram_with_data(&format!("train {small}"), &folder)
+                place.ram_with("RAM_DATA_DIR", &folder, &format!("train {small}"))
             } else {
                 place.ram("eval sound --data-dir damaged")
             };
@@ -317,7 +258,7 @@ fn damaged_mnist_is_refused() {
 
 #[test]
 fn a_run_is_trained_evaluated_and_never_overwritten() {
-    let place = Place::trained();
+    let place = trained();
     for name in ["config.toml", "run.json", "metrics.jsonl", "timing.jsonl"] {
         assert!(place.path("runs/a").join(name).exists(), "{name}");
     }
@@ -355,7 +296,7 @@ fn a_run_is_trained_evaluated_and_never_overwritten() {
 
 #[test]
 fn off_a_terminal_there_is_a_line_an_epoch_and_no_escape_code() {
-    let place = Place::new();
+    let place = place();
     for colours in [false, true] {
         let mut command = place.command("train --config tiny.toml");
         if colours {
@@ -363,7 +304,7 @@ fn off_a_terminal_there_is_a_line_an_epoch_and_no_escape_code() {
         } else {
             command.env("NO_COLOR", "1")
         };
-        let run = ended(&mut command);
+        let run = Ended::from(command.output().unwrap());
         let text = run.succeeds();
         assert_eq!(text.lines().filter(|line| line.starts_with("epoch ")).count(), 2, "{text}");
         for term in ["class", "location", "baseline", "images/s"] {
@@ -375,7 +316,7 @@ fn off_a_terminal_there_is_a_line_an_epoch_and_no_escape_code() {
 
 #[test]
 fn another_version_and_damage_are_told() {
-    let place = Place::trained();
+    let place = trained();
     let file = |name: &str| place.path("runs/a").join(name);
     place.ram("eval nowhere").fails(4, &["nowhere", "no such run"]);
     place.ram("train --resume --name nowhere").fails(4, &["nowhere", "no such run"]);
@@ -407,7 +348,7 @@ fn another_version_and_damage_are_told() {
 
 #[test]
 fn a_training_that_diverges_says_what_to_try() {
-    let place = Place::new();
+    let place = place();
     let line = "train --config tiny.toml --set train.epochs=10 --set optimiser.kind=sgd --set schedule.kind=constant \
                 --set optimiser.learning_rate=100 --set optimiser.clip=0";
     place.ram(line).fails(1, &["optimiser.learning_rate (it is 100) or optimiser.clip=1"]);
@@ -415,7 +356,7 @@ fn a_training_that_diverges_says_what_to_try() {
 
 #[test]
 fn a_changed_configuration_is_not_resumed() {
-    let place = Place::trained();
+    let place = trained();
     replace_bytes(&place.path("runs/a/config.toml"), b"epochs = 2", b"epochs = 5");
     place.ram("train --resume --name a").fails(4, &["config.toml", "train.epochs: 5, 2"]);
     place.ram("train --resume --name a --set train.epochs=5").fails(2, &["cannot be used with"]);
@@ -423,7 +364,7 @@ fn a_changed_configuration_is_not_resumed() {
 
 #[test]
 fn places_that_cannot_be_written() {
-    let place = Place::new();
+    let place = place();
     fs::write(place.path("file"), "").unwrap();
     place.ram("train --config tiny.toml --runs file").fails(4, &["file", "--runs"]);
     place
@@ -437,7 +378,7 @@ fn places_that_cannot_be_written() {
 
 #[test]
 fn the_contact_sheet_is_a_picture() {
-    let place = Place::new();
+    let place = place();
     let shown = place.ram("data show --preset demo --count 9 --out sheet.png");
     assert!(shown.succeeds().contains("9 images"), "{}", shown.out);
     let bytes = fs::read(place.path("sheet.png")).unwrap();
@@ -452,7 +393,7 @@ fn the_contact_sheet_is_a_picture() {
 
 #[test]
 fn the_demo_can_be_repeated_and_touches_only_its_own() {
-    let place = Place::new();
+    let place = place();
     let line = "demo --seed 3 --set data.train=128 --set data.validation=32 --set data.test=32 --set train.epochs=1 \
                 --set model.hidden=16 --set model.glimpse=16 --set model.features=16";
     for _ in 0..2 {
@@ -471,7 +412,7 @@ fn the_demo_can_be_repeated_and_touches_only_its_own() {
     place.ram("demo --set data.source=mnist --runs none").fails(3, &["RAM_DATA_DIR"]);
     assert!(!place.path("none").exists());
 
-    let place = Place::new();
+    let place = Place::with_files(&[("tiny.toml", TINY)]);
     place.ram("train --config tiny.toml --runs runs/demo --name learned").succeeds();
     place.ram(line).fails(4, &["learned", "left alone"]);
     place.ram("train --config tiny.toml --runs other --name demo").succeeds();
@@ -480,7 +421,7 @@ fn the_demo_can_be_repeated_and_touches_only_its_own() {
 
 #[test]
 fn an_agent_plays_catch() {
-    let place = Place::trained();
+    let place = trained();
     let small = "--set data.train=64 --set data.validation=20 --set train.epochs=1 --set model.features=8 --set \
                  model.glimpse=8 --set model.hidden=8";
     place.ram(&format!("train --experiment catch {small} --name games")).succeeds();
@@ -507,7 +448,7 @@ fn an_agent_plays_catch() {
 
 #[test]
 fn a_closed_pipe_is_no_error_of_ours() {
-    let place = Place::new();
+    let place = place();
     let mut child =
         place.command("train --config tiny.toml").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -521,7 +462,7 @@ fn a_closed_pipe_is_no_error_of_ours() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_or_killed_run_resumes_to_the_same_bytes() {
-    let place = Place::new();
+    let place = place();
     // Long enough that it is never done before the signal comes.
     let train = "train --config tiny.toml --set train.epochs=60 --set data.train=2000 --name";
     place.ram(&format!("{train} whole")).succeeds();

@@ -1,11 +1,11 @@
-//! `ram report`, `ram compare`, `ram explain` and TensorBoard's file from outside. (Declared in ram/Cargo.toml, where cargo knows the path of the fresh binary.)
+//! `ram report`, `ram compare`, `ram explain` and TensorBoard's file from outside.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use serde_json::Value;
-use tempfile::TempDir;
+
+use crate::place::Place;
 
 /// A configuration that trains in a moment, on built-in digits.
 const TINY: &str = r#"
@@ -24,61 +24,6 @@ epochs = 2
 batch = 64
 "#;
 
-/// What a command ended with.
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ended {
-    #[track_caller]
-    fn fails(&self, code: i32, parts: &[&str]) {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        for part in parts {
-            assert!(self.err.contains(part), "no {part:?} in: {}", self.err);
-        }
-        assert!(!self.err.contains("panicked") && !self.err.contains("internal error"), "{}", self.err);
-    }
-
-    #[track_caller]
-    fn succeeds(&self) -> &str {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
-        &self.out
-    }
-}
-
-/// An empty folder with `tiny.toml` in it, where commands are run.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
-        Place(folder)
-    }
-
-    /// A place with the trained run `runs/a`.
-    fn trained(options: &str) -> Place {
-        let place = Place::new();
-        place.ram(&format!("train --config tiny.toml --name a {options}")).succeeds();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn ram(&self, line: &str) -> Ended {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ram"));
-        command.args(line.split_whitespace()).current_dir(self.0.path());
-        command.env_remove("RAM_DATA_DIR").env_remove("CARGO").stdin(Stdio::null());
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
 /// The data of a page.
 fn data(path: &Path) -> Value {
     let page = fs::read_to_string(path).unwrap();
@@ -91,9 +36,20 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
 }
 
+fn place() -> Place {
+    Place::with_files(&[("tiny.toml", TINY)])
+}
+
+/// A place with the trained run `runs/a`.
+fn trained(options: &str) -> Place {
+    let place = place();
+    place.ram(&format!("train --config tiny.toml --name a {options}")).succeeds();
+    place
+}
+
 #[test]
 fn training_leaves_a_report_and_the_test_part_stays_closed_until_it_is_named() {
-    let place = Place::trained("");
+    let place = trained("");
     let page = place.path("runs/a/report.html");
     let report = data(&page);
     let eval: Value = serde_json::from_str(place.ram("eval a --split validation --json").succeeds()).unwrap();
@@ -137,7 +93,7 @@ fn training_leaves_a_report_and_the_test_part_stays_closed_until_it_is_named() {
 
 #[test]
 fn metrics_tell_the_policy_and_are_the_same_for_any_number_of_threads() {
-    let place = Place::trained("--threads 1");
+    let place = trained("--threads 1");
     place.ram("train --config tiny.toml --name b --threads 3").succeeds();
     let text = fs::read_to_string(place.path("runs/a/metrics.jsonl")).unwrap();
     assert_eq!(text, fs::read_to_string(place.path("runs/b/metrics.jsonl")).unwrap());
@@ -152,7 +108,7 @@ fn metrics_tell_the_policy_and_are_the_same_for_any_number_of_threads() {
 
 #[test]
 fn every_kind_of_network_has_a_report_with_what_applies() {
-    let place = Place::new();
+    let place = place();
     for (kind, parameter) in [("fc", "first.weight"), ("conv", "conv.weight")] {
         place.ram(&format!("train --config tiny.toml --set model.kind={kind} --name {kind}")).succeeds();
         let report = data(&place.path(&format!("runs/{kind}/report.html")));
@@ -175,7 +131,7 @@ fn every_kind_of_network_has_a_report_with_what_applies() {
 
 #[test]
 fn controls_beside_a_run_stand_in_its_table() {
-    let place = Place::trained("");
+    let place = trained("");
     for (name, sets) in [
         ("other-seed", "--set seed=2"),
         ("control", "--set policy.locations=centre"),
@@ -195,7 +151,7 @@ fn controls_beside_a_run_stand_in_its_table() {
 
 #[test]
 fn what_cannot_be_reported_is_told() {
-    let place = Place::trained("");
+    let place = trained("");
     place.ram("report none").fails(4, &["none", "there is no such run"]);
     place.ram("report a --image 50").fails(2, &["--image 50", "there are 50"]);
     place.ram("report a --out no/such/folder/x.html").fails(1, &["cannot write no/such/folder/x.html"]);
@@ -219,7 +175,7 @@ fn what_cannot_be_reported_is_told() {
 /// The run is saved, whatever becomes of its report.
 #[test]
 fn a_report_that_cannot_be_written_loses_no_run() {
-    let place = Place::trained("");
+    let place = trained("");
     fs::remove_file(place.path("runs/a/report.html")).unwrap();
     // A folder stands where it belongs.
     fs::create_dir(place.path("runs/a/report.html")).unwrap();
@@ -230,7 +186,7 @@ fn a_report_that_cannot_be_written_loses_no_run() {
 
 #[test]
 fn curves_of_runs_are_laid_over_each_other() {
-    let place = Place::trained("");
+    let place = trained("");
     place.ram("train --config tiny.toml --name b --set model.kind=fc").succeeds();
     let told = place.ram("compare a b");
     assert!(told.succeeds().contains("lowest validation error") && told.out.ends_with("compare.svg\n"), "{}", told.out);
@@ -253,7 +209,7 @@ fn curves_of_runs_are_laid_over_each_other() {
 
 #[test]
 fn a_step_is_explained() {
-    let place = Place::new();
+    let place = place();
     let told = place.ram("explain --config tiny.toml");
     let text = told.succeeds();
     for part in ["eq. (2)", "log π(l₁)", "h₃", "ram/src/reinforce.rs:", "core.glimpse.weight", "location"] {
@@ -273,7 +229,7 @@ fn a_step_is_explained() {
 
 #[test]
 fn tensorboards_file_lies_in_the_run_and_begins_anew_with_what_was() {
-    let place = Place::trained("--tensorboard");
+    let place = trained("--tensorboard");
     let file = place.path("runs/a/events.out.tfevents.ram");
     let records = |bytes: &[u8]| {
         let (mut at, mut count) = (0, 0);

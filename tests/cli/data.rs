@@ -1,5 +1,5 @@
 //! Data of one's own, from outside: fetching, folders of pictures, IDX pairs, predicting, beginning from another run's weights,
-//! and the guide. (Declared in ram/Cargo.toml, where cargo knows the path of the fresh binary.)
+//! and the guide.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -11,72 +11,14 @@ use std::time::Duration;
 use datasets::digits::{Split, generate};
 use datasets::idx::Idx;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// What a command ended with.
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
+use crate::place::{Ended, Place};
+
+fn place() -> Place {
+    Place::with_files(&[])
 }
-
-impl Ended {
-    #[track_caller]
-    fn fails(&self, code: i32, parts: &[&str]) -> &Ended {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        for part in parts {
-            assert!(self.err.contains(part), "no {part:?} in: {}", self.err);
-        }
-        for leak in ["panicked", "internal error", "RUST_BACKTRACE", "\x1b"] {
-            assert!(!self.err.contains(leak), "{leak:?} in: {}", self.err);
-        }
-        self
-    }
-
-    #[track_caller]
-    fn succeeds(&self) -> &str {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
-        &self.out
-    }
-
-    #[track_caller]
-    fn json(&self) -> Value {
-        serde_json::from_str(self.succeeds()).unwrap_or_else(|error| panic!("{error}: {}", self.out))
-    }
-}
-
-/// An empty folder where commands are run, with a cache of its own.
-struct Place(TempDir);
 
 impl Place {
-    fn new() -> Place {
-        Place(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    fn prepare(&self, command: &mut Command) {
-        command.current_dir(self.0.path()).stdin(Stdio::null()).env("RAM_CACHE_DIR", self.path("cache"));
-        for variable in ["RAM_DATA_DIR", "CARGO", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
-            command.env_remove(variable);
-        }
-    }
-
-    fn ram(&self, line: &str) -> Ended {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ram"));
-        command.args(line.split_whitespace());
-        self.prepare(&mut command);
-        ended(&mut command)
-    }
-
     /// Every file below a folder, by its path from there.
     fn files(&self, below: &str) -> Vec<String> {
         fn walk(folder: &Path, root: &Path, into: &mut Vec<String>) {
@@ -94,12 +36,6 @@ impl Place {
         files.sort();
         files
     }
-}
-
-fn ended(command: &mut Command) -> Ended {
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
 fn png(pixels: &[u8], [width, height]: [usize; 2], colour: png::ColorType) -> Vec<u8> {
@@ -177,7 +113,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 
 #[test]
 fn what_a_mirror_does_wrong_is_told_and_leaves_nothing_behind() {
-    let place = Place::new();
+    let place = place();
     let other = gzip(b"not what was published");
     let mirrors = [
         (mirror(|_| Answer::Status("404 Not Found")), "does not have it (status 404)"),
@@ -232,7 +168,7 @@ fn mnist() -> Option<PathBuf> {
 #[test]
 fn mnist_is_fetched_from_the_mirror_that_has_it_and_found_by_train() {
     let Some(real) = mnist() else { return };
-    let place = Place::new();
+    let place = place();
     let stored = move |name: &str| {
         let plain = name.trim_end_matches(".gz");
         fs::read(real.join(name)).unwrap_or_else(|_| gzip(&fs::read(real.join(plain)).unwrap()))
@@ -281,7 +217,7 @@ const TINY: &str = "--set model.patch=4 --set model.glimpses=2 --set model.featu
 
 #[test]
 fn a_folder_of_pictures_is_trained_on_evaluated_and_resumed() {
-    let place = Place::new();
+    let place = place();
     lights(&place, "lights", 3);
     let train = format!("train --data folder:lights {TINY} --set train.epochs=6");
     let out = place.ram(&format!("{train} --name a"));
@@ -318,7 +254,7 @@ fn a_folder_of_pictures_is_trained_on_evaluated_and_resumed() {
 
 #[test]
 fn bad_pictures_are_warned_of_or_with_strict_an_error() {
-    let place = Place::new();
+    let place = place();
     lights(&place, "lights", 1);
     let sound = fs::read(place.path("lights/dark/1.png")).unwrap();
     // As many as bring one into each split.
@@ -341,7 +277,7 @@ fn bad_pictures_are_warned_of_or_with_strict_an_error() {
 
 #[test]
 fn what_is_no_data_set_of_ones_own_is_told() {
-    let place = Place::new();
+    let place = place();
     fs::create_dir(place.path("empty")).unwrap();
     place.ram("train --data folder:empty").fails(3, &["empty has no class folders", "make a folder for each class"]);
     place.ram("train --data folder:nowhere").fails(3, &["nowhere"]);
@@ -371,7 +307,7 @@ fn what_is_no_data_set_of_ones_own_is_told() {
 
 #[test]
 fn a_digit_is_told_in_whatever_form_it_is_drawn() {
-    let place = Place::new();
+    let place = place();
     place
         .ram(
             "train --preset mnist --data digits --set data.train=8000 --set data.validation=500 --set train.epochs=8 \
@@ -433,7 +369,7 @@ fn a_digit_is_told_in_whatever_form_it_is_drawn() {
 #[cfg(unix)]
 #[test]
 fn a_run_begins_with_the_weights_of_another_and_resumes_bit_for_bit() {
-    let place = Place::new();
+    let place = place();
     lights(&place, "lights", 1);
     place.ram(&format!("train --data folder:lights {TINY} --set train.epochs=4 --name first")).succeeds();
     // A third class: only the action network has another shape.
@@ -484,7 +420,7 @@ fn a_run_begins_with_the_weights_of_another_and_resumes_bit_for_bit() {
 /// The commands of the guide, one a line.
 #[cfg(unix)]
 fn guide() -> Vec<&'static str> {
-    let text = include_str!("../ram/src/guide.md");
+    let text = include_str!("../../ram/src/guide.md");
     let blocks = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
     blocks.flat_map(str::lines).filter(|line| line.starts_with("ram ")).collect()
 }
@@ -503,7 +439,7 @@ fn follow(place: &Place, change: impl Fn(&str) -> String) -> Vec<(String, Ended)
             let mut command = Command::new("sh");
             command.args(["-c", &change(line)]).env("PATH", &path);
             place.prepare(&mut command);
-            let ended = ended(&mut command);
+            let ended = Ended::from(command.output().unwrap());
             ended.succeeds();
             (line.to_owned(), ended)
         })
@@ -514,7 +450,7 @@ fn follow(place: &Place, change: impl Fn(&str) -> String) -> Vec<(String, Ended)
 #[cfg(unix)]
 #[test]
 fn the_guides_commands_work() {
-    let place = Place::new();
+    let place = place();
     let small = " --set train.epochs=1 --set model.hidden=8";
     let followed = follow(&place, |line| match line {
         line if line.starts_with("ram data shapes") => format!("{line} --count 100"),
@@ -533,7 +469,7 @@ fn the_guides_commands_work() {
 #[test]
 #[ignore = "a minute in a release build, where .ci/run calls it"]
 fn the_guide_holds() {
-    let place = Place::new();
+    let place = place();
     let followed = follow(&place, str::to_owned);
     let error = |run: &str| {
         let line = format!("ram eval {run}");

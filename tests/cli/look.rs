@@ -1,11 +1,10 @@
-//! `ram look` and `ram data show` from outside: what they write, what they say, and every wrong input. (Declared in
-//! ram/Cargo.toml, where cargo knows the path of the fresh binary.)
+//! `ram look` and `ram data show` from outside: what they write, what they say, and every wrong input.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use tempfile::TempDir;
+
+use crate::place::Place;
 
 /// A configuration that trains in a moment, on built-in digits.
 const TINY: &str = r#"
@@ -28,63 +27,14 @@ epochs = 2
 batch = 64
 "#;
 
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
+/// A place with `tiny.toml` and the trained run `runs/a`.
+fn trained() -> Place {
+    let place = Place::with_files(&[("tiny.toml", TINY)]);
+    place.ram("train --config tiny.toml --name a").succeeds();
+    place
 }
-
-impl Ended {
-    #[track_caller]
-    fn fails(&self, code: i32, parts: &[&str]) {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        for part in parts {
-            assert!(self.err.contains(part), "no {part:?} in: {}", self.err);
-        }
-        for leak in ["panicked", "internal error", "backtrace"] {
-            assert!(!self.err.contains(leak), "{leak:?} in: {}", self.err);
-        }
-    }
-
-    #[track_caller]
-    fn succeeds(&self) -> &str {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
-        &self.out
-    }
-
-    #[track_caller]
-    fn json(&self) -> Value {
-        serde_json::from_str(self.succeeds()).unwrap()
-    }
-}
-
-/// A folder with `tiny.toml` and the trained run `runs/a` in it, where commands are run.
-struct Place(TempDir);
 
 impl Place {
-    fn new() -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        fs::write(place.path("tiny.toml"), TINY).unwrap();
-        place.ram("train --config tiny.toml --name a").succeeds();
-        place
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn bytes(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    fn ram(&self, line: &str) -> Ended {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ram"));
-        command.args(line.split_whitespace()).current_dir(self.0.path()).stdin(Stdio::null());
-        let output = command.env_remove("RAM_DATA_DIR").env_remove("CARGO").output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
-    }
-
     /// Writes a picture of one grey level but for a block in the middle.
     fn photo(&self, name: &str, [width, height]: [u32; 2], around: u8, middle: u8) {
         let inside = |at: u32, length: u32| (length / 3..2 * length / 3).contains(&at);
@@ -108,7 +58,7 @@ fn size(bytes: &[u8]) -> [u32; 2] {
 
 #[test]
 fn a_run_is_drawn() {
-    let place = Place::new();
+    let place = trained();
     let look = place.ram("look a");
     for part in ["a: RAM, 3 glimpses, 8×8, 2 scales", "2 pieces", "% of 50 images wrong", "look.png"] {
         assert!(look.succeeds().contains(part), "{part} in {}", look.out);
@@ -134,7 +84,7 @@ fn a_run_is_drawn() {
 
 #[test]
 fn what_is_drawn_is_what_evaluation_counts() {
-    let place = Place::new();
+    let place = trained();
     for split in ["validation", "test"] {
         let error = place.ram(&format!("eval a --split {split} --json")).json()["error"].as_f64().unwrap();
         let all = place.ram(&format!("look a --split {split} --rows 50 --json")).json();
@@ -161,7 +111,7 @@ fn what_is_drawn_is_what_evaluation_counts() {
 
 #[test]
 fn an_image_of_ones_own() {
-    let place = Place::new();
+    let place = trained();
     place.photo("photo.png", [90, 60], 250, 10);
     let look = place.ram("look a --image photo.png");
     for part in
@@ -187,7 +137,7 @@ fn an_image_of_ones_own() {
 
 #[test]
 fn what_is_wrong_is_told_and_writes_nothing() {
-    let place = Place::new();
+    let place = trained();
     // What is wrong with the command line is told before the run is looked for.
     place.ram("look nowhere --out look.jpg").fails(2, &["look.jpg", ".png", ".svg"]);
     place.ram("look nowhere --gif look.png").fails(2, &["look.png", ".gif"]);
@@ -231,7 +181,7 @@ fn what_is_wrong_is_told_and_writes_nothing() {
 
 #[test]
 fn contact_sheets_of_every_canvas() {
-    let place = Place(tempfile::tempdir().unwrap());
+    let place = Place::with_files(&[]);
     for (canvas, size, clutter) in
         [("centred", 28, 0), ("translated", 60, 0), ("cluttered", 60, 4), ("cluttered", 100, 8)]
     {

@@ -1,13 +1,13 @@
 //! `ram search` from outside: trials that schedulers hand out, signals, kills, several processes on one study, halving.
-//! (Declared in ram/Cargo.toml, where cargo knows the path of the fresh binary.)
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tempfile::TempDir;
+
+use crate::place::{Ended, Place};
 
 /// Six trials that train in a moment, on built-in digits.
 const TINY: &str = r#"
@@ -23,92 +23,17 @@ model.glimpses = { whole = [1, 3] }
 policy.mean = { choice = ["linear", "clamp", "tanh"] }
 "#;
 
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
+/// A place with the study `tiny.toml` and, to be interrupted, `long.toml`.
+fn place() -> Place {
+    let long = TINY.replace("data.train=200", "data.train=3000").replace("train.epochs=4", "train.epochs=60");
+    Place::with_files(&[("tiny.toml", TINY), ("long.toml", &long)])
 }
-
-impl Ended {
-    #[track_caller]
-    fn fails(&self, code: i32, parts: &[&str]) {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        for part in parts {
-            assert!(self.err.contains(part), "no {part:?} in: {}", self.err);
-        }
-        for leak in ["panicked", "internal error", "stack backtrace"] {
-            assert!(!self.err.contains(leak), "{leak:?} in: {}", self.err);
-        }
-    }
-
-    #[track_caller]
-    fn succeeds(&self) -> &str {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
-        &self.out
-    }
-
-    /// The last line, JSON.
-    #[track_caller]
-    fn last(&self) -> Value {
-        let line = self.succeeds().lines().last().expect("a line");
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-    }
-}
-
-/// A folder with the study `tiny.toml` and, to be interrupted, `long.toml`.
-struct Place(TempDir);
 
 impl Place {
-    fn new() -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
-        let long = TINY.replace("data.train=200", "data.train=3000").replace("train.epochs=4", "train.epochs=60");
-        fs::write(folder.path().join("long.toml"), long).unwrap();
-        Place(folder)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ram"));
-        command.args(line.split_whitespace()).current_dir(self.0.path()).stdin(Stdio::null());
-        for variable in ["RAM_DATA_DIR", "CARGO", "RAM_TRIAL", "SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "PARALLEL_SEQ"] {
-            command.env_remove(variable);
-        }
-        command
-    }
-
-    fn ram(&self, line: &str) -> Ended {
-        ended(&mut self.command(line))
-    }
-
-    fn with(&self, variable: &str, value: &str, line: &str) -> Ended {
-        ended(self.command(line).env(variable, value))
-    }
-
-    fn start(&self, line: &str) -> Child {
-        self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    fn bytes(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
     /// The result files of a study in `runs`, checked to be there for trials 1 to `trials`.
     fn results(&self, runs: &str, study: &str, trials: u32) -> Vec<Vec<u8>> {
         (1..=trials).map(|n| self.bytes(&format!("{runs}/{study}/trial-{n:04}/result.json"))).collect()
     }
-}
-
-fn ended(command: &mut Command) -> Ended {
-    of(command.output().unwrap())
-}
-
-fn of(output: std::process::Output) -> Ended {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
 /// Waits until there is such a file.
@@ -128,7 +53,7 @@ fn signal(child: &Child, signal: &str) {
 
 #[test]
 fn init_writes_a_study_and_replaces_none() {
-    let place = Place::new();
+    let place = place();
     assert!(place.ram("search init").succeeds().contains("search run search.toml"));
     place.ram("search init").fails(2, &["search.toml is there already", "--force"]);
     place.ram("search init --force").succeeds();
@@ -142,7 +67,7 @@ fn init_writes_a_study_and_replaces_none() {
 
 #[test]
 fn wrong_input_is_told() {
-    let place = Place::new();
+    let place = place();
     place.ram("search run no.toml").fails(2, &["cannot read the study no.toml", "search init no.toml"]);
     fs::write(place.path("bad.toml"), TINY.replace("policy.std", "policy.sdt")).unwrap();
     place
@@ -154,8 +79,8 @@ fn wrong_input_is_told() {
     place.ram("search run tiny.toml --halving 1").fails(2, &["--halving"]);
     place.ram("search report tiny.toml --runs elsewhere").fails(4, &["no trials yet", "ram search run"]);
     for name in ["RAM_TRIAL", "SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "PARALLEL_SEQ"] {
-        place.with(name, "one", "search run tiny.toml").fails(2, &[name, "\"one\"", "number of a trial"]);
-        place.with(name, "7", "search run tiny.toml").fails(2, &[&format!("{name} is 7"), "from 1 to 6"]);
+        place.ram_with(name, "one", "search run tiny.toml").fails(2, &[name, "\"one\"", "number of a trial"]);
+        place.ram_with(name, "7", "search run tiny.toml").fails(2, &[&format!("{name} is 7"), "from 1 to 6"]);
     }
     fs::write(place.path("mnist.toml"), TINY.replace("data.source=digits", "data.source=mnist")).unwrap();
     place.ram("search run mnist.toml --trials 2 --jobs 2 --data-dir nowhere").fails(3, &["nowhere"]);
@@ -164,8 +89,8 @@ fn wrong_input_is_told() {
 
 #[test]
 fn a_done_trial_returns_at_once_with_the_same_json() {
-    let place = Place::new();
-    let first = place.with("SLURM_ARRAY_TASK_ID", "3", "search run tiny.toml").last();
+    let place = place();
+    let first = place.ram_with("SLURM_ARRAY_TASK_ID", "3", "search run tiny.toml").last();
     assert_eq!((&first["event"], &first["trial"], &first["state"]), (&"trial".into(), &3.into(), &"done".into()));
     assert!(first["error"].as_f64().is_some_and(|error| (0.0..=1.0).contains(&error)) && first["weights"].is_string());
     let shown = place.ram("search show tiny.toml --trial 3 --json").last();
@@ -173,16 +98,16 @@ fn a_done_trial_returns_at_once_with_the_same_json() {
     let weights = place.path("runs/tiny/trial-0003/last.safetensors");
     let before = fs::metadata(&weights).unwrap().modified().unwrap();
     for (variable, value) in [("RAM_TRIAL", "3"), ("HQ_TASK_ID", "3"), ("PARALLEL_SEQ", " 3 ")] {
-        let again = place.with(variable, value, "search run tiny.toml");
+        let again = place.ram_with(variable, value, "search run tiny.toml");
         assert_eq!(again.last(), first);
         assert_eq!(again.out.lines().count(), 1, "nothing is trained: {}", again.out);
     }
     assert_eq!(fs::metadata(&weights).unwrap().modified().unwrap(), before);
     // RAM_TRIAL comes before a scheduler's variable, and --trial before both.
     let mut both = place.command("search run tiny.toml --json");
-    let both = ended(both.env("RAM_TRIAL", "3").env("SLURM_ARRAY_TASK_ID", "nonsense"));
+    let both = Ended::from(both.env("RAM_TRIAL", "3").env("SLURM_ARRAY_TASK_ID", "nonsense").output().unwrap());
     assert_eq!(both.last(), first);
-    assert_eq!(place.with("RAM_TRIAL", "4", "search run tiny.toml --trial 3").last(), first);
+    assert_eq!(place.ram_with("RAM_TRIAL", "4", "search run tiny.toml --trial 3").last(), first);
     // Other settings are refused there, and go elsewhere.
     fs::write(place.path("tiny.toml"), TINY.replace("seed = 7", "seed = 8")).unwrap();
     place.ram("search run tiny.toml --trial 3").fails(4, &["begun with other settings (seed: 7, 8)"]);
@@ -194,7 +119,7 @@ fn a_done_trial_returns_at_once_with_the_same_json() {
 #[cfg(unix)]
 #[test]
 fn a_trial_that_was_stopped_or_killed_ends_as_if_it_was_not() {
-    let place = Place::new();
+    let place = place();
     let whole = place.ram("search run long.toml --trial 2 --runs whole").last();
     for (name, code, told) in
         [("TERM", Some(75), true), ("USR1", Some(75), true), ("INT", Some(130), true), ("KILL", None, false)]
@@ -214,7 +139,8 @@ fn a_trial_that_was_stopped_or_killed_ends_as_if_it_was_not() {
             let output = child.wait_with_output().unwrap();
             assert_eq!(output.status.code(), code, "{name}: {output:?}");
             if told {
-                let last = of(output).out.lines().last().map(|line| serde_json::from_str::<Value>(line).unwrap());
+                let last =
+                    Ended::from(output).out.lines().last().map(|line| serde_json::from_str::<Value>(line).unwrap());
                 assert_eq!(last.unwrap()["event"], "interrupted");
             }
             assert!(!place.path(&format!("{name}/long/trial-0002/result.json")).exists());
@@ -231,13 +157,13 @@ fn a_trial_that_was_stopped_or_killed_ends_as_if_it_was_not() {
 #[cfg(unix)]
 #[test]
 fn a_training_that_a_scheduler_stops_saves_and_exits_with_75() {
-    let place = Place::new();
+    let place = place();
     fs::write(place.path("long.config.toml"), place.ram("search show long.toml --trial 1").succeeds()).unwrap();
     for name in ["TERM", "USR1"] {
         let child = place.start(&format!("train --config long.config.toml --name {name}"));
         wait_for(&place.path(&format!("runs/{name}/last.safetensors")));
         signal(&child, name);
-        let ended = of(child.wait_with_output().unwrap());
+        let ended = Ended::from(child.wait_with_output().unwrap());
         assert_eq!(ended.code, 75, "{}{}", ended.out, ended.err);
         assert!(ended.out.contains("saved. Resume with"), "{}", ended.out);
         assert!(ended.err.contains("to be run again"), "{}", ended.err);
@@ -248,12 +174,12 @@ fn a_training_that_a_scheduler_stops_saves_and_exits_with_75() {
 
 #[test]
 fn two_processes_share_a_study_and_none_is_lost_or_doubled() {
-    let place = Place::new();
+    let place = place();
     place.ram("search run tiny.toml --jobs 2 --runs alone").succeeds();
     let line = "search run tiny.toml --jobs 2 --threads 1 --json";
     let children = [place.start(line), place.start(line)];
     for child in children {
-        let last = of(child.wait_with_output().unwrap()).last();
+        let last = Ended::from(child.wait_with_output().unwrap()).last();
         assert_eq!(last["event"], "study");
     }
     let last = place.ram(line).last();
@@ -268,7 +194,7 @@ fn two_processes_share_a_study_and_none_is_lost_or_doubled() {
 #[cfg(unix)]
 #[test]
 fn a_trial_that_another_process_is_at_is_told_and_skipped() {
-    let place = Place::new();
+    let place = place();
     let mut child = place.start("search run long.toml --trial 1 --threads 1");
     wait_for(&place.path("runs/long/trial-0001/config.toml"));
     let alone = place.ram("search run long.toml --trial 1");
@@ -290,7 +216,7 @@ fn a_trial_that_another_process_is_at_is_told_and_skipped() {
 #[cfg(unix)]
 #[test]
 fn a_study_that_was_stopped_or_killed_goes_on() {
-    let place = Place::new();
+    let place = place();
     place.ram("search run long.toml --trials 3 --jobs 2 --runs whole").succeeds();
     for (name, code) in [("INT", Some(130)), ("TERM", Some(75)), ("KILL", None)] {
         let line = format!("search run long.toml --trials 3 --jobs 2 --runs {name}");
@@ -302,7 +228,7 @@ fn a_study_that_was_stopped_or_killed_goes_on() {
         assert_eq!(ended.status.code(), code, "{ended:?}");
         assert!(!place.path(&format!("{name}/long/trial-0003/result.json")).exists());
         if code.is_some() {
-            let ended = of(ended);
+            let ended = Ended::from(ended);
             assert!(ended.out.contains("trial    1  interrupted in epoch"), "{}", ended.out);
             assert!(ended.err.contains(&format!("search run long.toml --trials 3 --jobs 2 --runs {name}")));
         }
@@ -313,7 +239,7 @@ fn a_study_that_was_stopped_or_killed_goes_on() {
 
 #[test]
 fn halving_gives_up_the_worse_and_is_the_same_however_it_is_run() {
-    let place = Place::new();
+    let place = place();
     let together = place.ram("search run tiny.toml --halving 2 --jobs 2 --json");
     let study = together.last();
     let event = |name: &str| -> Vec<Value> {
@@ -360,7 +286,7 @@ fn halving_gives_up_the_worse_and_is_the_same_however_it_is_run() {
 
 #[test]
 fn the_report_is_of_the_results_and_its_best_can_be_trained() {
-    let place = Place::new();
+    let place = place();
     let text = place.ram("search run tiny.toml --jobs 2");
     assert!(text.succeeds().lines().last().unwrap().ends_with("search report tiny.toml"), "{}", text.out);
     let report = place.ram("search report tiny.toml --json").last();
@@ -387,7 +313,7 @@ fn the_report_is_of_the_results_and_its_best_can_be_trained() {
 /// A training that diverges is a result, and the last in the table.
 #[test]
 fn what_diverges_is_a_result() {
-    let place = Place::new();
+    let place = place();
     let wild = TINY
         .replace("[1e-4, 1e-1]", "[50.0, 100.0]")
         .replace("\"train.batch=64\"", "\"train.batch=64\", \"optimiser.kind=sgd\", \"optimiser.clip=0\"");
@@ -411,7 +337,7 @@ fn the_test_images_stay_closed() {
         assert!(!required, "no MNIST: set RAM_DATA_DIR");
         return;
     };
-    let place = Place::new();
+    let place = place();
     fs::create_dir(place.path("training")).unwrap();
     for entry in fs::read_dir(fs::canonicalize(folder).unwrap()).unwrap() {
         let entry = entry.unwrap();

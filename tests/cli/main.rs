@@ -1,0 +1,9 @@
+//! The `ram` program from outside: what it writes, what it says, every wrong input and its exit code. (Declared in
+//! ram/Cargo.toml, because only there cargo hands the tests the path of the fresh binary.)
+
+mod data;
+mod look;
+mod place;
+mod report;
+mod run;
+mod search;

@@ -1,0 +1,119 @@
+//! A folder where commands are run, and how they ended.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a command ended with.
+pub struct Ended {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Ended {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Ended {
+    /// Checks the exit code, that every part is told on the error stream, and that nothing leaks that is not for users.
+    #[track_caller]
+    pub fn fails(&self, code: i32, parts: &[&str]) -> &Ended {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+        for part in parts {
+            assert!(self.err.contains(part), "no {part:?} in: {}", self.err);
+        }
+        for leak in ["panicked", "internal error", "RUST_BACKTRACE", "stack backtrace", "\x1b"] {
+            assert!(!self.err.contains(leak), "{leak:?} in: {}", self.err);
+        }
+        self
+    }
+
+    /// What was printed.
+    #[track_caller]
+    pub fn succeeds(&self) -> &str {
+        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
+        &self.out
+    }
+
+    /// What was printed, one JSON value.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(self.succeeds()).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+
+    /// The last line that was printed, JSON.
+    #[track_caller]
+    pub fn last(&self) -> Value {
+        let line = self.succeeds().lines().last().expect("a line");
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+}
+
+/// A folder of its own, where commands are run; nothing of this machine's settings is seen there.
+pub struct Place(TempDir);
+
+impl Place {
+    /// With these files in it.
+    pub fn with_files(files: &[(&str, &str)]) -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        files.iter().for_each(|(name, text)| place.write(name, text.as_bytes()));
+        place
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// A command that runs here.
+    pub fn prepare(&self, command: &mut Command) {
+        command.current_dir(self.0.path()).stdin(Stdio::null()).env("RUST_BACKTRACE", "1");
+        // What this machine has fetched is not for these tests.
+        command.env("RAM_CACHE_DIR", self.path("cache"));
+        for variable in ["RAM_DATA_DIR", "CARGO", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+            command.env_remove(variable);
+        }
+        for variable in ["RAM_TRIAL", "SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "PARALLEL_SEQ"] {
+            command.env_remove(variable);
+        }
+    }
+
+    /// `ram` with the words of a line.
+    pub fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ram"));
+        command.args(line.split_whitespace());
+        self.prepare(&mut command);
+        command
+    }
+
+    /// Runs `ram` with the words of a line.
+    pub fn ram(&self, line: &str) -> Ended {
+        self.command(line).output().unwrap().into()
+    }
+
+    /// As [`Place::ram`], with a variable in its environment.
+    pub fn ram_with(&self, variable: &str, value: impl AsRef<Path>, line: &str) -> Ended {
+        self.command(line).env(variable, value.as_ref()).output().unwrap().into()
+    }
+
+    /// Starts `ram` and does not wait for it.
+    pub fn start(&self, line: &str) -> Child {
+        self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+}
