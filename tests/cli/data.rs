@@ -387,7 +387,7 @@ fn a_run_begins_with_the_weights_of_another_and_resumes_bit_for_bit() {
     // Its own configuration was taken over but for what was said.
     assert!(fs::read_to_string(place.path("runs/whole/config.toml")).unwrap().contains("patch = 4"));
 
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ram"));
+    let mut command = Command::new(crate::place::program());
     command.args(format!("{tune} cut").split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
     place.prepare(&mut command);
     let mut child = command.spawn().unwrap();
@@ -427,7 +427,7 @@ fn guide() -> Vec<&'static str> {
 
 #[cfg(unix)]
 fn follow(place: &Place, change: impl Fn(&str) -> String) -> Vec<(String, Ended)> {
-    let binary = Path::new(env!("CARGO_BIN_EXE_ram"));
+    let binary = std::path::PathBuf::from(crate::place::program());
     let path = std::env::join_paths(
         std::iter::once(binary.parent().unwrap().to_owned())
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
@@ -467,7 +467,7 @@ fn the_guides_commands_work() {
 /// The guide word for word: what it promises of the two networks holds.
 #[cfg(unix)]
 #[test]
-#[ignore = "a minute in a release build, where .ci/run calls it"]
+#[ignore = "a minute with a release build in RAM_PROGRAM, where .ci/run calls it"]
 fn the_guide_holds() {
     let place = place();
     let followed = follow(&place, str::to_owned);

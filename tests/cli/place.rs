@@ -1,5 +1,6 @@
 //! A folder where commands are run, and how they ended.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -56,6 +57,11 @@ impl Ended {
     }
 }
 
+/// The program: cargo's, or the one that `RAM_PROGRAM` names, such as one built with --release.
+pub fn program() -> OsString {
+    std::env::var_os("RAM_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_ram").into())
+}
+
 /// A folder of its own, where commands are run; nothing of this machine's settings is seen there.
 pub struct Place(TempDir);
 
@@ -96,7 +102,7 @@ impl Place {
 
     /// `ram` with the words of a line.
     pub fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ram"));
+        let mut command = Command::new(program());
         command.args(line.split_whitespace());
         self.prepare(&mut command);
         command
