@@ -137,6 +137,7 @@ fn next(folder: &Path, longer: usize) -> String {
         "The runs, with their configurations, metrics and weights:\n  {runs}\n\
          Next:\n  \
          {program} eval {path} --split validation\n  \
+         {program} look {path} --gif look.gif    # where it looks\n  \
          {program} report {path}    # curves, tables, a player: {path}/report.html\n  \
          {program} data show --preset demo --out demo.png\n  \
          {program} train --preset demo --set train.epochs={longer} --name longer\n  \
