@@ -14,6 +14,73 @@ use crate::train::data::canvas_of;
 use crate::train::learner::Network;
 use crate::train::trainer::restore;
 
+/// A picture made one that a run's network can look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// `[channels, size, size]`, as [`canvas_of`] makes it.
+    pub canvas: Vec<u8>,
+    /// What it was, and what was done to it: `90×60 pixels, colour; made grey; inverted`.
+    pub how: String,
+}
+
+impl Prepared {
+    /// Prepares a picture, inverted as `invert` says, or else where it is dark on bright and the run's images are digits, which
+    /// are bright on black.
+    pub fn new(config: &Config, picture: &Picture, invert: Option<bool>) -> Prepared {
+        let of_digits = matches!(config.data.source, Source::Mnist | Source::FashionMnist | Source::Digits);
+        let inverted = invert.unwrap_or_else(|| of_digits && is_dark_on_bright(picture));
+        let colours = |channels| if channels == 1 { "grey" } else { "colour" };
+        let mut how = format!("{}×{} pixels, {}", picture.width, picture.height, colours(picture.channels));
+        if picture.alpha.is_some() {
+            how += ", partly transparent";
+        }
+        if picture.channels != config.data.channels {
+            how += &format!("; made {}", colours(config.data.channels));
+        }
+        if inverted {
+            how += "; inverted";
+            if invert.is_none() {
+                how += ", since it is dark on bright and the run's images are bright on black";
+            }
+        }
+        let size = config.data.size;
+        if [picture.width, picture.height] != [size; 2] {
+            let edge = config.data.image_edge().min(size);
+            how += &format!("; made to fit {edge}×{edge} pixels");
+            if edge < size {
+                how += &format!(", in the middle of {size}×{size} black ones");
+            }
+        }
+        Prepared { canvas: canvas_of(config, picture, inverted), how }
+    }
+}
+
+/// Whether what is drawn is darker than what is around it: the outermost pixels are bright, or, where they are transparent, the
+/// others are dark.
+fn is_dark_on_bright(picture: &Picture) -> bool {
+    let Picture { height, width, .. } = *picture;
+    let outermost = |at: &usize| {
+        let (x, y) = (at % width, at / width);
+        x == 0 || y == 0 || x + 1 == width || y + 1 == height
+    };
+    let plane = height * width;
+    let level = |at: usize| picture.pixels.iter().skip(at).step_by(plane).map(|&x| u64::from(x)).sum::<u64>();
+    let opacity = |at: usize| picture.alpha.as_ref().map_or(255, |alpha| u64::from(alpha[at]));
+    // Σ level·opacity and Σ 255·opacity, over some of the pixels.
+    let sums = |all: &mut dyn Iterator<Item = usize>| {
+        all.fold([0, 0], |[sum, most], at| {
+            [sum + level(at) * opacity(at), most + 255 * picture.channels as u64 * opacity(at)]
+        })
+    };
+    let border = (0..plane).filter(outermost).count() as u64;
+    let [bright, most] = sums(&mut (0..plane).filter(outermost));
+    if 2 * most >= 255 * 255 * picture.channels as u64 * border {
+        return 2 * bright > most;
+    }
+    let [bright, most] = sums(&mut (0..plane));
+    2 * bright < most
+}
+
 /// The network of a checkpoint, to be asked.
 pub struct Predictor {
     config: Config,
@@ -31,6 +98,8 @@ enum Asked {
 pub struct Prediction {
     /// The probability of each class after each glimpse; the last decides. A network that sees all at once has one row.
     pub probabilities: Vec<Vec<f64>>,
+    /// What the picture was, and what was done to it.
+    pub how: String,
     /// The episode, for a picture of it; of the attention model alone.
     pub trace: Option<Trace>,
 }
@@ -83,18 +152,18 @@ impl Predictor {
         &self.classes
     }
 
-    /// Looks at a picture, prepared as [`canvas_of`] says.
+    /// Looks at a picture, prepared as [`Prepared::new`] says.
     ///
     /// # Errors
     /// [`RamError::Config`] where the checkpoint and its configuration disagree on the channels.
-    pub fn predict(&self, picture: &Picture, invert: bool) -> Result<Prediction, RamError> {
-        let (canvas, size) = (canvas_of(&self.config, picture, invert), self.config.data.size);
-        let channels = self.config.data.channels;
+    pub fn predict(&self, picture: &Picture, invert: Option<bool>) -> Result<Prediction, RamError> {
+        let Prepared { canvas, how } = Prepared::new(&self.config, picture, invert);
+        let (size, channels) = (self.config.data.size, self.config.data.channels);
         match &self.network {
             Asked::Agent(tracer) => {
                 let trace = tracer.trace_image(&canvas, [channels, size, size])?;
                 let probabilities = trace.glimpses.iter().map(|glimpse| glimpse.probabilities.clone()).collect();
-                Ok(Prediction { probabilities, trace: Some(trace) })
+                Ok(Prediction { probabilities, how, trace: Some(trace) })
             }
             Asked::Comparator(comparator, params) => {
                 let mut tape = Tape::new();
@@ -102,8 +171,47 @@ impl Predictor {
                 let shape = Shape::new(&[1, channels, size, size]);
                 let logits = comparator.logits(&t, Images::Pixels { data: &canvas, shape }).log_softmax();
                 let probabilities = logits.value().iter().map(|&x| math::exp(f64::from(x))).collect();
-                Ok(Prediction { probabilities: vec![probabilities], trace: None })
+                Ok(Prediction { probabilities: vec![probabilities], how, trace: None })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grey(pixels: Vec<u8>, alpha: Option<Vec<u8>>) -> Picture {
+        Picture { channels: 1, height: pixels.len() / 3, width: 3, pixels, alpha }
+    }
+
+    #[test]
+    fn dark_on_bright_is_seen_at_the_border_or_where_that_is_transparent_in_the_middle() {
+        let around =
+            |border: u8, middle: u8| vec![border, border, border, border, middle, border, border, border, border];
+        assert!(is_dark_on_bright(&grey(around(200, 0), None)));
+        assert!(!is_dark_on_bright(&grey(around(50, 255), None)));
+        let clear = Some(around(0, 255));
+        assert!(is_dark_on_bright(&grey(around(0, 10), clear.clone())), "ink on nothing");
+        assert!(!is_dark_on_bright(&grey(around(255, 240), clear)), "chalk on nothing");
+        let colour = Picture { channels: 3, height: 1, width: 1, pixels: vec![255, 255, 0], alpha: None };
+        assert!(is_dark_on_bright(&colour) && !is_dark_on_bright(&Picture { pixels: vec![0, 0, 255], ..colour }));
+    }
+
+    #[test]
+    fn only_digits_are_inverted_unasked_and_it_is_told() {
+        let mut config = Config::preset("translated").unwrap();
+        let picture = grey([[255; 3], [255, 0, 255], [255; 3]].concat(), None);
+        let prepared = Prepared::new(&config, &picture, None);
+        assert_eq!(
+            prepared.how,
+            "3×3 pixels, grey; inverted, since it is dark on bright and the run's images are bright on black; made to fit 28×28 \
+             pixels, in the middle of 60×60 black ones"
+        );
+        assert!(prepared.canvas.len() == 3600 && prepared.canvas[0] == 0 && prepared.canvas[60 * 30 + 30] > 200);
+        assert!(!Prepared::new(&config, &picture, Some(false)).how.contains("inverted"));
+        config.data.source = Source::Folder;
+        assert!(!Prepared::new(&config, &picture, None).how.contains("inverted"));
+        assert!(Prepared::new(&config, &picture, Some(true)).how.contains("; inverted;"));
     }
 }

@@ -334,7 +334,7 @@ fn a_digit_is_told_in_whatever_form_it_is_drawn() {
 
         let lines = place.ram("predict digits plain.png colour.png large.png --json");
         let said: Vec<Value> = lines.succeeds().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let others = place.ram("predict digits inverted.png alpha.png --invert --json");
+        let others = place.ram("predict digits inverted.png alpha.png --json");
         let others: Vec<Value> = others.succeeds().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let rows = said[0]["probabilities"].as_array().unwrap();
         assert_eq!((rows.len(), said[0]["locations"].as_array().unwrap().len()), (6, 6), "a row a glimpse");
@@ -356,6 +356,14 @@ fn a_digit_is_told_in_whatever_form_it_is_drawn() {
         "{}",
         text.out
     );
+    assert!(text.out.contains("84×84 pixels, grey; made to fit 28×28"), "{}", text.out);
+    // Whether to invert is seen, unless it is said; and what was looked at can be drawn.
+    let told = place.ram("predict digits inverted.png alpha.png --out predict.svg");
+    assert_eq!(told.succeeds().matches("inverted, since it is dark on bright").count(), 2, "{}", told.out);
+    assert_eq!(String::from_utf8(place.bytes("predict.svg")).unwrap().matches("<image ").count(), 2 * (1 + 6));
+    let said = place.ram("predict digits inverted.png --invert false --json").json();
+    assert_eq!(said["how"], "28×28 pixels, grey");
+    place.ram("predict digits plain.png --out predict.jpg").fails(2, &["predict.jpg", ".svg"]);
     place.write("bad.png", b"nothing");
     let some = place.ram("predict digits bad.png none.png plain.png");
     some.fails(3, &["bad.png", "none.png"]);

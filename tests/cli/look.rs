@@ -114,9 +114,12 @@ fn an_image_of_ones_own() {
     let place = trained();
     place.photo("photo.png", [90, 60], 250, 10);
     let look = place.ram("look a --image photo.png");
-    for part in
-        ["90×60 pixels, colour", "made grey", "inverted, since its border is bright", "shrunk to 40×27", "40×40 black"]
-    {
+    for part in [
+        "90×60 pixels, colour",
+        "made grey",
+        "inverted, since it is dark on bright",
+        "28×28 pixels, in the middle of 40×40",
+    ] {
         assert!(look.succeeds().contains(part), "{part} in {}", look.out);
     }
     size(&place.bytes("look.png"));
@@ -125,12 +128,12 @@ fn an_image_of_ones_own() {
     assert_eq!((&as_it_is["rows"][0]["label"], &as_it_is["rows"][0]["right"]), (&Value::Null, &Value::Null));
     assert!(place.path("own.gif").exists());
 
-    place.ram("look a --image none.png").fails(1, &["cannot read none.png"]);
+    place.ram("look a --image none.png").fails(3, &["none.png"]);
     fs::write(place.path("text.png"), "text").unwrap();
-    place.ram("look a --image text.png").fails(3, &["text.png", "not a PNG file"]);
+    place.ram("look a --image text.png").fails(3, &["text.png", "neither"]);
     let whole = place.bytes("photo.png");
     fs::write(place.path("half.png"), &whole[..whole.len() / 2]).unwrap();
-    place.ram("look a --image half.png").fails(3, &["half.png", "cannot be decoded", "save it again"]);
+    place.ram("look a --image half.png").fails(3, &["half.png", "a damaged PNG"]);
     place.ram("look a --image photo.png --rows 2").fails(2, &["cannot be used with"]);
     place.ram("look a --invert true").fails(2, &["--image"]);
 }

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use datasets::Picture;
 use ram::config::Config;
 use ram::error::RamError;
 use ram::figures::look::{Captions, look};
-use ram::figures::{Format, animation, check_gif, photo};
+use ram::figures::{Format, animation, check_gif};
+use ram::predict::Prepared;
 use ram::trace::{Trace, Tracer};
 use ram::train::atomic;
 use ram::train::checkpoint::Checkpoint;
@@ -51,11 +53,11 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = eval::Split::Validation)]
     split: eval::Split,
 
-    /// An image of your own; made to fit, it says how.
-    #[arg(long, value_name = "FILE.png", conflicts_with_all = ["rows", "only_wrong", "class", "split"])]
+    /// An image of your own, PNG or JPEG; made to fit, it says how.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "only_wrong", "class", "split"])]
     image: Option<PathBuf>,
 
-    /// Whether to invert your image [default: where its border is bright]
+    /// Whether to invert your image [default: where it is dark on bright and the run is of digits]
     #[arg(long, value_name = "true|false", requires = "image")]
     invert: Option<bool>,
 
@@ -132,8 +134,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         object.as_object_mut().expect("an object").extend(shown.facts.as_object().cloned().unwrap_or_default());
         object.to_string()
     } else {
-        let how = shown.facts["how"].as_str().map_or(String::new(), |how| format!("\nimage: {how}"));
-        format!("{}\n{}{how}\nin {}", captions.title, captions.subtitle, written.join(", "))
+        format!("{}\n{}\nin {}", captions.title, captions.subtitle, written.join(", "))
     })?;
     Ok(Ended::Done)
 }
@@ -180,13 +181,12 @@ fn of_split(args: &Args, tracer: &Tracer, checkpoint: &Checkpoint, rows: usize) 
 
 /// The user's image.
 fn own(args: &Args, tracer: &Tracer, path: &Path) -> anyhow::Result<Shown> {
-    let (image, what) = photo::read(path)?;
-    let fitted = photo::fit(&image, &what, tracer.channels(), tracer.config().data.size, args.invert);
-    let image = fitted.image;
-    let trace = tracer.trace_image(&image.pixels, [image.channels, image.height, image.width])?;
+    let picture = Picture::read(path).map_err(RamError::from)?;
+    let Prepared { canvas, how } = Prepared::new(tracer.config(), &picture, args.invert);
+    let size = tracer.config().data.size;
+    let trace = tracer.trace_image(&canvas, [tracer.channels(), size, size])?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let subtitle = format!("{name}, {what}, made to fit {0}×{0} pixels", image.width);
-    Ok(Shown { traces: vec![trace], subtitle, facts: json!({ "image": path, "how": fitted.how }) })
+    Ok(Shown { traces: vec![trace], subtitle: format!("{name}: {how}"), facts: json!({ "image": path, "how": how }) })
 }
 
 /// The class of a name.
@@ -209,7 +209,7 @@ fn numbers(trace: &Trace) -> Value {
 }
 
 /// `cluttered-1: RAM, 8 glimpses, 12×12, 3 scales`, as in the paper's tables.
-fn title(path: &Path, config: &Config) -> String {
+pub fn title(path: &Path, config: &Config) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let (model, patch) = (&config.model, config.model.patch);
     let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };

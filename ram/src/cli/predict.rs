@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use datasets::Picture;
+use ram::config::ModelKind;
 use ram::error::RamError;
+use ram::figures::Format;
+use ram::figures::look::{Captions, look};
 use ram::predict::{Prediction, Predictor};
 use ram::train::run_folder::{RunFolder, Which};
 use serde_json::json;
 
 use super::eval::find;
+use super::look::{title, write};
 use super::{Ended, complain, say};
 
 /// Options of `ram predict`.
@@ -21,9 +25,13 @@ pub struct Args {
     #[arg(required = true)]
     images: Vec<PathBuf>,
 
-    /// Change black for white first: for dark ink on white paper, and a model that knows white on black.
-    #[arg(long)]
-    invert: bool,
+    /// Whether to change black for white first [default: where a picture is dark on bright and the run is of digits]
+    #[arg(long, value_name = "true|false")]
+    invert: Option<bool>,
+
+    /// Draw what it looked at, as `ram look` does, a row a picture.
+    #[arg(long, value_name = "FILE.png|.svg")]
+    out: Option<PathBuf>,
 
     /// How many classes to tell, the most likely first.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
@@ -40,20 +48,44 @@ pub struct Args {
 
 /// Says what each picture shows; one that cannot be read is told, and the others are looked at all the same.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
-    let checkpoint = RunFolder::read(&find(&args.run, &args.runs), Which::Best)?;
+    let format = args.out.as_deref().map(Format::of).transpose()?;
+    let path = find(&args.run, &args.runs);
+    let checkpoint = RunFolder::read(&path, Which::Best)?;
     let predictor = Predictor::new(&checkpoint)?;
-    let mut failed = None;
+    if args.out.is_some() && predictor.config().model.kind != ModelKind::Ram {
+        let message = format!("{}: it sees everything at once: there are no glimpses to draw", path.display());
+        return Err(RamError::Config(message).into());
+    }
+    let (mut failed, mut traces) = (None, Vec::new());
     for image in &args.images {
         let found = Picture::read(image).map_err(RamError::from);
         match found.and_then(|picture| predictor.predict(&picture, args.invert)) {
-            Ok(prediction) if args.json => say(&as_json(image, &prediction, predictor.classes()).to_string())?,
-            Ok(prediction) => say(&as_text(image, &prediction, predictor.classes(), args.top.into()))?,
+            Ok(prediction) => {
+                say(&if args.json {
+                    as_json(image, &prediction, predictor.classes()).to_string()
+                } else {
+                    as_text(image, &prediction, predictor.classes(), args.top.into())
+                })?;
+                traces.extend(prediction.trace.filter(|_| args.out.is_some()));
+            }
             Err(error) => {
                 // The last is told by whoever called.
                 if let Some(earlier) = failed.replace(error) {
                     complain(&format!("error: {earlier}"));
                 }
             }
+        }
+    }
+    if let (Some(out), Some(format), false) = (&args.out, format, traces.is_empty()) {
+        let names: Vec<_> = args.images.iter().map(|image| image.display().to_string()).collect();
+        let captions = Captions {
+            title: title(&path, predictor.config()),
+            subtitle: names.join(", "),
+            classes: predictor.classes().to_vec(),
+        };
+        write(out, &format.write(&look(&traces, &captions)))?;
+        if !args.json {
+            say(&format!("in {}", out.display()))?;
         }
     }
     match failed {
@@ -66,7 +98,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 fn as_text(image: &Path, prediction: &Prediction, classes: &[String], top: usize) -> String {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let class = prediction.class();
-    let mut lines = vec![format!("{}: {} ({})", image.display(), classes[class], percent(prediction.last()[class]))];
+    let picture = format!("  {}", prediction.how);
+    let mut lines =
+        vec![format!("{}: {} ({})", image.display(), classes[class], percent(prediction.last()[class])), picture];
     let glimpses = prediction.trace.as_ref().map_or(&[][..], |trace| &trace.glimpses);
     for (number, row) in (1..).zip(&prediction.probabilities) {
         let mut order: Vec<usize> = (0..row.len()).collect();
@@ -87,7 +121,7 @@ fn as_json(image: &Path, prediction: &Prediction, classes: &[String]) -> serde_j
     let locations: Option<Vec<_>> =
         prediction.trace.as_ref().map(|trace| trace.glimpses.iter().map(|glimpse| glimpse.location).collect());
     json!({
-        "image": image.display().to_string(), "class": classes[class], "index": class,
+        "image": image.display().to_string(), "how": prediction.how, "class": classes[class], "index": class,
         "probability": prediction.last()[class], "classes": classes, "probabilities": prediction.probabilities,
         "locations": locations,
     })

@@ -2,8 +2,7 @@
 //!
 //! A figure is a [`Scene`], a list of shapes ([`scene`]), written as SVG ([`svg`]) or drawn as PNG ([`raster`]) alike, with
 //! the letters of one embedded font ([`text`]) and the colours of one palette ([`palette`]). [`look`] has the paths and
-//! glimpses, [`sheet`] what a task's images look like, [`animation`] what moves, [`photo`] reads an image of the user's, [`plot`] draws
-//! curves.
+//! glimpses, [`sheet`] what a task's images look like, [`animation`] what moves, [`plot`] draws curves.
 //!
 //! ```
 //! use ram::figures::palette::{BLACK, GREEN};
@@ -22,7 +21,6 @@ pub mod animation;
 pub mod look;
 pub mod palette;
 mod parts;
-pub mod photo;
 pub mod plot;
 pub mod raster;
 pub mod scene;

@@ -8,7 +8,7 @@ use super::parts::{self, Mark};
 use super::scene::{Align, Bitmap, Rect, Scene, Shape, Stroke};
 use super::sheet::sheet;
 use super::text::Weight;
-use super::{Format, animation, check_gif, photo, raster, svg};
+use super::{Format, animation, check_gif, raster, svg};
 use crate::trace::{Frame, GameTrace, Glimpse, Trace, Window};
 
 /// Two glimpses of 2×2 at two scales on an image of 6×4, at given locations and windows; the answer is 1.
@@ -341,81 +341,6 @@ fn an_animation_of_games_shows_every_frame_and_the_end() {
     assert!(bytes.len() < 30_000, "{}", bytes.len());
     let empty = animation::games(&[], "none");
     assert_eq!(self::frames(&empty).1.len(), 1);
-}
-
-fn png_of(width: u32, height: u32, colour: png::ColorType, depth: png::BitDepth, data: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(colour);
-    encoder.set_depth(depth);
-    if colour == png::ColorType::Indexed {
-        encoder.set_palette(vec![0, 0, 0, 255, 0, 0]);
-    }
-    encoder.write_header().unwrap().write_image_data(data).unwrap();
-    bytes
-}
-
-#[test]
-fn a_photo_of_any_kind_is_read() {
-    use png::{BitDepth, ColorType};
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("photo.png");
-    let read = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).unwrap();
-        photo::read(&path)
-    };
-    for (colour, depth, data, channels, pixels) in [
-        (ColorType::Grayscale, BitDepth::Eight, &[0, 100][..], 1, &[0, 100][..]),
-        (ColorType::Grayscale, BitDepth::Sixteen, &[7, 0, 200, 9], 1, &[7, 200]),
-        (ColorType::Grayscale, BitDepth::One, &[0b0100_0000], 1, &[0, 255]),
-        (ColorType::GrayscaleAlpha, BitDepth::Eight, &[0, 255, 0, 0], 1, &[0, 255]),
-        (ColorType::Rgb, BitDepth::Eight, &[1, 2, 3, 4, 5, 6], 3, &[1, 4, 2, 5, 3, 6]),
-        (ColorType::Rgba, BitDepth::Eight, &[1, 2, 3, 255, 0, 0, 0, 51], 3, &[1, 204, 2, 204, 3, 204]),
-        (ColorType::Indexed, BitDepth::Eight, &[0, 1], 3, &[0, 255, 0, 0, 0, 0]),
-    ] {
-        let (image, what) = read(&png_of(2, 1, colour, depth, data)).unwrap();
-        assert_eq!((image.channels, image.pixels.as_slice()), (channels, pixels), "{colour:?} {depth:?}");
-        assert!(what.starts_with("2×1 pixels, "), "{what}");
-    }
-    let whole = png_of(2, 1, ColorType::Grayscale, BitDepth::Eight, &[0, 100]);
-    for cut in [0, 4, 20, whole.len() - 20] {
-        let error = read(&whole[..cut]).unwrap_err();
-        assert!(error.exit_code() == 3 && error.to_string().contains("photo.png: "), "{error}");
-    }
-    let mut vast = whole.clone();
-    vast[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
-    assert_eq!(read(&vast).unwrap_err().exit_code(), 3);
-    assert_eq!(photo::read(&folder.path().join("none.png")).unwrap_err().exit_code(), 1);
-}
-
-#[test]
-fn a_photo_is_made_to_fit_and_told_how() {
-    let grey = |pixels: Vec<u8>, width, height| Bitmap { pixels, channels: 1, height, width };
-    // Bright on black and of the right size: nothing is done.
-    let fitted = photo::fit(&grey(vec![0, 0, 0, 9], 2, 2), "2×2 pixels, grey", 1, 2, None);
-    assert_eq!((fitted.image.pixels, fitted.how.as_str()), (vec![0, 0, 0, 9], "2×2 pixels, grey"));
-    // Dark on white.
-    let fitted = photo::fit(&grey(vec![255, 255, 255, 0], 2, 2), "", 1, 2, None);
-    assert_eq!(fitted.image.pixels, [0, 0, 0, 255]);
-    assert!(fitted.how.contains("inverted, since its border is bright"), "{}", fitted.how);
-    let fitted = photo::fit(&grey(vec![255, 255, 255, 0], 2, 2), "", 1, 2, Some(false));
-    assert_eq!(fitted.image.pixels, [255, 255, 255, 0]);
-    let fitted = photo::fit(&grey(vec![0; 4], 2, 2), "", 1, 2, Some(true));
-    assert_eq!((fitted.image.pixels, fitted.how.as_str()), (vec![255; 4], "; inverted"));
-    // Shrunk by averages: 3 columns to 2, each of one and a half; and centred on black.
-    let fitted = photo::fit(&grey(vec![10, 40, 100, 10, 40, 100, 0, 0, 0], 3, 3), "", 1, 2, None);
-    assert_eq!(fitted.image.pixels, [20, 80, 7, 27]);
-    let fitted = photo::fit(&grey(vec![100; 8], 4, 2), "", 1, 2, None);
-    assert_eq!(fitted.image.pixels, [100, 100, 0, 0]);
-    assert!(fitted.how.contains("shrunk to 2×1") && fitted.how.contains("centred on 2×2"), "{}", fitted.how);
-    let fitted = photo::fit(&grey(vec![7], 1, 1), "", 1, 3, None);
-    assert_eq!(fitted.image.pixels, [0, 0, 0, 0, 7, 0, 0, 0, 0]);
-    // Channels.
-    let colour = Bitmap { pixels: vec![100, 0, 50], channels: 3, height: 1, width: 1 };
-    let fitted = photo::fit(&colour, "", 1, 1, None);
-    assert_eq!((fitted.image.pixels, fitted.how.as_str()), (vec![36], "; made grey"));
-    assert_eq!(photo::fit(&colour, "", 3, 1, None).image, colour);
-    assert_eq!(photo::fit(&grey(vec![5], 1, 1), "", 3, 1, None).image.pixels, [5; 3]);
 }
 
 #[test]
