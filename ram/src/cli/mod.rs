@@ -260,8 +260,17 @@ fn tell(error: &anyhow::Error) -> u8 {
     if error.chain().any(closed) {
         return 0;
     }
-    complain(&format!("error: {error:#}"));
-    error.downcast_ref::<RamError>().map_or(1, RamError::exit_code)
+    match error.downcast_ref::<RamError>() {
+        // It tells its cause itself.
+        Some(error) => {
+            complain(&format!("error: {error}"));
+            error.exit_code()
+        }
+        None => {
+            complain(&format!("error: {error:#}"));
+            1
+        }
+    }
 }
 
 /// Prints a line. Unlike `println!`, a closed pipe is an error, not a panic.
