@@ -148,7 +148,9 @@ fn what_is_wrong_is_told_and_writes_nothing() {
     place.ram("look nowhere").fails(4, &["nowhere", "no such run"]);
     place.ram("look a --rows 0").fails(2, &["--rows"]);
     place.ram("look a --class x").fails(2, &["--class x", "0, 1, 2"]);
-    place.ram("look a --out no/such/look.png").fails(1, &["cannot write no/such/look.png"]);
+    let unwritable = place.ram("look a --out no/such/look.png");
+    unwritable.fails(1, &["cannot write no/such/look.png"]);
+    assert_eq!(unwritable.err.matches("os error").count(), 1, "a cause is told once: {}", unwritable.err);
     place.ram("train --config tiny.toml --set data.validation=1 --name one").succeeds();
     let label = place.ram("look one --json").json()["rows"][0]["label"].as_u64().unwrap();
     let other = (label + 1) % 10;
