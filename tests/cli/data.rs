@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use datasets::digits::{Split, generate};
 use datasets::idx::Idx;
 use serde_json::Value;
 
-use crate::place::{Ended, Place};
+use crate::place::{Ended, Place, mnist};
 
 fn place() -> Place {
     Place::with_files(&[])
@@ -148,20 +148,6 @@ fn what_a_mirror_does_wrong_is_told_and_leaves_nothing_behind() {
     assert_eq!(place.files("cache"), Vec::<String>::new());
     place.ram("train --preset mnist").fails(3, &["ram data fetch mnist", "--data-dir"]);
     place.ram("train --preset mnist --data fashion-mnist").fails(3, &["ram data fetch fashion-mnist"]);
-}
-
-/// The folder with the real files: `RAM_DATA_DIR`, else `../shared/mnist` beside the workspace.
-fn mnist() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/mnist");
-    let folder = std::env::var_os("RAM_DATA_DIR").map_or(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder.canonicalize().unwrap());
-    }
-    let required = std::env::var_os("RAM_REQUIRE_DATA").is_some_and(|value| value == "1");
-    assert!(!required, "no MNIST in {}", folder.display());
-    // Not eprintln!, which the test harness hides.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: no MNIST in {}; name its folder with RAM_DATA_DIR", folder.display());
-    None
 }
 
 /// The real files: the first mirror cuts one, the second has all; then they are found without being named.

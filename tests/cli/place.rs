@@ -2,11 +2,43 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// A configuration that trains in a moment, on built-in digits.
+pub const TINY: &str = r#"
+[data]
+source = "digits"
+train = 200
+validation = 50
+test = 60
+[model]
+glimpses = 3
+features = 16
+glimpse = 16
+hidden = 16
+[train]
+epochs = 2
+batch = 64
+"#;
+
+/// The folder with the real files: `RAM_DATA_DIR`, else `../shared/mnist` beside the workspace.
+pub fn mnist() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/mnist");
+    let folder = std::env::var_os("RAM_DATA_DIR").map_or(beside, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder.canonicalize().unwrap());
+    }
+    let required = std::env::var_os("RAM_REQUIRE_DATA").is_some_and(|value| value == "1");
+    assert!(!required, "no MNIST in {}", folder.display());
+    // Not eprintln!, which the test harness hides.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: no MNIST in {}; name its folder with RAM_DATA_DIR", folder.display());
+    None
+}
 
 /// What a command ended with.
 pub struct Ended {

@@ -5,24 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::place::Place;
-
-/// A configuration that trains in a moment, on built-in digits.
-const TINY: &str = r#"
-[data]
-source = "digits"
-train = 200
-validation = 50
-test = 60
-[model]
-glimpses = 3
-features = 16
-glimpse = 16
-hidden = 16
-[train]
-epochs = 2
-batch = 64
-"#;
+use crate::place::{Place, TINY};
 
 /// The data of a page.
 fn data(path: &Path) -> Value {

@@ -2,29 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::place::{Ended, Place};
-
-/// A configuration that trains in a moment, on built-in digits.
-const TINY: &str = r#"
-[data]
-source = "digits"
-train = 200
-validation = 50
-test = 50
-[model]
-glimpses = 3
-features = 16
-glimpse = 16
-hidden = 16
-[train]
-epochs = 2
-batch = 64
-"#;
+use crate::place::{Ended, Place, TINY, mnist};
 
 /// A place with `tiny.toml`.
 fn place() -> Place {
@@ -136,20 +119,6 @@ fn missing_and_damaged_data() {
 
 const MNIST: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
-
-/// The folder with the real files: `RAM_DATA_DIR`, else `../shared/mnist` beside the workspace.
-fn mnist() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/mnist");
-    let folder = std::env::var_os("RAM_DATA_DIR").map_or(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder.canonicalize().unwrap());
-    }
-    let required = std::env::var_os("RAM_REQUIRE_DATA").is_some_and(|value| value == "1");
-    assert!(!required, "no MNIST in {}", folder.display());
-    // Not eprintln!, which the test harness hides.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: no MNIST in {}; name its folder with RAM_DATA_DIR", folder.display());
-    None
-}
 
 /// A real file as it lies there, and its name there.
 fn stored(folder: &Path, name: &str) -> (String, Vec<u8>) {
