@@ -92,7 +92,7 @@ pub enum DataError {
     },
 
     /// A file is not a picture that can be read.
-    #[error("{} is {found}, expected a whole PNG or JPEG picture; save it anew or remove it", .path.display())]
+    #[error("{} is {found}; expected a whole PNG or JPEG picture of at most 2²⁷ pixels: save it anew, shrink it or remove it", .path.display())]
     Picture {
         /// The file.
         path: PathBuf,

@@ -265,7 +265,7 @@ impl Kind {
         match known.iter().find(|(start, _)| bytes.starts_with(start)) {
             _ if bytes.is_empty() => "an empty file".to_owned(),
             Some((_, name)) => format!("{name} file"),
-            None => "a file that begins like neither".to_owned(),
+            None => "neither PNG nor JPEG".to_owned(),
         }
     }
 }

@@ -288,7 +288,7 @@ fn damaged_pictures_are_named_and_counted_and_the_others_read() {
         ("cut.jpg", &photograph[..photograph.len() - 60], "a damaged JPEG"),
         ("header.jpg", &photograph[..30], "a damaged JPEG"),
         ("empty.png", b"", "an empty file"),
-        ("text.jpeg", b"hello", "begins like neither"),
+        ("text.jpeg", b"hello", "neither PNG nor JPEG"),
         ("moving.png", b"GIF89a..", "a GIF"),
     ];
     for (name, bytes, _) in damaged {

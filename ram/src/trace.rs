@@ -14,7 +14,7 @@ use datasets::rng::{Key, Purpose};
 use rand::Rng;
 use serde::Serialize;
 
-use crate::config::{Config, ModelKind};
+use crate::config::{Baseline, Config, Locations, LossKind, ModelKind};
 use crate::environments::{Catch, Environment};
 use crate::error::RamError;
 use crate::model::action::argmax_of;
@@ -59,8 +59,8 @@ pub struct Glimpse {
     pub rho: Vec<f32>,
     /// The probability of each class if it decided now.
     pub probabilities: Vec<f64>,
-    /// bₜ, the return that it expects now.
-    pub baseline: f64,
+    /// bₜ, the return that it expects now; `None` where it does not learn to.
+    pub baseline: Option<f64>,
 }
 
 /// A square of the image's pixels that was read; it may lie partly, even wholly, outside of the image.
@@ -117,8 +117,8 @@ pub struct Frame {
     pub windows: Vec<Window>,
     /// The probability of each action: left, stay, right.
     pub probabilities: Vec<f64>,
-    /// bₜ, the return that it expects.
-    pub baseline: f64,
+    /// bₜ, the return that it expects; `None` where it does not learn to.
+    pub baseline: Option<f64>,
     /// The action chosen, its index.
     pub action: usize,
     /// rₜ of the move.
@@ -200,6 +200,13 @@ impl Tracer {
     /// Channels of an image that it can look at.
     pub fn channels(&self) -> usize {
         self.channels
+    }
+
+    /// Whether its baseline was learned: returns were compared with it, and there was something to choose.
+    fn expects(&self) -> bool {
+        let Config { loss, model, policy, .. } = &self.config;
+        let chooses = matches!(policy.locations, Locations::Learned | Locations::Blind) && model.glimpses > 1;
+        loss.baseline == Baseline::Learned && (chooses || loss.kind == LossKind::Reinforce)
     }
 
     /// Whether it plays games and classifies no images.
@@ -298,7 +305,7 @@ impl Tracer {
                         windows: windows(agent.retina(), location, [width, height]),
                         rho: rhos[step][i].clone(),
                         probabilities: softmax(&logits[step][i]),
-                        baseline: f64::from(baselines[step][i][0]),
+                        baseline: self.expects().then(|| f64::from(baselines[step][i][0])),
                     }
                 });
                 let glimpses = glimpses.collect();
@@ -381,7 +388,7 @@ impl Tracer {
                 location,
                 windows: windows(agent.retina(), location, [size; 2]),
                 probabilities: softmax(&policies[step][i]),
-                baseline: f64::from(baselines[step][i][0]),
+                baseline: self.expects().then(|| f64::from(baselines[step][i][0])),
                 action: actions[step][i][0] as usize,
                 reward: f64::from(screens.rewards[step * batch + i]),
             }

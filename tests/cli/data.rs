@@ -286,7 +286,16 @@ fn what_is_no_data_set_of_ones_own_is_told() {
     place.ram("train --data idx:labels,images").fails(3, &["labels", "expected [count, height, width]"]);
     place.ram(&format!("train --data idx:images,labels {TINY} --set train.epochs=1 --name i")).succeeds();
     assert!(fs::read_to_string(place.path("runs/i/config.toml")).unwrap().contains("size = 9"));
-    place.ram("eval i").succeeds();
+    let told = place.ram("eval i");
+    assert!(told.succeeds().contains("images, the test part of images"), "{}", told.out);
+    assert!(!told.out.contains("digit"), "nobody knows of digits there: {}", told.out);
+    // Patches of 4, 8 and 16 pixels see all of 9×9 pixels: the preset has more, but not for these, unless it is asked for.
+    let small = format!("train --preset pictures --data idx:images,labels {TINY} --set train.epochs=1");
+    for (more, scales) in [("", 3), (" --set model.scales=2", 2)] {
+        place.ram(&format!("{small}{more} --name scales-{scales}")).succeeds();
+        let config = fs::read_to_string(place.path(&format!("runs/scales-{scales}/config.toml"))).unwrap();
+        assert!(config.contains(&format!("scales = {scales}\n")), "{config}");
+    }
 }
 
 // -------------------------------------------------------------------------------------------------------- predicting

@@ -143,6 +143,7 @@ fn what_is_wrong_is_told_and_writes_nothing() {
     let place = trained();
     // What is wrong with the command line is told before the run is looked for.
     place.ram("look nowhere --out look.jpg").fails(2, &["look.jpg", ".png", ".svg"]);
+    place.ram("look nowhere --out look.gif").fails(2, &["look.gif", "--gif"]);
     place.ram("look nowhere --gif look.png").fails(2, &["look.png", ".gif"]);
     place.ram("look nowhere --gif look.gif --rows 25").fails(2, &["--rows 25", "at most 24"]);
     place.ram("look nowhere").fails(4, &["nowhere", "no such run"]);
@@ -158,6 +159,13 @@ fn what_is_wrong_is_told_and_writes_nothing() {
         .ram(&format!("look one --class {other} --only-wrong"))
         .fails(2, &[&format!("no image of class {other} that is classified wrong among the 1 validation images")]);
     fs::remove_file(place.path("look.png")).unwrap();
+
+    // Who chooses nothing expects nothing.
+    place.ram("train --config tiny.toml --set model.glimpses=1 --name single").succeeds();
+    let expects = |run: &str| {
+        place.ram(&format!("look {run} --rows 1 --out b.svg --json")).json()["rows"][0]["baselines"][0].clone()
+    };
+    assert!(expects("single").is_null() && expects("a").is_number());
 
     // Runs that have no glimpses to show.
     place.ram("train --config tiny.toml --set model.kind=fc --name fc").succeeds();

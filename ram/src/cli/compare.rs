@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use ram::error::RamError;
+use ram::figures::palette::BLACK;
 use ram::figures::plot::{Axes, Curve, STYLES, legend, plot};
-use ram::figures::scene::Rect;
+use ram::figures::scene::{Align, Rect, Type};
+use ram::figures::text::Weight;
 use ram::figures::{Format, Scene};
 use ram::train::atomic;
 use ram::train::metrics::EpochMetrics;
@@ -137,7 +139,11 @@ fn draw(names: &[String], runs: &[&[EpochMetrics]], log: bool) -> Scene {
     let width = columns as f64 * WIDTH + (columns + 1) as f64 * MARGIN;
     let title = format!("Training curves of {}", names.join(", "));
     let mut scene = Scene::new(width, 0.0, &title);
-    let top = MARGIN + legend(&mut scene, [MARGIN, MARGIN / 2.0], width - 2.0 * MARGIN, names);
+    let lowest = |lines: &[EpochMetrics]| lines.iter().map(|line| line.validation.error).fold(f64::INFINITY, f64::min);
+    let errors: Vec<_> =
+        names.iter().zip(runs).map(|(name, lines)| format!("{name}, lowest {}", percent(lowest(lines)))).collect();
+    scene.text([MARGIN, MARGIN + 6.0], Align::Left, &title, Type { size: 11.0, weight: Weight::Bold, colour: BLACK });
+    let top = 2.0 * MARGIN + legend(&mut scene, [MARGIN, 1.5 * MARGIN], width - 2.0 * MARGIN, &errors);
     for (i, (title, curves)) in panels.iter().enumerate() {
         let [column, row] = [(i % columns) as f64, (i / columns) as f64];
         let rect = Rect::new(MARGIN + column * (WIDTH + MARGIN), top + row * (HEIGHT + MARGIN), WIDTH, HEIGHT);

@@ -111,9 +111,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         return Ok(Ended::Done);
     }
     let averaged = if passes > 1 { format!(", probabilities averaged over {passes} passes") } else { String::new() };
+    // Of pictures of one's own only a part is for this.
+    let data = checkpoint.config()?.data;
+    let part = if data.source.is_own() { format!(", the {split_name} part of {}", data.path) } else { String::new() };
     say(&format!(
         "{}, {which_name} checkpoint, after epoch {epoch}\n\
-         {split_name} error       {} ± {} (one standard error) of {count} {}{averaged}",
+         {split_name} error       {} ± {} (one standard error) of {count} {}{part}{averaged}",
         path.display(),
         percent(error),
         percent(standard_error(error, count)),

@@ -57,6 +57,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let dir = args.dir.clone().or(set.cached()).ok_or_else(|| {
         RamError::Config("no folder for fetched data is known here; name one with --dir or RAM_CACHE_DIR".to_owned())
     })?;
+    // Before anything is fetched in vain.
+    if let Some(file) = dir.ancestors().find(|part| part.exists()).filter(|part| !part.is_dir()) {
+        let message = format!("{}: {} is a file; name another folder with --dir", dir.display(), file.display());
+        return Err(RamError::Config(message).into());
+    }
     let known = set.mirrors().iter().map(|&mirror| mirror.to_owned());
     let mirrors: Vec<String> = if args.mirror.is_empty() { known.collect() } else { args.mirror.clone() };
     if let Some(mirror) = mirrors.iter().find(|mirror| !mirror.starts_with("http://")) {

@@ -220,7 +220,7 @@ fn beside(frame: &Frame) -> Vec<String> {
         format!("{chosen} {name:<5} {p:.2} {}", bar(p))
     }));
     lines.push(String::new());
-    lines.push(format!("  expects to catch it: {:.2}", frame.baseline));
+    lines.extend(frame.baseline.map(|b| format!("  expects to catch it: {b:.2}")));
     lines
 }
 
@@ -329,7 +329,7 @@ mod tests {
             location: [0.0; 2],
             windows: vec![],
             probabilities: vec![0.04, 0.0, 0.96],
-            baseline: 0.871,
+            baseline: Some(0.871),
             action: 2,
             reward: 0.0,
         };

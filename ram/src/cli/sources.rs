@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use datasets::IdxPair;
 use datasets::picture::Header;
-use ram::config::{Canvas, Config, Source};
+use ram::config::{Canvas, Config, Model, Source};
 use ram::error::RamError;
 use ram::train::data;
 use toml::Value;
@@ -56,7 +56,14 @@ pub fn found(config: &Config, data_dir: Option<&Path>) -> Result<Vec<String>, Ra
         sets.push(format!("data.channels={channels}"));
     }
     if let Some(size) = headers.iter().map(edge).max().filter(|_| config.data.canvas == Canvas::Centred) {
-        sets.push(format!("data.size={}", size.clamp(4, EDGE)));
+        let size = size.clamp(4, EDGE);
+        sets.push(format!("data.size={size}"));
+        // The preset's coarsest patch sees a picture of the largest size: of smaller ones no more than all.
+        let Model { patch, scales, .. } = config.model;
+        let enough = (1..scales).find(|scales| patch << (scales - 1) >= size).unwrap_or(scales);
+        if enough < scales {
+            sets.push(format!("model.scales={enough}"));
+        }
     }
     Ok(sets)
 }

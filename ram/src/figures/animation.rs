@@ -124,7 +124,7 @@ fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &
         &format!("glimpse {} of {}", arrived + 1, trace.glimpses.len()),
         regular(12.0, GREY),
     );
-    scene.text([x, line + 18.0], Align::Left, &format!("expects {:.2}", glimpse.baseline), regular(12.0, GREY));
+    scene.text([x, line + 18.0], Align::Left, &expects(glimpse.baseline), regular(12.0, GREY));
     if over && let (Some(is_right), Some(label)) = (trace.right(), trace.label) {
         let label = parts::name(classes, label);
         let says = if is_right { format!("✓ it is {label}") } else { format!("✗ it is {label}") };
@@ -168,7 +168,7 @@ fn frame_of_games(traces: &[GameTrace], title: &str, frame: usize) -> Scene {
         let rects: Vec<Rect> =
             now.windows.iter().map(|window| parts::window_rect(on, [trace.size; 2], window)).collect();
         windows(&mut scene, &rects, on);
-        scene.text([x, line], Align::Left, &format!("expects {:.2}", now.baseline), regular(12.0, GREY));
+        scene.text([x, line], Align::Left, &expects(now.baseline), regular(12.0, GREY));
         moves(&mut scene, Rect::new(x, line + 8.0, side, BELOW - 18.0 - 8.0 - 4.0), now.action, &now.probabilities);
     }
     scene
@@ -292,4 +292,9 @@ impl Film {
         drop(encoder);
         bytes
     }
+}
+
+/// `expects 0.87`; nothing where nothing is expected.
+fn expects(baseline: Option<f64>) -> String {
+    baseline.map_or(String::new(), |b| format!("expects {b:.2}"))
 }

@@ -116,7 +116,7 @@ fn glimpse(scene: &mut Scene, square: Rect, trace: &Trace, step: usize, captions
     let leader = glimpse.leader();
     let right = trace.label.map(|label| label == leader);
     let y = square.bottom() + 11.0;
-    let expects = format!("b {:.2}", glimpse.baseline);
+    let expects = glimpse.baseline.map_or(String::new(), |b| format!("b {b:.2}"));
     let room = square.width - font(Weight::Regular).width(&expects, 8.0) - 4.0;
     let share = format!(" {:.0} %", 100.0 * glimpse.probabilities[leader]);
     let name = parts::name(&captions.classes, leader);
@@ -156,7 +156,9 @@ impl Sign {
         signs.extend([(Sign::Disc, "first glimpse"), (Sign::Ring, "last")]);
         signs.push((Sign::Square, if scales == Some(1) { "what it reads" } else { "finer patches" }));
         signs.push((Sign::Word, "bars: probabilities of the classes so far"));
-        signs.push((Sign::Word, "b: the reward it expects"));
+        if traces.iter().flat_map(|trace| &trace.glimpses).any(|glimpse| glimpse.baseline.is_some()) {
+            signs.push((Sign::Word, "b: the reward it expects"));
+        }
         signs
     }
 

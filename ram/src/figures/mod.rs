@@ -51,9 +51,10 @@ impl Format {
         match extension(path).as_str() {
             "png" => Ok(Format::Png),
             "svg" => Ok(Format::Svg),
-            _ => Err(RamError::Config(format!(
-                "{}: a picture's name ends in .png (pixels) or .svg (shapes, for print at any size)",
-                path.display()
+            other => Err(RamError::Config(format!(
+                "{}: a picture's name ends in .png (pixels) or .svg (shapes, for print at any size){}",
+                path.display(),
+                if other == "gif" { "; `ram look` and `ram play catch` move with --gif" } else { "" }
             ))),
         }
     }

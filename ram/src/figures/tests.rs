@@ -18,7 +18,7 @@ fn trace(label: Option<usize>) -> Trace {
         windows: vec![Window { x: x + 1, y: y + 1, side: 2 }, Window { x, y, side: 4 }],
         rho: vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8],
         probabilities: probabilities.to_vec(),
-        baseline: 0.25,
+        baseline: Some(0.25),
     };
     Trace {
         index: 7,
@@ -41,7 +41,7 @@ fn game() -> GameTrace {
         location: [0.0, 0.0],
         windows: vec![Window { x, y: 1, side: 2 }, Window { x: x - 1, y: 0, side: 4 }],
         probabilities: vec![0.1, 0.2, 0.7],
-        baseline: 0.5,
+        baseline: Some(0.5),
         action: 2,
         reward: 0.0,
     };

@@ -7,7 +7,7 @@ use datasets::Fixed;
 
 use super::data::{Item, Step};
 use super::weights::signed_bytes;
-use crate::config::{Baseline, Config, Locations, LossKind};
+use crate::config::Config;
 use crate::error::RamError;
 use crate::model::Images;
 use crate::model::action::argmax_of;
@@ -121,20 +121,13 @@ fn saliency(
     (probabilities, sum)
 }
 
-/// Whether the baseline of a configuration learns anything.
-fn learns_baseline(config: &Config) -> bool {
-    let chooses = matches!(config.policy.locations, Locations::Learned | Locations::Blind) && config.model.glimpses > 1;
-    config.loss.baseline == Baseline::Learned && (chooses || config.loss.kind == LossKind::Reinforce)
-}
-
 fn glimpses(trace: &Trace, config: &Config) -> Vec<Step> {
-    let learns = learns_baseline(config);
     let step = |glimpse: &Glimpse| Step {
         at: Some(glimpse.location.map(|l| round(l, 1e4))),
         windows: glimpse.windows.iter().map(corner).collect(),
         rho: Some(bytes(&glimpse.rho, config.model.gain)),
         probabilities: rounded(&glimpse.probabilities),
-        baseline: learns.then(|| round(glimpse.baseline, 1e4)),
+        baseline: glimpse.baseline.map(|b| round(b, 1e4)),
         lit: None,
         action: None,
     };
@@ -174,13 +167,13 @@ fn frames(tracer: &Tracer, game: &GameTrace) -> Vec<Step> {
     let locations = t.constant([game.frames.len(), 2], &locations);
     let shape = Shape::new(&[game.frames.len(), 1, game.size, game.size]);
     let seen = tracer.retina().sense(&t, Images::Pixels { data: &screens, shape }, locations);
-    let (rho, learns) = (tracer.retina().len(1), learns_baseline(tracer.config()));
+    let rho = tracer.retina().len(1);
     let step = |(frame, rho): (&Frame, &[f32])| Step {
         at: Some(frame.location.map(|l| round(l, 1e4))),
         windows: frame.windows.iter().map(corner).collect(),
         rho: Some(bytes(rho, tracer.config().model.gain)),
         probabilities: rounded(&frame.probabilities),
-        baseline: learns.then(|| round(frame.baseline, 1e4)),
+        baseline: frame.baseline.map(|b| round(b, 1e4)),
         lit: Some(lit(&frame.screen)),
         action: Some(frame.action),
     };

@@ -187,7 +187,7 @@ fn notes_of(config: &Config, split: &str, bad: &[DataError]) -> Result<Vec<Strin
     let (strict, count) = (config.data.strict, bad.len());
     let mut lines: Vec<String> = bad.iter().take(NAMED).map(|error| error.to_string()).collect();
     let more = if count > NAMED { format!(", {} of them not named here", count - NAMED) } else { String::new() };
-    let end = if strict { "and data.strict wants all" } else { "left out; --strict makes this an error" };
+    let end = if strict { "data.strict wants all" } else { "left out; --strict makes this an error" };
     let pictures = if count == 1 { "picture" } else { "pictures" };
     lines.push(format!("{count} {split} {pictures} cannot be read{more}: {end}"));
     if strict { Err(RamError::Data(lines.join("\n"))) } else { Ok(lines) }

@@ -156,12 +156,14 @@ fn conclude(config: &Config, found: &[Sums], count: usize) -> Evaluation {
     }
     let touching = all.steps.iter().map(|step| f64::from(step.touching)).sum::<f64>();
     let classes = all.confusion.len().isqrt();
+    // Where the digit is, is known of canvases alone.
+    let is_placed = !config.data.source.is_own();
     Evaluation {
         error: all.wrong.len() as f64 / n,
         loss: all.loss / n,
         count,
-        on_digit: (!all.steps.is_empty()).then(|| touching / (n * all.steps.len() as f64)),
-        on_digit_at: all.steps.iter().map(|step| share(step.touching)).collect(),
+        on_digit: (is_placed && !all.steps.is_empty()).then(|| touching / (n * all.steps.len() as f64)),
+        on_digit_at: all.steps.iter().filter(|_| is_placed).map(|step| share(step.touching)).collect(),
         fixation_spread: all.steps.iter().map(|step| step.spread(n)).collect(),
         density: all.steps.iter().map(|step| step.density.to_vec()).collect(),
         error_after: all.wrong_after.iter().map(|&wrong| share(wrong)).collect(),
@@ -360,7 +362,7 @@ mod tests {
             }
             assert_eq!(found.confusion, confusion);
             // Of three steps, two choose a location.
-            let baseline = |step: usize| traces.iter().map(|t| t.glimpses[step].baseline).sum::<f64>() / 130.0;
+            let baseline = |step: usize| traces.iter().filter_map(|t| t.glimpses[step].baseline).sum::<f64>() / 130.0;
             assert_eq!(found.baselines.len(), 2);
             assert!((0..2).all(|step| (found.baselines[step] - baseline(step)).abs() < 1e-6), "{:?}", found.baselines);
             let on_digit = found.on_digit_at.iter().sum::<f64>() / 3.0;

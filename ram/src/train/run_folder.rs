@@ -456,8 +456,9 @@ fn read_config(path: &Path) -> Result<Config, RamError> {
     let file = path.join(CONFIG);
     let text = fs::read_to_string(&file)
         .map_err(|error| RamError::run(&file, format!("cannot be read: {error}; put it back, or train again")))?;
-    Config::from_toml(&text, &file.display().to_string())
-        .map_err(|error| RamError::run(&file, format!("{error}; put it back, or train again")))
+    // It names the file and the line.
+    Config::from_toml(&text, CONFIG)
+        .map_err(|error| RamError::run(path, format!("{error}; put it back, or train again")))
 }
 
 fn check_name(name: &str) -> Result<(), RamError> {
