@@ -186,7 +186,7 @@ fn sets(args: &Args, experiment: &Experiment) -> Vec<String> {
         (true, name) if name.starts_with("cluttered-100-ram") => {
             &["data.train=2000", "data.validation=400", "data.test=400", "train.epochs=3", "train.samples=2"]
         }
-        (true, _) => &["data.train=2000", "data.validation=400", "data.test=400", "train.epochs=3", "train.batch=32"],
+        (true, _) => &["data.train=1200", "data.validation=400", "data.test=400", "train.epochs=3", "train.batch=32"],
     };
     let digits = (args.quick && experiment.name != "catch").then_some("data.source=digits");
     digits.iter().chain(quick).map(|&set| set.to_owned()).chain(args.set.iter().cloned()).collect()
