@@ -14,8 +14,9 @@ use datasets::Batch;
 
 use crate::config::{Base, Config};
 use crate::error::RamError;
-use crate::train::learner::{Learner, Rates};
-use crate::train::task::Task;
+use crate::schedule::Rates;
+use crate::tasks::Task;
+use crate::train::learner::Learner;
 
 /// The shortest time that is taken: long beside the clock's own cost, short beside what an operating system lends a
 /// program before it looks for another.

@@ -9,7 +9,7 @@
 //! 4. [`train::learner`]: a training step; [`train::trainer`]: the loop around it.
 //! 5. [`environments`]: the game of Sec. 4.2, its rules alone; [`comparators`]: the networks of Tables 1 and 2 that see
 //!    everything at once; [`experiments`]: every row of the paper as a configuration;
-//!    [`trace`]: what an agent did, in plain numbers.
+//!    [`evaluate::trace`]: what an agent did, in plain numbers.
 //! 6. [`search`]: how hyperparameters are found.
 //!
 //! With the feature `figures` the module of that name draws what was traced.
@@ -18,20 +18,24 @@
 pub mod bench;
 pub mod comparators;
 pub mod config;
+pub mod data;
 pub mod environments;
 pub mod error;
+pub mod evaluate;
 pub mod experiments;
 #[cfg(feature = "figures")]
 pub mod figures;
 pub mod guide;
+pub mod losses;
 pub mod model;
-pub mod predict;
 pub mod reinforce;
 #[cfg(feature = "figures")]
 pub mod report;
+pub mod runs;
+pub mod schedule;
 pub mod search;
-pub mod tensorboard;
-pub mod trace;
+pub mod split;
+pub mod tasks;
 pub mod train;
 
 pub use config::Config;

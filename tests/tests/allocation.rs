@@ -5,8 +5,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ram::config::{Base, Baseline, Canvas, Config, Locations, LossKind, OptimiserKind, Source};
-use ram::train::learner::{Learner, Rates};
-use ram::train::task::Task;
+use ram::schedule::Rates;
+use ram::tasks::Task;
+use ram::train::learner::Learner;
 
 struct Counting;
 

@@ -8,13 +8,14 @@ use autograd::optim::{Adam, Optimiser};
 use autograd::{Grads, ParamId, Params, Real, Shape, Tape, accumulate};
 use datasets::rng::{Key, Purpose};
 use ram::config::{Canvas, Config, First, Source};
+use ram::data::TrainingData;
+use ram::losses::Losses;
 use ram::model::agent::{Draws, Mode};
 use ram::model::{Agent, Images};
 use ram::reinforce::{Weights, hybrid_loss};
-use ram::train::checkpoint::{self, Tensor};
-use ram::train::data::TrainingData;
-use ram::train::metrics::{EpochMetrics, Losses};
-use ram::train::run_folder::{Existing, Name, RunFolder, RunInfo};
+use ram::runs::checkpoint::{self, Tensor};
+use ram::runs::metrics::EpochMetrics;
+use ram::runs::run_folder::{Existing, Name, RunFolder, RunInfo};
 use ram::train::trainer::{Outcome, Progress, Trainer};
 use tests::{assert_same, bits, kernel_paths, on_path};
 

@@ -8,9 +8,9 @@ use ram::figures::plot::{Axes, Curve, STYLES, legend, plot};
 use ram::figures::scene::{Align, Rect, Type};
 use ram::figures::text::Weight;
 use ram::figures::{Format, Scene};
-use ram::train::atomic;
-use ram::train::metrics::EpochMetrics;
-use ram::train::run_folder::RunFolder;
+use ram::runs::atomic;
+use ram::runs::metrics::EpochMetrics;
+use ram::runs::run_folder::RunFolder;
 use serde_json::json;
 
 use super::eval::find;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use ram::data::TrainingData;
 use ram::figures::Format;
 use ram::figures::scene::Bitmap;
 use ram::figures::sheet::sheet;
-use ram::train::data::TrainingData;
 use serde_json::json;
 
 use super::look::{data, write};

@@ -5,8 +5,10 @@ use std::sync::atomic::AtomicBool;
 
 use ram::config::{Base, Config, Locations};
 use ram::error::RamError;
-use ram::train::run_folder::{Existing, Name, RunFolder, RunInfo, Which};
-use ram::train::trainer::{Evaluation, Outcome, SplitName, Trainer, evaluate};
+use ram::evaluate::evaluation::Evaluation;
+use ram::runs::run_folder::{Existing, Name, RunFolder, RunInfo, Which};
+use ram::split::SplitName;
+use ram::train::trainer::{Outcome, Trainer, evaluate};
 use serde_json::json;
 
 use super::eval::standard_error;

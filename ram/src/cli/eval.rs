@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use ram::config::{Base, Config};
 use ram::error::RamError;
-use ram::train::run_folder::{RunFolder, Which};
-use ram::train::trainer::{Evaluation, SplitName, evaluate_noting};
+use ram::evaluate::evaluation::Evaluation;
+use ram::runs::run_folder::{RunFolder, Which};
+use ram::split::SplitName;
+use ram::train::trainer::evaluate_noting;
 use serde_json::json;
 
 use super::{Ended, Machine, complain, percent, say, sources};
@@ -144,7 +146,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 }
 
 /// Puts the data that the options name in the place of those trained on.
-fn other_data(checkpoint: &mut ram::train::checkpoint::Checkpoint, args: &Args) -> Result<(), RamError> {
+fn other_data(checkpoint: &mut ram::runs::checkpoint::Checkpoint, args: &Args) -> Result<(), RamError> {
     let mut config = checkpoint.config()?;
     if let Some(data) = &args.data {
         let named = Config::load(Base::Preset("mnist"), &sources::sets(data)?)?.data;

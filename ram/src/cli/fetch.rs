@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use datasets::DataError;
 use datasets::published::{File, Published};
 use ram::error::RamError;
-use ram::train::atomic;
+use ram::runs::atomic;
 use serde_json::json;
 use ureq::Agent;
 

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use datasets::Picture;
 use ram::config::Config;
 use ram::error::RamError;
+use ram::evaluate::predict::Prepared;
+use ram::evaluate::trace::{Trace, Tracer};
 use ram::figures::look::{Captions, look};
 use ram::figures::{Format, animation, check_gif};
-use ram::predict::Prepared;
-use ram::trace::{Trace, Tracer};
-use ram::train::atomic;
-use ram::train::checkpoint::Checkpoint;
-use ram::train::run_folder::RunFolder;
+use ram::runs::atomic;
+use ram::runs::checkpoint::Checkpoint;
+use ram::runs::run_folder::RunFolder;
 use serde_json::{Value, json};
 
 use super::eval::{self, find};
@@ -200,7 +200,8 @@ fn class_of(name: &str, classes: &[String]) -> Result<usize, RamError> {
 
 /// What is drawn of an image, without its pixels.
 fn numbers(trace: &Trace) -> Value {
-    let of = |value: &dyn Fn(&ram::trace::Glimpse) -> Value| trace.glimpses.iter().map(value).collect::<Vec<_>>();
+    let of =
+        |value: &dyn Fn(&ram::evaluate::trace::Glimpse) -> Value| trace.glimpses.iter().map(value).collect::<Vec<_>>();
     json!({
         "index": trace.index, "label": trace.label, "answer": trace.answer(), "right": trace.right(),
         "locations": of(&|glimpse| json!(glimpse.location)), "windows": of(&|glimpse| json!(glimpse.windows)),

@@ -9,10 +9,10 @@ use datasets::rng::{Key, Purpose};
 use ram::environments::catch::Action;
 use ram::environments::{Catch, Environment};
 use ram::error::RamError;
+use ram::evaluate::trace::{Frame, GameTrace, Tracer, Window};
 use ram::figures::{animation, check_gif};
-use ram::trace::{Frame, GameTrace, Tracer, Window};
-use ram::train::run_folder::RunFolder;
-use ram::train::trainer::SplitName;
+use ram::runs::run_folder::RunFolder;
+use ram::split::SplitName;
 use serde_json::json;
 
 use super::eval::{Checkpoint, find};

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use ram::train::metrics::{EpochMetrics, Losses};
+use ram::losses::Losses;
+use ram::runs::metrics::EpochMetrics;
 use ram::train::trainer::Progress;
 use serde_json::json;
 
@@ -193,7 +194,7 @@ fn epoch_json(label: &str, metrics: &EpochMetrics, seconds: f64, images_per_seco
 
 #[cfg(test)]
 mod tests {
-    use ram::train::metrics::Validation;
+    use ram::runs::metrics::Validation;
 
     use super::*;
 

@@ -7,11 +7,12 @@ use std::sync::atomic::AtomicBool;
 use clap::ValueEnum;
 use ram::config::{Config, Locations, Source};
 use ram::error::RamError;
+use ram::evaluate::evaluation::play_scripted;
 use ram::experiments::{Experiment, flops, parameters};
-use ram::train::atomic;
-use ram::train::evaluation::play_scripted;
-use ram::train::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
-use ram::train::trainer::{Outcome, SplitName, Trainer, evaluate};
+use ram::runs::atomic;
+use ram::runs::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
+use ram::split::SplitName;
+use ram::train::trainer::{Outcome, Trainer, evaluate};
 use serde::{Deserialize, Serialize};
 
 use super::progress::Console;
@@ -229,7 +230,7 @@ fn job(args: &Args, folder: &Path, name: &str, config: &Config, stop: &AtomicBoo
     let found = test(1)?;
     let chooses = !found.fixation_spread.is_empty() && config.data.source != Source::Catch;
     let metrics = RunFolder::metrics(&path)?;
-    let loss = |losses: &ram::train::metrics::Losses| match config.data.source {
+    let loss = |losses: &ram::losses::Losses| match config.data.source {
         Source::Catch => -losses.reward,
         _ => losses.classification,
     };

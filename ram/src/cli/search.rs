@@ -7,13 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ram::error::RamError;
+use ram::losses::Losses;
+use ram::runs::atomic;
+use ram::runs::metrics::EpochMetrics;
 use ram::search::halving::Halving;
 use ram::search::picture::{plain, svg};
 use ram::search::report::Report;
 use ram::search::study::{Study, StudyFolder, TEMPLATE};
 use ram::search::trial::{self, State, TrialResult};
-use ram::train::atomic;
-use ram::train::metrics::{EpochMetrics, Losses};
 use ram::train::trainer::Progress;
 use serde_json::json;
 

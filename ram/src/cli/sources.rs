@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use datasets::IdxPair;
 use datasets::picture::Header;
 use ram::config::{Canvas, Config, Model, Source};
+use ram::data;
 use ram::error::RamError;
-use ram::train::data;
 use toml::Value;
 
 /// Pictures whose headers are looked at.

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use ram::config::{Base, Config};
 use ram::error::RamError;
+use ram::losses::Losses;
 use ram::report::{self, Options};
-use ram::tensorboard::EventFile;
-use ram::train::metrics::{EpochMetrics, Losses};
-use ram::train::run_folder::{EVENTS, Existing, InitFrom, Name, Resumed, RunFolder, RunInfo, Which};
+use ram::runs::metrics::EpochMetrics;
+use ram::runs::run_folder::{EVENTS, Existing, InitFrom, Name, Resumed, RunFolder, RunInfo, Which};
+use ram::runs::tensorboard::EventFile;
 use ram::train::trainer::{Outcome, Progress, Trainer};
 use serde_json::json;
 

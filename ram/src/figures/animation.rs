@@ -7,7 +7,7 @@ use super::parts::{self, Mark, bold, regular};
 use super::raster;
 use super::scene::{Align, Bitmap, Rect, Scene, Stroke};
 use super::text::{Weight, font};
-use crate::trace::{GameTrace, Trace};
+use crate::evaluate::trace::{GameTrace, Trace};
 
 /// The side that an image has about, in pixels, the gaps and the margin.
 const IMAGE: f64 = 180.0;

@@ -5,7 +5,7 @@ use super::parts::{self, Mark, bold, regular};
 use super::raster::SHARP;
 use super::scene::{Align, Rect, Scene, Stroke};
 use super::text::{Weight, font};
-use crate::trace::Trace;
+use crate::evaluate::trace::Trace;
 
 /// Glimpses side by side; more go on below.
 const ACROSS: usize = 8;

@@ -1,4 +1,4 @@
-//! Pictures: the paper's Figures 2 to 6 and its video, from traces ([`crate::trace`]).
+//! Pictures: the paper's Figures 2 to 6 and its video, from traces ([`crate::evaluate::trace`]).
 //!
 //! A figure is a [`Scene`], a list of shapes ([`scene`]), written as SVG ([`svg`]) or drawn as PNG ([`raster`]) alike, with
 //! the letters of one embedded font ([`text`]) and the colours of one palette ([`palette`]). [`look`] has the paths and

@@ -3,7 +3,7 @@
 use super::palette::{self, BLACK, Colour, GREY, HAIR, PALE};
 use super::scene::{Align, Bitmap, Point, Rect, Scene, Stroke, Type};
 use super::text::{Weight, font};
-use crate::trace::{Glimpse, Trace, Window};
+use crate::evaluate::trace::{Glimpse, Trace, Window};
 
 /// The most classes whose names stand below their bars.
 const NAMED: usize = 12;

@@ -9,7 +9,7 @@ use super::scene::{Align, Bitmap, Rect, Scene, Shape, Stroke};
 use super::sheet::sheet;
 use super::text::Weight;
 use super::{Format, animation, check_gif, raster, svg};
-use crate::trace::{Frame, GameTrace, Glimpse, Trace, Window};
+use crate::evaluate::trace::{Frame, GameTrace, Glimpse, Trace, Window};
 
 /// Two glimpses of 2×2 at two scales on an image of 6×4, at given locations and windows; the answer is 1.
 fn trace(label: Option<usize>) -> Trace {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::train::metrics::{EpochMetrics, Timing};
+use crate::runs::metrics::{EpochMetrics, Timing};
 
 /// Everything that the page shows. Optional parts are left out where they do not apply.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -58,7 +58,7 @@ pub struct Found {
     pub loss: f64,
     /// Images or games.
     pub count: usize,
-    /// See [`crate::train::evaluation::Evaluation`].
+    /// See [`crate::evaluate::evaluation::Evaluation`].
     pub on_digit: Option<f64>,
     /// The same for each glimpse.
     pub on_digit_at: Vec<f64>,

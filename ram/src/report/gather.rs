@@ -8,16 +8,17 @@ use autograd::Params;
 use super::data::{Found, Report, ResultRow};
 use super::{Options, shown, weights};
 use crate::config::{Canvas, Config, Core, Locations, ModelKind, Source};
+use crate::data::{TrainingData, test_set};
 use crate::error::RamError;
+use crate::evaluate::evaluation::{Evaluation, GRID, evaluate_on};
+use crate::evaluate::trace::Tracer;
 use crate::experiments::parameters;
-use crate::trace::Tracer;
-use crate::train::checkpoint::Checkpoint;
-use crate::train::data::{TrainingData, test_set};
-use crate::train::evaluation::{Evaluation, GRID, evaluate_on};
+use crate::runs::checkpoint::Checkpoint;
+use crate::runs::metrics::EpochMetrics;
+use crate::runs::run_folder::{RunFolder, Which, read_info};
+use crate::split::SplitName;
 use crate::train::learner::Network;
-use crate::train::metrics::EpochMetrics;
-use crate::train::run_folder::{RunFolder, Which, read_info};
-use crate::train::trainer::{SplitName, Threads, evaluate, restore};
+use crate::train::trainer::{Threads, evaluate, restore};
 
 /// Evaluates a checkpoint of the run at `path` and gathers what there is to tell. The test part stays closed unless
 /// `options` name it.

@@ -14,9 +14,9 @@ pub use data::Report;
 pub use gather::gather;
 
 use crate::error::RamError;
-use crate::train::atomic;
-use crate::train::run_folder::{REPORT, Which};
-use crate::train::trainer::SplitName;
+use crate::runs::atomic;
+use crate::runs::run_folder::{REPORT, Which};
+use crate::split::SplitName;
 
 const PAGE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("report.css");

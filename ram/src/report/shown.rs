@@ -8,14 +8,14 @@ use datasets::Fixed;
 use super::data::{Item, Step};
 use super::weights::signed_bytes;
 use crate::config::Config;
+use crate::data::FIXED_SEED;
 use crate::error::RamError;
+use crate::evaluate::trace::{Frame, GameTrace, Glimpse, Trace, Tracer, Window};
 use crate::model::Images;
 use crate::model::action::argmax_of;
 use crate::model::agent::{Draws, Mode};
-use crate::trace::{Frame, GameTrace, Glimpse, Trace, Tracer, Window};
-use crate::train::data::FIXED_SEED;
+use crate::split::SplitName;
 use crate::train::learner::Network;
-use crate::train::trainer::SplitName;
 
 /// Bytes of pixels in a report, at most.
 const BUDGET: usize = 900_000;
@@ -217,7 +217,7 @@ fn round(x: f64, to: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::tests::trained;
+    use crate::evaluate::trace::tests::trained;
     use crate::train::trainer::restore;
 
     #[test]
@@ -249,7 +249,7 @@ mod tests {
             let mut params = Params::new();
             let network = Network::new(&mut params, &config, 1, 10);
             restore(&mut params, &checkpoint).unwrap();
-            let set = crate::train::data::TrainingData::open(&config, None).unwrap().validation;
+            let set = crate::data::TrainingData::open(&config, None).unwrap().validation;
             let (probabilities, slope) = saliency(&config, &network, &params, &set, 3, &mut Tape::new());
             assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5);
             let steepest = argmax_of(&slope.iter().map(|d| d.abs()).collect::<Vec<_>>());

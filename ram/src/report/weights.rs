@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::data::{Unit, Weights};
 use crate::config::{Config, ModelKind};
-use crate::train::checkpoint::{Checkpoint, PARAMS};
+use crate::runs::checkpoint::{Checkpoint, PARAMS};
 
 /// Bytes of patches in a report, at most.
 const BUDGET: usize = 150_000;

@@ -3,7 +3,7 @@
 //! | in the study's folder | |
 //! |---|---|
 //! | `study.json` | what decides the trials: seed, base, space; other settings are refused there |
-//! | `trial-0001/` | a run's folder, see [`crate::train::run_folder`], with `result.json` when it is done |
+//! | `trial-0001/` | a run's folder, see [`crate::runs::run_folder`], with `result.json` when it is done |
 //! | `trial-0001/rung-1.json` | with halving: its result so far at the end of a rung |
 //! | `rung-1.json` | with halving: who goes on |
 
@@ -19,7 +19,7 @@ use super::space::{Distribution, Space};
 use super::trial::TrialResult;
 use crate::config::Config;
 use crate::error::RamError;
-use crate::train::atomic;
+use crate::runs::atomic;
 
 /// The format version of a study's folder.
 const FORMAT: u32 = 1;

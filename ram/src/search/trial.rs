@@ -10,7 +10,7 @@ use toml::Value;
 use super::study::{StudyFolder, read_json, write_json};
 use crate::config::Config;
 use crate::error::RamError;
-use crate::train::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
+use crate::runs::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
 use crate::train::trainer::{Outcome, Progress, Trainer};
 
 /// How far a trial came.

@@ -13,14 +13,15 @@ use datasets::Batch;
 use serde::Serialize;
 
 use self::lines::Place;
-use super::learner::{Network, Rates, begin_games, rates};
-use super::task::Task;
+use super::learner::{Network, begin_games};
 use crate::config::{Baseline, Config, LossKind, ModelKind, Reward};
 use crate::environments::Catch;
 use crate::error::RamError;
 use crate::model::Images;
 use crate::model::agent::{Draws, Episode, Mode, Play, Screens, Steps};
 use crate::reinforce::{self, LossTerms, Weights};
+use crate::schedule::{Rates, rates};
+use crate::tasks::Task;
 
 /// A variable of the step.
 #[derive(Clone, Debug, Serialize)]

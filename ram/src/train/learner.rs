@@ -6,19 +6,20 @@
 
 use std::ops::Range;
 
-use autograd::optim::{self, Adam, Optimiser, Schedule, Sgd};
+use autograd::optim::{self, Adam, Optimiser, Sgd};
 use autograd::{Grads, Params, Shape, Tape, gradients};
 use datasets::Batch;
 use datasets::rng::{Key, Purpose};
 use rayon::prelude::*;
 
-use super::metrics::Losses;
 use crate::comparators::Comparator;
-use crate::config::{Config, LossKind, ModelKind, OptimiserKind, Reward, ScheduleKind, Source};
+use crate::config::{Config, LossKind, ModelKind, OptimiserKind, Reward, Source};
 use crate::environments::{Catch, Environment};
+use crate::losses::Losses;
 use crate::model::agent::{Draws, Mode, Screens};
 use crate::model::{Agent, Images};
 use crate::reinforce::{self, LossTerms, Weights};
+use crate::schedule::Rates;
 
 /// Episodes in a piece of the batch, at most, unless one image has more.
 const PIECE: usize = 32;
@@ -210,7 +211,7 @@ fn losses(loss: &LossTerms<f32>) -> Losses {
 }
 
 /// New games, by (seed, epoch, number); so many copies of each, next to each other.
-pub(super) fn begin_games(games: &mut Vec<Catch>, size: usize, seed: u64, epoch: u64, samples: &[u32], copies: usize) {
+pub(crate) fn begin_games(games: &mut Vec<Catch>, size: usize, seed: u64, epoch: u64, samples: &[u32], copies: usize) {
     games.resize_with(samples.len() * copies, || Catch::new(size).expect("a checked size"));
     for (i, game) in games.iter_mut().enumerate() {
         let sample = samples[i / copies];
@@ -218,60 +219,9 @@ pub(super) fn begin_games(games: &mut Vec<Catch>, size: usize, seed: u64, epoch:
     }
 }
 
-/// What changes from step to step by a schedule.
-#[derive(Clone, Copy, Debug)]
-pub struct Rates {
-    /// Of the optimiser.
-    pub learning_rate: f64,
-    /// The policy's standard deviation.
-    pub std: f64,
-}
-
-/// The rates at a step of the whole run, the schedule's epochs being of `steps` steps each.
-pub fn rates(config: &Config, step: u64, steps: usize) -> Rates {
-    let policy = &config.policy;
-    let done = step as f64 / ((config.train.epochs * steps) as f64 - 1.0).max(1.0);
-    let std = match policy.std_final {
-        0.0 => policy.std,
-        last => policy.std + (last - policy.std) * done.min(1.0),
-    };
-    Rates { learning_rate: learning_rate(config, step, steps), std }
-}
-
-/// The learning rate at a step of the whole run, the schedule's epochs being of `steps` steps each.
-fn learning_rate(config: &Config, step: u64, steps: usize) -> f64 {
-    let s = &config.schedule;
-    let every = (s.every * steps) as u64;
-    let schedule = match s.kind {
-        ScheduleKind::Constant => Schedule::Constant,
-        ScheduleKind::Linear => Schedule::Linear { last: s.last },
-        ScheduleKind::Step => Schedule::Step { factor: s.factor, every },
-        ScheduleKind::Exponential => Schedule::Exponential { factor: s.factor, every },
-        ScheduleKind::Cosine => Schedule::Cosine { last: s.last },
-    };
-    let total = (config.train.epochs * steps) as u64;
-    config.optimiser.learning_rate * schedule.factor(step, total, s.warmup as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rates_follow_their_schedules_over_all_steps() {
-        let mut config = Config::default();
-        (config.train.epochs, config.policy.std, config.policy.std_final) = (2, 0.3, 0.1);
-        (config.schedule.kind, config.schedule.last, config.optimiser.learning_rate) = (ScheduleKind::Linear, 0.5, 1.0);
-        // Six steps, of which the last one has the last rates; whoever trains on stays there.
-        let std: Vec<f64> = [0, 1, 5, 9].map(|step| rates(&config, step, 3).std).to_vec();
-        for (found, expected) in std.iter().zip([0.3, 0.26, 0.1, 0.1]) {
-            assert!((found - expected).abs() < 1e-12, "{std:?}");
-        }
-        let rate = |step| rates(&config, step, 3).learning_rate;
-        assert!(rate(0) == 1.0 && rate(0) > rate(3) && rate(3) > rate(5) && rate(5) >= 0.5, "{} {}", rate(3), rate(5));
-        config.policy.std_final = 0.0;
-        assert_eq!([0, 5].map(|step| rates(&config, step, 3).std), [0.3, 0.3]);
-    }
 
     #[test]
     fn pieces_have_at_most_32_episodes_and_keep_the_samples_of_an_image_together() {

@@ -6,14 +6,17 @@ use std::time::Instant;
 
 use autograd::Params;
 
-use super::checkpoint::{Checkpoint, PARAMS, Tensor, TrainState};
-pub use super::evaluation::Evaluation;
-use super::learner::{Learner, rates};
-use super::metrics::{EpochMetrics, Losses, Timing};
-use super::run_folder::RunFolder;
-use super::task::{self, Task};
+use super::learner::Learner;
 use crate::config::Config;
 use crate::error::RamError;
+use crate::evaluate::evaluation::Evaluation;
+use crate::losses::Losses;
+use crate::runs::checkpoint::{self, Checkpoint, PARAMS, Tensor, TrainState};
+use crate::runs::metrics::{EpochMetrics, Timing};
+use crate::runs::run_folder::RunFolder;
+use crate::schedule::rates;
+use crate::split::SplitName;
+use crate::tasks::{self as task, Task};
 
 /// Is told how the training goes on.
 pub trait Progress: Send {
@@ -40,15 +43,6 @@ pub enum Outcome {
         /// The steps of it that are done.
         step: usize,
     },
-}
-
-/// One of the sets that an agent can be evaluated on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SplitName {
-    /// By which hyperparameters and checkpoints are chosen.
-    Validation,
-    /// To report once.
-    Test,
 }
 
 /// Trains an agent as a configuration says.
@@ -193,7 +187,7 @@ impl Trainer {
     pub fn weights_hash(&self) -> String {
         let params = &self.learner.params;
         let names = names(PARAMS.trim_end_matches('/'), params);
-        super::checkpoint::weights_hash(tensors(&names, params))
+        checkpoint::weights_hash(tensors(&names, params))
     }
 }
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use autograd::Params;
 use datasets::{Batch, Epoch, Loader};
 
-use super::data::{self, TrainingData};
-use super::evaluation::{Evaluation, TEST_GAMES, VALIDATION_GAMES, evaluate_on, play_games};
-use super::learner::Network;
-use super::trainer::SplitName;
 use crate::config::{Config, Source};
+use crate::data::{self, TrainingData};
 use crate::environments::{Catch, Environment};
 use crate::error::RamError;
+use crate::evaluate::evaluation::{Evaluation, TEST_GAMES, VALIDATION_GAMES, evaluate_on, play_games};
+use crate::split::SplitName;
+use crate::train::learner::Network;
 
 /// A task, its training and its validation part. The test part stays closed.
 pub enum Task {

@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::RamError;
-use crate::train::atomic;
-use crate::train::checkpoint::{self, Checkpoint, FORMAT, Tensor, TrainState, check_format, unwritable};
-use crate::train::metrics::{EpochMetrics, Line, Timing, read_lines};
+use crate::runs::atomic;
+use crate::runs::checkpoint::{self, Checkpoint, FORMAT, Tensor, TrainState, check_format, unwritable};
+use crate::runs::metrics::{EpochMetrics, Line, Timing, read_lines};
 
 const CONFIG: &str = "config.toml";
 const INFO: &str = "run.json";
@@ -476,8 +476,8 @@ fn check_name(name: &str) -> Result<(), RamError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::checkpoint::tests::{state, tensors, with_header};
-    use crate::train::metrics::Validation;
+    use crate::runs::checkpoint::tests::{state, tensors, with_header};
+    use crate::runs::metrics::Validation;
 
     fn create(runs: &Path, name: Name, existing: Existing) -> Result<RunFolder, RamError> {
         let config = Config::default();

@@ -3,29 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evaluation::Evaluation;
-use super::learner::Rates;
 use crate::config::{Config, Locations, ModelKind};
-
-/// The loss terms apart, and what comes with them: of one step, or the mean over an epoch's images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Losses {
-    /// Cross-entropy of the class (or REINFORCE's term for it), nats an image.
-    pub classification: f64,
-    /// The location term of eq. (2), summed over glimpses.
-    pub location: f64,
-    /// Squared error of the baseline.
-    pub baseline: f64,
-    /// What is minimised: the terms with their weights.
-    pub total: f64,
-    /// Mean reward, 0 to 1.
-    pub reward: f64,
-    /// Share of images whose most probable class is wrong, 0 to 1.
-    pub error: f64,
-    /// Global norm of the gradient before clipping.
-    pub grad_norm: f64,
-}
+use crate::evaluate::evaluation::Evaluation;
+use crate::losses::{Losses, zip};
+use crate::schedule::Rates;
 
 /// [`Losses`] gathered over the epoch under way. Part of a checkpoint, so that a run resumed in the middle of an epoch writes
 /// the line it would have written.
@@ -49,25 +30,6 @@ impl Running {
     pub fn mean(&self) -> Losses {
         let images = self.images.max(1) as f64;
         zip(&self.sums, &self.sums, |sum, _| sum / images)
-    }
-}
-
-impl Losses {
-    /// Each of them added to the other's.
-    pub fn plus(&self, other: &Losses) -> Losses {
-        zip(self, other, |a, b| a + b)
-    }
-}
-
-fn zip(a: &Losses, b: &Losses, f: impl Fn(f64, f64) -> f64) -> Losses {
-    Losses {
-        classification: f(a.classification, b.classification),
-        location: f(a.location, b.location),
-        baseline: f(a.baseline, b.baseline),
-        total: f(a.total, b.total),
-        reward: f(a.reward, b.reward),
-        error: f(a.error, b.error),
-        grad_norm: f(a.grad_norm, b.grad_norm),
     }
 }
 
@@ -116,7 +78,7 @@ pub struct EpochMetrics {
     /// Validation images of each class (row) by the answer (column).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<u32>>,
-    /// For each glimpse, how many of the validation images' locations lie in each part of [`GRID`](super::evaluation::GRID)
+    /// For each glimpse, how many of the validation images' locations lie in each part of [`GRID`](crate::evaluate::evaluation::GRID)
     /// × `GRID`, row after row. Of episodes of up to [`DENSITY_UP_TO`] glimpses, or the lines would be long.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub density: Vec<Vec<u32>>,

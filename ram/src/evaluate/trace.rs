@@ -15,16 +15,17 @@ use rand::Rng;
 use serde::Serialize;
 
 use crate::config::{Baseline, Config, Locations, LossKind, ModelKind};
+use crate::data::{FIXED_SEED, TrainingData, test_set};
 use crate::environments::{Catch, Environment};
 use crate::error::RamError;
+use crate::evaluate::evaluation::{Evaluation, TEST_GAMES, VALIDATION_GAMES, evaluate_on};
 use crate::model::action::argmax_of;
 use crate::model::agent::{Draws, Mode, Screens, Steps};
 use crate::model::{Agent, Images, Retina};
-use crate::train::checkpoint::{Checkpoint, PARAMS};
-use crate::train::data::{FIXED_SEED, TrainingData, test_set};
-use crate::train::evaluation::{Evaluation, TEST_GAMES, VALIDATION_GAMES, evaluate_on};
+use crate::runs::checkpoint::{Checkpoint, PARAMS};
+use crate::split::SplitName;
 use crate::train::learner::Network;
-use crate::train::trainer::{SplitName, restore};
+use crate::train::trainer::restore;
 
 /// Images on the tape at a time.
 const CHUNK: usize = 100;

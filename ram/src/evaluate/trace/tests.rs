@@ -2,9 +2,10 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::config::Base;
+use crate::losses::Losses;
 use crate::model::retina::Sampling;
-use crate::train::metrics::{EpochMetrics, Losses};
-use crate::train::run_folder::{Existing, Name, RunFolder, RunInfo, Which};
+use crate::runs::metrics::EpochMetrics;
+use crate::runs::run_folder::{Existing, Name, RunFolder, RunInfo, Which};
 use crate::train::trainer::{Progress, Trainer, evaluate};
 
 struct Silent;

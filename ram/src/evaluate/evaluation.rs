@@ -9,13 +9,13 @@ use datasets::rng::{Key, Purpose, below};
 use datasets::{DigitBox, Fixed};
 use rayon::prelude::*;
 
-use super::data::FIXED_SEED;
-use super::learner::{Network, begin_games};
 use crate::config::{Baseline, Config, First};
+use crate::data::FIXED_SEED;
 use crate::environments::{Catch, Environment};
 use crate::model::action::argmax_of;
 use crate::model::agent::{Draws, Mode, Screens};
 use crate::model::{Agent, Images, Retina};
+use crate::train::learner::{Network, begin_games};
 
 /// The epochs by which validation and test games are drawn.
 pub(crate) const VALIDATION_GAMES: u64 = 1;
@@ -324,9 +324,10 @@ fn touches(retina: Retina, location: [f64; 2], digit: &DigitBox, size: [usize; 2
 
 #[cfg(test)]
 mod tests {
-    use crate::trace::Tracer;
-    use crate::trace::tests::trained;
-    use crate::train::trainer::{SplitName, evaluate};
+    use crate::evaluate::trace::Tracer;
+    use crate::evaluate::trace::tests::trained;
+    use crate::split::SplitName;
+    use crate::train::trainer::evaluate;
 
     use super::*;
 
@@ -342,7 +343,7 @@ mod tests {
             let share = |count: usize| count as f64 / traces.len() as f64;
 
             for step in 0..3 {
-                let wrong = |t: &&crate::trace::Trace| t.glimpses[step].leader() != t.label.unwrap();
+                let wrong = |t: &&crate::evaluate::trace::Trace| t.glimpses[step].leader() != t.label.unwrap();
                 assert_eq!(found.error_after[step], share(traces.iter().filter(wrong).count()));
                 let mut density = vec![0; GRID * GRID];
                 for trace in &traces {

@@ -5,12 +5,12 @@ use datasets::Picture;
 
 use crate::comparators::Comparator;
 use crate::config::{Config, ModelKind, Source};
+use crate::data::canvas_of;
 use crate::error::RamError;
+use crate::evaluate::trace::{Trace, Tracer};
 use crate::model::Images;
 use crate::model::action::argmax_of;
-use crate::trace::{Trace, Tracer};
-use crate::train::checkpoint::Checkpoint;
-use crate::train::data::canvas_of;
+use crate::runs::checkpoint::Checkpoint;
 use crate::train::learner::Network;
 use crate::train::trainer::restore;
 

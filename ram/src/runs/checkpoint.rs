@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::error::RamError;
-use crate::train::atomic;
-use crate::train::metrics::Running;
+use crate::runs::atomic;
+use crate::runs::metrics::Running;
 
 /// The version of the format that is written, and the only one that is read.
 pub const FORMAT: u64 = 1;

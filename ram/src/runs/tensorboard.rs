@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::RamError;
-use crate::train::metrics::EpochMetrics;
+use crate::runs::metrics::EpochMetrics;
 
 /// A file of events, to which lines of metrics are added.
 #[derive(Debug)]
@@ -172,7 +172,8 @@ fn crc32c(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::metrics::{Losses, Validation};
+    use crate::losses::Losses;
+    use crate::runs::metrics::Validation;
 
     fn metrics(epoch: usize) -> EpochMetrics {
         EpochMetrics {
@@ -273,7 +274,7 @@ mod tests {
             return;
         }
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(crate::train::run_folder::EVENTS);
+        let path = folder.path().join(crate::runs::run_folder::EVENTS);
         EventFile::create(&path, &[metrics(1), metrics(2)]).unwrap();
         let script = "import sys\n\
             from tensorboard.backend.event_processing.event_accumulator import EventAccumulator\n\

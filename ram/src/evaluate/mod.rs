@@ -1,0 +1,6 @@
+//! What a trained network does: how often it is wrong ([`evaluation`]), what it looked at and believed ([`trace`]), and
+//! what it says of a picture that belongs to no data set ([`predict`]).
+
+pub mod evaluation;
+pub mod predict;
+pub mod trace;
