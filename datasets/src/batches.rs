@@ -124,8 +124,21 @@ impl Loader {
     ///
     /// What was prepared for another epoch, or for the rest of one that was left early, is dropped.
     pub fn epoch(&mut self, epoch: u64, first_step: usize) -> Epoch<'_> {
+        self.begin(epoch, first_step);
+        Epoch { loader: self }
+    }
+
+    /// Begins an epoch at step `first_step`, as [`Loader::epoch`] does; [`Loader::next_batch`] then gives its batches.
+    pub fn begin(&mut self, epoch: u64, first_step: usize) {
         self.prefetch.start(epoch, first_step..self.steps);
-        Epoch { prefetch: &mut self.prefetch }
+    }
+
+    /// The next batch of the epoch that was begun, or `None` at its end. It is lent until the next one is asked for.
+    ///
+    /// # Errors
+    /// [`DataError::Worker`] if the thread that prepares batches panicked; so does every later call.
+    pub fn next_batch(&mut self) -> Result<Option<&Batch>, DataError> {
+        self.prefetch.next()
     }
 }
 
@@ -150,7 +163,7 @@ fn fill(source: &Labelled, canvas: &Canvas, seed: u64, epoch: u64, samples: &[u3
 /// `while let Some(batch) = epoch.next_batch()? { … }`.
 #[derive(Debug)]
 pub struct Epoch<'a> {
-    prefetch: &'a mut Prefetch<Batch>,
+    loader: &'a mut Loader,
 }
 
 impl Epoch<'_> {
@@ -159,6 +172,6 @@ impl Epoch<'_> {
     /// # Errors
     /// [`DataError::Worker`] if the thread that prepares batches panicked; so does every later call.
     pub fn next_batch(&mut self) -> Result<Option<&Batch>, DataError> {
-        self.prefetch.next()
+        self.loader.next_batch()
     }
 }

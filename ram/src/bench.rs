@@ -15,7 +15,7 @@ use datasets::Batch;
 use crate::config::{Base, Config};
 use crate::error::RamError;
 use crate::schedule::Rates;
-use crate::tasks::Task;
+use crate::tasks;
 use crate::train::learner::Learner;
 
 /// The shortest time that is taken: long beside the clock's own cost, short beside what an operating system lends a
@@ -249,11 +249,12 @@ impl TrainingStep {
             sets.push("data.source=digits".to_owned());
         }
         let config = Config::load(case.base, &sets)?;
-        let mut task = Task::open(&config, None)?;
-        let [channels, classes] = task.sizes();
-        let learner = Learner::new(&config, channels, classes);
-        let (mut epoch, mut batches) = (task.epoch(0, 0), Vec::new());
-        while let Some(batch) = epoch.next_batch()? {
+        let task = tasks::named(&config)?;
+        let mut data = task.training(None)?;
+        let learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
+        let mut batches = Vec::new();
+        data.batches.begin(0, 0);
+        while let Some(batch) = data.batches.next_batch()? {
             batches.push(batch.clone());
         }
         Ok(TrainingStep { learner, std: config.policy.std, batches, turn: 0 })

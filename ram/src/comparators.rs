@@ -5,8 +5,7 @@ use autograd::ops::Activation::Relu;
 use autograd::{Params, Real, Recording, Var};
 use rand::Rng;
 
-use crate::config::{Config, ModelKind};
-use crate::model::Images;
+use crate::model::{Images, Model, ModelKind};
 
 /// Edge of the convolution's windows, pixels. Sec. 4.1.
 pub(crate) const WINDOW: usize = 10;
@@ -37,20 +36,20 @@ pub enum Comparator {
 }
 
 impl Comparator {
-    /// Adds the parameters of a new network, drawn from `rng`, for images of size × size pixels.
+    /// Adds the parameters of a new network, drawn from `rng`, for images of so many channels and size × size pixels.
     ///
     /// # Panics
     /// For the attention model, or where images are smaller than a window of the convolution.
     #[track_caller]
     pub fn new<R: Real>(
         params: &mut Params<R>,
-        config: &Config,
-        channels: usize,
+        model: &Model,
+        [channels, size]: [usize; 2],
         classes: usize,
         rng: &mut impl Rng,
     ) -> Comparator {
-        let (size, n) = (config.data.size, config.model.hidden);
-        match config.model.kind {
+        let n = model.hidden;
+        match model.kind {
             ModelKind::Ram => panic!("comparator: the attention model is none"),
             ModelKind::Fc => Comparator::Fc {
                 first: Linear::new(params, "first", [channels * size * size, n], Init::He, rng),
@@ -58,7 +57,7 @@ impl Comparator {
                 action: Linear::new(params, "action", [n, classes], Init::UniformFanIn, rng),
             },
             ModelKind::Conv => {
-                let filters = config.model.filters;
+                let filters = model.filters;
                 let conv = Conv2d::new(params, "conv", [channels, filters], [WINDOW, STRIDE], Init::He, rng);
                 let along = (size - WINDOW) / STRIDE + 1;
                 Comparator::Conv {
@@ -88,19 +87,16 @@ impl Comparator {
 
 #[cfg(test)]
 mod tests {
-    use rand::{SeedableRng, rngs::ChaCha8Rng};
-
     use super::*;
-    use crate::model::Agent;
+    use crate::config::{Base, Config};
+    use crate::model::Decisions;
+    use crate::network::Network;
 
     fn count(sets: &[&str]) -> usize {
         let sets: Vec<_> = sets.iter().map(|set| set.to_string()).collect();
-        let config = Config::load(crate::config::Base::Preset("mnist"), &sets).unwrap();
-        let (mut params, mut rng) = (Params::<f32>::new(), ChaCha8Rng::seed_from_u64(1));
-        match config.model.kind {
-            ModelKind::Ram => _ = Agent::new(&mut params, &config, 1, 10, &mut rng),
-            _ => _ = Comparator::new(&mut params, &config, 1, 10, &mut rng),
-        }
+        let config = Config::load(Base::Preset("mnist"), &sets).unwrap();
+        let mut params = Params::<f32>::new();
+        Network::new(&mut params, &config, [1, 10], Decisions::Last);
         params.ids().map(|id| params.get(id).len()).sum()
     }
 

@@ -207,10 +207,10 @@ fn published(config: &Config, dir: Option<&Path>) -> Result<Box<dyn datasets::im
             let [train, validation, test] = config.data.counts().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
             Box::new(Digits { seed: FIXED_SEED, train, validation, test })
         }
-        Source::Catch | Source::Folder | Source::Idx => {
-            return Err(RamError::Config(
-                "data.source is catch, which has games and no images; choose mnist or digits".to_owned(),
-            ));
+        other => {
+            let name = other.name();
+            let message = format!("data.source is {name}, which has no images of its own; choose mnist or digits");
+            return Err(RamError::Config(message));
         }
     })
 }

@@ -3,9 +3,11 @@
 use autograd::Params;
 use serde::Deserialize;
 
-use crate::config::{Base, Config, Core, Locations, ModelKind, Source, nearest, suggestion};
+use crate::config::{Base, Config, nearest, suggestion};
 use crate::error::RamError;
-use crate::train::learner::Network;
+use crate::model::core::CoreKind;
+use crate::model::{Decisions, Locations, ModelKind};
+use crate::network::Network;
 
 macro_rules! experiments {
     ($($name:literal)*) => {
@@ -23,6 +25,38 @@ experiments! {
     "cluttered-100-conv" "cluttered-100-ram-4" "cluttered-100-ram-6" "cluttered-100-ram-8"
     "catch"
     "discrete-3x3" "discrete-5x5" "discrete-7x7" "discrete-9x9"
+}
+
+/// A table of the paper.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// What `ram reproduce` calls it.
+    pub name: &'static str,
+    /// What its rows call it: see [`Experiment::table`].
+    pub id: &'static str,
+    /// Its title.
+    pub title: &'static str,
+    /// What it is about, in a line.
+    pub about: &'static str,
+    /// Whether its last attention model is also trained with random, central and blind locations.
+    pub has_controls: bool,
+}
+
+/// The paper's tables, in its order.
+pub const TABLES: [Table; 6] = [
+    table(["table1a", "1a", "Table 1a", "MNIST"]),
+    table(["table1b", "1b", "Table 1b", "Translated MNIST, 60×60"]),
+    table(["table2a", "2a", "Table 2a", "Cluttered translated MNIST, 60×60"]),
+    table(["table2b", "2b", "Table 2b", "Cluttered translated MNIST, 100×100"]),
+    table(["catch", "4.2", "Catch, Sec. 4.2", "The game of Sec. 4.2"]),
+    Table {
+        has_controls: false,
+        ..table(["footnote2", "footnote 2", "Discrete locations, footnote 2", "Discrete locations on a grid"])
+    },
+];
+
+const fn table([name, id, title, about]: [&'static str; 4]) -> Table {
+    Table { name, id, title, about, has_controls: true }
 }
 
 /// A row of a table.
@@ -88,14 +122,19 @@ pub(crate) fn text(name: &str) -> Result<(&'static str, &'static str), RamError>
     })
 }
 
-/// The number of a network's parameters; of pictures of one's own as if they had ten classes. As others count the attention model's, without its baseline, which only training
-/// needs.
+/// Parameter count, excluding the baseline, which only training needs; assumes ten classes for user pictures.
 pub fn parameters(config: &Config) -> usize {
     let mut params = Params::new();
-    let classes = if config.data.source == Source::Catch { 3 } else { 10 };
-    Network::new(&mut params, config, config.data.channels, classes);
+    let (outputs, decisions) = outputs(config);
+    Network::new(&mut params, config, [config.data.channels, outputs], decisions);
     let counted = params.ids().filter(|&id| !params.name(id).starts_with("baseline"));
     counted.map(|id| params.get(id).len()).sum()
+}
+
+/// How many classes or actions a network has, and when it decides on one; ten classes are assumed for user pictures.
+fn outputs(config: &Config) -> (usize, Decisions) {
+    let game = config.data.source.game().and_then(|game| (game.open)(config.data.size).ok());
+    game.map_or((10, Decisions::Last), |game| (game.actions().len(), Decisions::Each))
 }
 
 /// Floating-point operations that a network spends on an image (or a frame of a game) to answer: two for each multiply-add of
@@ -103,25 +142,25 @@ pub fn parameters(config: &Config) -> usize {
 pub fn flops(config: &Config) -> f64 {
     let (data, model) = (&config.data, &config.model);
     let n = model.hidden;
+    let (outputs, decisions) = outputs(config);
     let multiply_adds = match model.kind {
-        ModelKind::Fc => data.channels * data.size * data.size * n + n * n + 10 * n,
+        ModelKind::Fc => data.channels * data.size * data.size * n + n * n + outputs * n,
         ModelKind::Conv => {
             let windows = ((data.size - 10) / 5 + 1).pow(2);
-            windows * model.filters * (100 * data.channels + n) + 10 * n
+            windows * model.filters * (100 * data.channels + n) + outputs * n
         }
         ModelKind::Ram => {
             let rho = data.channels * model.scales * model.patch * model.patch;
             let see = (rho + 2) * model.features + 2 * model.features * model.glimpse;
             let core = match model.core {
-                Core::Rect => (model.glimpse + n) * n,
-                Core::Lstm => 4 * (model.glimpse + n) * n,
+                CoreKind::Rect => (model.glimpse + n) * n,
+                CoreKind::Lstm => 4 * (model.glimpse + n) * n,
             };
-            let outputs = if config.policy.grid > 0 { config.policy.grid * config.policy.grid } else { 2 };
-            let policy = if config.policy.locations == Locations::Learned { n * outputs } else { 0 };
-            if data.source == Source::Catch {
-                see + core + policy + 3 * n
-            } else {
-                model.glimpses * (see + core) + (model.glimpses - 1) * policy + 10 * n
+            let coordinates = if config.policy.grid > 0 { config.policy.grid * config.policy.grid } else { 2 };
+            let policy = if config.policy.locations == Locations::Learned { n * coordinates } else { 0 };
+            match decisions {
+                Decisions::Each => see + core + policy + outputs * n,
+                Decisions::Last => model.glimpses * (see + core) + (model.glimpses - 1) * policy + outputs * n,
             }
         }
     };

@@ -22,12 +22,14 @@ pub mod data;
 pub mod environments;
 pub mod error;
 pub mod evaluate;
+pub mod evaluation;
 pub mod experiments;
 #[cfg(feature = "figures")]
 pub mod figures;
 pub mod guide;
 pub mod losses;
 pub mod model;
+pub mod network;
 pub mod reinforce;
 #[cfg(feature = "figures")]
 pub mod report;
@@ -36,6 +38,7 @@ pub mod schedule;
 pub mod search;
 pub mod split;
 pub mod tasks;
+pub mod threads;
 pub mod train;
 
 pub use config::Config;

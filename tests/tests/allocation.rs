@@ -4,9 +4,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ram::config::{Base, Baseline, Canvas, Config, Locations, LossKind, OptimiserKind, Source};
+use ram::config::{Base, Canvas, Config, LossKind, OptimiserKind, Source};
+use ram::model::Locations;
+use ram::reinforce::BaselineKind;
 use ram::schedule::Rates;
-use ram::tasks::Task;
+use ram::tasks;
 use ram::train::learner::Learner;
 
 struct Counting;
@@ -46,15 +48,15 @@ fn allocations(config: &Config, epochs: u64) -> Vec<usize> {
         rayon::join(|| both.wait(), || both.wait());
     });
     config.validate().unwrap();
-    let mut task = Task::open(config, None).unwrap();
-    let [channels, classes] = task.sizes();
-    let mut learner = Learner::new(config, channels, classes);
+    let task = tasks::named(config).unwrap();
+    let mut data = task.training(None).unwrap();
+    let mut learner = Learner::new(config, task, [data.channels, data.outputs.len()]);
     let mut counts = Vec::with_capacity(1000);
     pool.install(|| {
         for epoch in 0..epochs {
-            let mut batches = task.epoch(epoch, 0);
+            data.batches.begin(epoch, 0);
             let mut before = COUNT.load(Ordering::SeqCst);
-            while let Some(batch) = batches.next_batch().unwrap() {
+            while let Some(batch) = data.batches.next_batch().unwrap() {
                 learner.step(batch, epoch, Rates { learning_rate: 1e-3, std: 0.1 });
                 let now = COUNT.load(Ordering::SeqCst);
                 counts.push(now - before);
@@ -86,7 +88,7 @@ fn nothing_is_allocated_from_the_second_step_on() {
 
     // Several samples an image, each compared with the others.
     (config.policy.locations, config.loss.kind) = (Locations::Learned, LossKind::Hybrid);
-    (config.train.batch, config.train.samples, config.loss.baseline) = (32, 4, Baseline::LeaveOneOut);
+    (config.train.batch, config.train.samples, config.loss.baseline) = (32, 4, BaselineKind::LeaveOneOut);
     let counts = allocations(&config, 2);
     assert_eq!(counts[1..].iter().sum::<usize>(), 0, "samples: by step {counts:?}");
 

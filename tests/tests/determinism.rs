@@ -7,15 +7,15 @@ use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::optim::{Adam, Optimiser};
 use autograd::{Grads, ParamId, Params, Real, Shape, Tape, accumulate};
 use datasets::rng::{Key, Purpose};
-use ram::config::{Canvas, Config, First, Source};
+use ram::config::{Canvas, Config, Source};
 use ram::data::TrainingData;
-use ram::losses::Losses;
-use ram::model::agent::{Draws, Mode};
-use ram::model::{Agent, Images};
-use ram::reinforce::{Weights, hybrid_loss};
+use ram::losses::{Losses, Objective};
+use ram::model::{Agent, Decisions, DrawKey, Draws, Images, Mode};
+use ram::network::agent_options;
 use ram::runs::checkpoint::{self, Tensor};
 use ram::runs::metrics::EpochMetrics;
 use ram::runs::run_folder::{Existing, Name, RunFolder, RunInfo};
+use ram::tasks::classify::hybrid_loss;
 use ram::train::trainer::{Outcome, Progress, Trainer};
 use tests::{assert_same, bits, kernel_paths, on_path};
 
@@ -136,21 +136,23 @@ fn the_split_into_tapes_does_not_show() {
     assert_eq!(n, 128);
     let mut params = Params::<f32>::new();
     let mut rng = Key { seed: 3, purpose: Purpose::Weights, epoch: 0, sample: 0 }.stream();
-    let agent = Agent::new(&mut params, &config, 1, 10, &mut rng);
+    let agent = Agent::new(&mut params, agent_options(&config, Decisions::Last), 1, 10, &mut rng);
 
     let gradient = |ends: &[usize]| -> Grads<f32> {
         let mut tapes = Vec::new();
         let mut start = 0;
         for &end in ends {
             let mut draws = Draws::default();
-            draws.draw(&agent, First::Random, Mode::Train, 1, 0, &batch.samples[start..end]);
+            let samples = &batch.samples[start..end];
+            draws.draw(&agent, &DrawKey { mode: Mode::Sample, seed: 1, epoch: 0, samples, copies: 1 });
             let mut tape = Tape::new();
             let t = tape.begin(&params);
             let shape = Shape::new(&[end - start, 1, 40, 40]);
             let images = Images::Pixels { data: &batch.pixels[start * image..end * image], shape };
             let episode = agent.look(&t, images, &draws);
-            let weights = Weights { location: 1.0, baseline: 1.0, leave_one_out: None };
-            hybrid_loss(&episode, &batch.labels[start..end], weights, None, n).total.sweep();
+            let objective = Objective::new(&config);
+            hybrid_loss(&episode, &batch.labels[start..end], &objective, None, n).total.sweep();
+            drop(episode);
             drop(t);
             tapes.push(tape);
             start = end;

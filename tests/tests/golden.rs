@@ -5,10 +5,12 @@ use autograd::nn::{Conv2d, Init, Lstm};
 use autograd::ops::Activation;
 use autograd::optim::{self, Adam, Optimiser, Sgd};
 use autograd::{Grads, ParamId, Params, Real, Shape, Tape, Var};
-use ram::config::{self, Config, Mean};
-use ram::model::agent::Draws;
-use ram::model::{Agent, Images, Retina, Sampling};
-use ram::reinforce::{LossTerms, Weights, hybrid_loss};
+use ram::config::Config;
+use ram::losses::{LossTerms, Objective};
+use ram::model::{Agent, Decisions, Draws, Images, Mean, Mode, Model, Retina, Sampling};
+use ram::network::agent_options;
+use ram::reinforce::BaselineKind;
+use ram::tasks::classify::hybrid_loss;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use tests::{Golden, difference, largest};
 
@@ -60,7 +62,7 @@ struct Case<R: Real> {
     shape: Shape,
     labels: Vec<u32>,
     draws: Draws<R>,
-    weights: Weights,
+    objective: Objective,
 }
 
 impl<R: Real> Case<R> {
@@ -68,7 +70,7 @@ impl<R: Real> Case<R> {
         let golden = Golden::read(name);
         let size = |key: &str| golden.size(key);
         let mut config = Config::default();
-        config.model = config::Model {
+        config.model = Model {
             patch: size("patch"),
             scales: size("scales"),
             glimpses: size("glimpses"),
@@ -87,7 +89,13 @@ impl<R: Real> Case<R> {
         config.loss.location_into_core = golden.config["into_core"].as_bool().unwrap();
         let mut params = Params::new();
         let (channels, classes) = (size("channels"), size("classes"));
-        let agent = Agent::new(&mut params, &config, channels, classes, &mut ChaCha8Rng::seed_from_u64(0));
+        let agent = Agent::new(
+            &mut params,
+            agent_options(&config, Decisions::Last),
+            channels,
+            classes,
+            &mut ChaCha8Rng::seed_from_u64(0),
+        );
         for id in params.ids() {
             let values = widened(&golden, "params", &params, id);
             params.change(id, |theta| theta.copy_from_slice(&to(&values)));
@@ -98,11 +106,17 @@ impl<R: Real> Case<R> {
             images: golden.bytes("images"),
             shape: Shape::new(&[size("batch"), channels, size("height"), size("width")]),
             labels: golden.labels("labels"),
-            draws: Draws { first: to(golden.values("l0")), noise: to(golden.values("noise")), class: Vec::new() },
-            weights: Weights {
-                location: golden.number("location_weight"),
-                baseline: golden.number("baseline_weight"),
-                leave_one_out: None,
+            draws: Draws {
+                mode: Mode::Sample,
+                first: to(golden.values("l0")),
+                noise: to(golden.values("noise")),
+                class: Vec::new(),
+            },
+            objective: Objective {
+                location_weight: golden.number("location_weight"),
+                baseline_weight: golden.number("baseline_weight"),
+                baseline: BaselineKind::Learned,
+                samples: 1,
             },
             golden,
         }
@@ -114,27 +128,29 @@ impl<R: Real> Case<R> {
         let t = tape.begin(&self.params);
         let images = Images::Pixels { data: &self.images, shape: self.shape };
         let episode = self.agent.look(&t, images, &self.draws);
-        let loss = hybrid_loss(&episode, &self.labels, self.weights, None, self.labels.len());
+        let loss = hybrid_loss(&episode, &self.labels, &self.objective, None, self.labels.len());
 
         let mut differences = Differences::default();
         let mut compare = |name: &str, ours: &[R]| differences.add(name, ours, self.golden.values(name));
         for (name, steps) in [
-            ("retina", &episode.glimpses),
+            ("retina", &episode.glimpses[..]),
             ("locations", &episode.locations),
             ("means", &episode.means),
-            ("log_probs", &episode.log_probs),
-            ("baselines", &episode.baselines),
+            ("log_probs", &episode.location_log_probs),
+            // The last one is that of the class, which is not sampled here.
+            ("baselines", &episode.baselines[..episode.means.len()]),
         ] {
             compare(name, &steps.iter().flat_map(|var| var.value().to_vec()).collect::<Vec<R>>());
         }
-        compare("logits", &episode.logits.value());
+        compare("logits", &episode.last_decision().value());
         compare("reward", &loss.reward.value());
         compare("loss.ce", &loss.classification.value());
         compare("loss.location", &loss.location.unwrap().value());
         compare("loss.baseline", &loss.baseline.unwrap().value());
         compare("loss.total", &loss.total.value());
-        let states = self.golden.values("hidden").chunks_exact(episode.state.shape().len());
-        differences.add("hidden", &episode.state.value(), states.last().unwrap());
+        let state = episode.states.last().unwrap();
+        let states = self.golden.values("hidden").chunks_exact(state.shape().len());
+        differences.add("hidden", &state.value(), states.last().unwrap());
         with(differences, &loss)
     }
 

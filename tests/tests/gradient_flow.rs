@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use autograd::nn::Init;
 use autograd::{Grads, ParamId, Params, Shape, Tape, Var, math};
-use ram::config::{Config, Locations, Mean};
-use ram::model::agent::Draws;
-use ram::model::{Agent, Images};
-use ram::reinforce::{LossTerms, Weights, hybrid_loss, leave_one_out, reinforce_loss};
+use ram::config::Config;
+use ram::losses::{LossTerms, Objective};
+use ram::model::{Agent, Decisions, Draws, Images, Locations, Mean, Mode};
+use ram::network::agent_options;
+use ram::reinforce::{BaselineKind, leave_one_out};
+use ram::tasks::classify::{hybrid_loss, reinforce_loss};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 const CLASSES: usize = 4;
@@ -31,13 +33,14 @@ impl Problem {
         change(&mut config);
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let mut params = Params::new();
-        let agent = Agent::new(&mut params, &config, 1, CLASSES, &mut rng);
+        let agent = Agent::new(&mut params, agent_options(&config, Decisions::Last), 1, CLASSES, &mut rng);
         for id in params.ids() {
             let axes = [params.shape(id).rows(), params.shape(id).columns()];
             params.change(id, |theta| Init::Normal(0.4).fill(theta, axes, &mut rng));
         }
         let mut numbers = |count: usize| -> Vec<f64> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
         let draws = Draws {
+            mode: Mode::Sample,
             first: numbers(2 * batch),
             noise: numbers(2 * batch * (config.model.glimpses - 1)),
             class: numbers(batch).iter().map(|x| x.abs()).collect(),
@@ -48,18 +51,18 @@ impl Problem {
     }
 
     fn look<T>(&self, pure: bool, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
-        self.look_against(None, pure, with)
+        self.look_against(BaselineKind::Learned, pure, with)
     }
 
-    fn look_against<T>(&self, leave_one_out: Option<usize>, pure: bool, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
+    fn look_against<T>(&self, baseline: BaselineKind, pure: bool, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
         let (mut tape, batch) = (Tape::new(), self.labels.len());
         let t = tape.begin(&self.params);
         let images = Images::Pixels { data: &self.images, shape: Shape::new(&[batch, 1, 9, 9]) };
         let episode = self.agent.look(&t, images, &self.draws);
-        let weights = Weights { location: 0.5, baseline: 2.0, leave_one_out };
+        let objective = Objective { location_weight: 0.5, baseline_weight: 2.0, baseline, samples: 4 };
         with(&match pure {
-            false => hybrid_loss(&episode, &self.labels, weights, None, batch),
-            true => reinforce_loss(&episode, &self.labels, weights, &self.draws.class, batch),
+            false => hybrid_loss(&episode, &self.labels, &objective, None, batch),
+            true => reinforce_loss(&episode, &self.labels, &objective, &self.draws.class, batch),
         })
     }
 
@@ -102,12 +105,14 @@ fn the_classification_term_reaches_what_sees_and_the_action_network() {
     }
 }
 
-/// Without a learned baseline: the same networks, and no baseline to learn.
+/// To leave one out, or eq. (1): the same networks, and no baseline to learn.
 #[test]
-fn to_leave_one_out_needs_no_baseline() {
+fn without_a_learned_baseline_none_is_trained() {
     let problem = Problem::new(8, |_| {});
-    for pure in [false, true] {
-        problem.look_against(Some(4), pure, |loss| {
+    for (kind, pure) in
+        [BaselineKind::LeaveOneOut, BaselineKind::None].map(|kind| [(kind, false), (kind, true)]).concat()
+    {
+        problem.look_against(kind, pure, |loss| {
             assert_eq!(problem.reached(loss.location.unwrap()), layers(&["location"]), "pure {pure}");
             assert_eq!(problem.reached(loss.classification), seeing_and("action"), "pure {pure}");
             assert!(loss.baseline.is_none());
@@ -243,8 +248,8 @@ fn the_mean_moves_toward_what_was_rewarded() {
                 let t = tape.begin(&problem.params);
                 let images = Images::Pixels { data: &problem.images, shape: Shape::new(&[1, 1, 9, 9]) };
                 let episode = problem.agent.look(&t, images, &problem.draws);
-                let mean = episode.means.iter().next().unwrap().value().to_vec();
-                let drawn = episode.locations.iter().nth(1).unwrap().value().to_vec();
+                let mean = episode.means[0].value().to_vec();
+                let drawn = episode.locations[1].value().to_vec();
                 let sample = sample.unwrap_or([drawn[0], drawn[1]]);
                 let (dx, dy) = (mean[0] - sample[0], mean[1] - sample[1]);
                 (sample, (dx * dx + dy * dy).sqrt())
@@ -293,7 +298,7 @@ impl World {
     fn repeat(&self, noise: Vec<f64>) -> (Vec<u8>, Draws<f64>, usize) {
         let batch = noise.len() / 2;
         let first = self.problem.draws.first.repeat(batch);
-        (self.problem.images.repeat(batch), Draws { first, noise, class: vec![0.5; batch] }, batch)
+        (self.problem.images.repeat(batch), Draws { mode: Mode::Sample, first, noise, class: vec![0.5; batch] }, batch)
     }
 
     /// μ₁, and the reward expected at each of these locations (given as noise around the mean).
@@ -303,14 +308,15 @@ impl World {
         let t = tape.begin(params);
         let shape = |batch| Shape::new(&[batch, 1, 9, 9]);
         let episode = self.problem.agent.look(&t, Images::Pixels { data: &images, shape: shape(1) }, &draws);
-        let mean = episode.means.iter().next().unwrap().value().to_vec();
+        let mean = episode.means[0].value().to_vec();
+        drop(episode);
         drop(t);
         let mean = [mean[0], mean[1]];
         let (images, draws, batch) = self.repeat(locations(mean));
         let t = tape.begin(params);
         let episode = self.problem.agent.look(&t, Images::Pixels { data: &images, shape: shape(batch) }, &draws);
         let label = self.problem.labels[0] as usize;
-        let log_probs = episode.logits.log_softmax().value();
+        let log_probs = episode.last_decision().log_softmax().value();
         let rewards = log_probs.chunks_exact(CLASSES).map(|row| match self.pure {
             true => math::exp(row[label]),
             false => f64::from(u8::from(row.iter().all(|&x| x <= row[label]))),
@@ -344,12 +350,13 @@ impl World {
             let t = tape.begin(&self.problem.params);
             let shape = Shape::new(&[batch, 1, 9, 9]);
             let episode = self.problem.agent.look(&t, Images::Pixels { data: &images, shape }, &draws);
-            let weights = Weights { location: 1.0, baseline: 0.0, leave_one_out: None };
+            let objective =
+                Objective { location_weight: 1.0, baseline_weight: 0.0, baseline: BaselineKind::Learned, samples: 1 };
             let mut grads = self.problem.params.zeros();
             match self.pure {
-                true => reinforce_loss(&episode, &labels, weights, &draws.class, batch).total.backward(&mut grads),
+                true => reinforce_loss(&episode, &labels, &objective, &draws.class, batch).total.backward(&mut grads),
                 false => {
-                    let loss = hybrid_loss(&episode, &labels, weights, None, batch);
+                    let loss = hybrid_loss(&episode, &labels, &objective, None, batch);
                     loss.location.unwrap().backward(&mut grads);
                 }
             }

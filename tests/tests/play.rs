@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 
 use autograd::nn::Init;
 use autograd::{Params, Tape, Var, math};
-use ram::config::{Config, Core, Locations, Loss, Mean, Returns, Source};
+use ram::config::{Config, Loss, Returns};
 use ram::environments::Environment;
-use ram::model::Agent;
-use ram::model::agent::{Draws, Play, Screens};
-use ram::reinforce::{LossTerms, Weights, play_loss};
-use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
+use ram::losses::{LossTerms, Objective};
+use ram::model::core::CoreKind;
+use ram::model::{Agent, Decisions, Draws, Episode, Locations, Mean, Mode};
+use ram::network::agent_options;
+use ram::reinforce::BaselineKind;
+use ram::tasks::play::{Games, Played, play_loss};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 /// A light is at a side of the screen, and moves to the other after each frame. To name its side is worth 1, and later 3.
 #[derive(Clone, Copy)]
@@ -25,13 +28,13 @@ impl Environment for Light {
     fn size(&self) -> [usize; 2] {
         [6, 6]
     }
-    fn actions(&self) -> usize {
-        2
+    fn actions(&self) -> &[&str] {
+        &["left", "right"]
     }
     fn frames(&self) -> usize {
         FRAMES
     }
-    fn reset(&mut self, rng: &mut impl Rng) {
+    fn reset(&mut self, rng: &mut ChaCha8Rng) {
         *self = Light { side: rng.random_range(0..2), frame: 0 };
     }
     fn screen(&self, pixels: &mut [u8]) {
@@ -60,16 +63,15 @@ type Way = [f64; 3];
 impl Problem {
     fn new(change: impl FnOnce(&mut Config)) -> Problem {
         let mut config = Config::default();
-        config.data.source = Source::Catch;
         (config.model.patch, config.model.scales, config.model.glimpses, config.model.core) =
-            (4, 1, FRAMES, Core::Lstm);
+            (4, 1, FRAMES, CoreKind::Lstm);
         (config.model.features, config.model.glimpse, config.model.hidden) = (5, 6, 4);
         (config.policy.grid, config.policy.mean) = (2, Mean::Linear);
         config.loss.location_into_core = true;
         change(&mut config);
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let mut params = Params::new();
-        let agent = Agent::new(&mut params, &config, 1, 2, &mut rng);
+        let agent = Agent::new(&mut params, agent_options(&config, Decisions::Each), 1, 2, &mut rng);
         for id in params.ids() {
             let axes = [params.shape(id).rows(), params.shape(id).columns()];
             params.change(id, |theta| Init::Normal(0.9).fill(theta, axes, &mut rng));
@@ -77,35 +79,33 @@ impl Problem {
         Problem { agent, params, first: [-0.8, 0.1] }
     }
 
-    /// Plays from a light at the left and hands over the play, the rewards and where was looked in the second frame.
-    fn play<T>(&self, params: &Params<f64>, way: Way, with: impl FnOnce(&Play<f64>, &[f64], [f64; 2]) -> T) -> T {
-        let draws = Draws { first: self.first.to_vec(), noise: vec![way[1], 0.0], class: vec![way[0], way[2]] };
-        let (mut tape, mut screens, mut looked) = (Tape::new(), Screens::default(), [0.0; 2]);
-        let t = tape.begin(params);
-        let games = &mut [Light { side: 0, frame: 0 }];
-        let play = self.agent.play(&t, games, &draws, &mut screens, |_, l| looked = [l[0], l[1]]);
-        with(&play, &screens.rewards, looked)
-    }
-
-    /// Two games at a time, each judged by the other.
-    fn loss_of_two<T>(&self, ways: [Way; 2], loss: &Loss, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
-        let [a, b] = ways;
+    /// Plays games from a light at the left, one in each of these ways.
+    fn play<T>(&self, params: &Params<f64>, ways: &[Way], with: impl FnOnce(&Episode<f64>, &Played<f64>) -> T) -> T {
         let draws = Draws {
-            first: [self.first, self.first].concat(),
-            noise: vec![a[1], 0.0, b[1], 0.0],
-            class: vec![a[0], b[0], a[2], b[2]],
+            mode: Mode::Sample,
+            first: self.first.repeat(ways.len()),
+            noise: ways.iter().flat_map(|way| [way[1], 0.0]).collect(),
+            class: [0, 2].iter().flat_map(|&decision| ways.iter().map(move |way| way[decision])).collect(),
         };
-        let (mut tape, mut screens) = (Tape::new(), Screens::default());
-        let t = tape.begin(&self.params);
-        let games = &mut [Light { side: 0, frame: 0 }; 2];
-        let play = self.agent.play(&t, games, &draws, &mut screens, |_, _| {});
-        let weights = Weights { location: loss.location_weight, baseline: 0.0, leave_one_out: Some(2) };
-        with(&play_loss(&play, &screens.rewards, weights, loss, 2))
+        let (mut tape, mut played) = (Tape::new(), Played::default());
+        let t = tape.begin(params);
+        let light = || -> Box<dyn Environment> { Box::new(Light { side: 0, frame: 0 }) };
+        let mut games: Vec<_> = ways.iter().map(|_| light()).collect();
+        let episode = self.agent.look(&t, Games::new(&mut games, &mut played), &draws);
+        with(&episode, &played)
     }
 
-    fn loss<T>(&self, way: Way, loss: &Loss, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
-        let weights = Weights { location: loss.location_weight, baseline: loss.baseline_weight, leave_one_out: None };
-        self.play(&self.params, way, |play, rewards, _| with(&play_loss(play, rewards, weights, loss, 1)))
+    /// The loss of games played in these ways, each compared with the others where `baseline` says so.
+    fn loss<T>(&self, ways: &[Way], baseline: BaselineKind, loss: &Loss, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
+        let objective = Objective {
+            location_weight: loss.location_weight,
+            baseline_weight: loss.baseline_weight,
+            baseline,
+            samples: ways.len(),
+        };
+        self.play(&self.params, ways, |episode, played| {
+            with(&play_loss(episode, &played.rewards, &objective, loss, ways.len()))
+        })
     }
 
     /// Every way to play: numbers that lead to each, found by trying.
@@ -115,7 +115,10 @@ impl Problem {
         for first in actions {
             let mut seen = BTreeSet::new();
             for u in (0..2000).map(|i| (f64::from(i) + 0.5) / 2000.0) {
-                let looked = self.play(&self.params, [first, u, 0.0], |_, _, looked| looked.map(f64::to_bits));
+                let looked = self.play(&self.params, &[[first, u, 0.0]], |episode, _| {
+                    let place = episode.locations[1].value();
+                    [place[0], place[1]].map(f64::to_bits)
+                });
                 if seen.insert(looked) {
                     ways.extend(actions.map(|second| [first, u, second]));
                 }
@@ -126,10 +129,10 @@ impl Problem {
 
     /// How likely a way is, and the sum of its rewards with this discount.
     fn way(&self, params: &Params<f64>, way: Way, discount: f64) -> (f64, f64) {
-        self.play(params, way, |play, rewards, _| {
-            let of = |x: Var<f64>| x.value()[0];
-            let log: f64 = play.action_log_probs.iter().chain(play.location_log_probs.iter()).map(of).sum();
-            (math::exp(log), rewards[0] + discount * rewards[1])
+        self.play(params, &[way], |episode, played| {
+            let of = |x: &Var<f64>| x.value()[0];
+            let log: f64 = episode.action_log_probs.iter().chain(&episode.location_log_probs).map(of).sum();
+            (math::exp(log), played.rewards[0] + discount * played.rewards[1])
         })
     }
 
@@ -157,7 +160,7 @@ fn each_term_reaches_its_networks() {
                     (config.policy.grid, config.policy.locations) = (grid, locations);
                     config.loss.location_into_core = into_core;
                 });
-                problem.loss([0.3, 0.6, 0.8], &Loss::default(), |loss| {
+                problem.loss(&[[0.3, 0.6, 0.8]], BaselineKind::Learned, &Loss::default(), |loss| {
                     let seeing = layers(&SEEING);
                     assert_eq!(problem.reached(loss.classification), &seeing | &layers(&["action"]));
                     assert_eq!(problem.reached(loss.baseline.unwrap()), layers(&["baseline"]));
@@ -175,8 +178,8 @@ fn each_term_reaches_its_networks() {
     }
 }
 
-/// Σ over ways of their probability · the estimate by eq. (2) = ∇J, by finite differences, for every parameter that
-/// chooses; whatever the baseline, which these random parameters make.
+/// Σ over ways of their probability · the estimate = ∇J, by finite differences, for every parameter that chooses: by eq. (2)
+/// with a baseline that these random parameters make, and by eq. (1).
 #[test]
 fn the_estimate_is_the_gradient_of_the_expected_return() {
     let problem = Problem::new(|_| {});
@@ -185,12 +188,18 @@ fn the_estimate_is_the_gradient_of_the_expected_return() {
     let total: f64 = ways.iter().map(|&way| problem.way(&problem.params, way, 1.0).0).sum();
     assert!((total - 1.0).abs() < 1e-12, "{total}");
 
-    for (returns, discount) in [(Returns::Episode, 1.0), (Returns::Episode, 0.7), (Returns::ToGo, 1.0)] {
+    for (baseline, returns, discount) in [
+        (BaselineKind::Learned, Returns::Episode, 1.0),
+        (BaselineKind::Learned, Returns::Episode, 0.7),
+        (BaselineKind::Learned, Returns::ToGo, 1.0),
+        (BaselineKind::None, Returns::Episode, 1.0),
+        (BaselineKind::None, Returns::ToGo, 1.0),
+    ] {
         let loss = Loss { returns, discount, location_weight: 1.0, baseline_weight: 0.0, ..Loss::default() };
         let mut expected = problem.params.zeros();
         for &way in &ways {
             let (probability, _) = problem.way(&problem.params, way, discount);
-            problem.loss(way, &loss, |loss| loss.total.scale(-probability).backward(&mut expected));
+            problem.loss(&[way], baseline, &loss, |loss| loss.total.scale(-probability).backward(&mut expected));
         }
         for id in problem.params.ids().filter(|&id| !problem.params.name(id).starts_with("baseline")) {
             let d = expected.get(id);
@@ -222,9 +231,11 @@ fn to_leave_one_out_does_not_bias_the_estimate() {
         let probability = |way| problem.way(&problem.params, way, discount).0;
         let [mut alone, mut paired] = [(); 2].map(|()| problem.params.zeros());
         for &a in &ways {
-            problem.loss(a, &loss, |loss| loss.total.scale(probability(a)).backward(&mut alone));
+            problem.loss(&[a], BaselineKind::Learned, &loss, |loss| {
+                loss.total.scale(probability(a)).backward(&mut alone);
+            });
             for &b in &ways {
-                problem.loss_of_two([a, b], &loss, |loss| {
+                problem.loss(&[a, b], BaselineKind::LeaveOneOut, &loss, |loss| {
                     assert!(loss.baseline.is_none());
                     loss.total.scale(probability(a) * probability(b)).backward(&mut paired);
                 });
@@ -238,7 +249,7 @@ fn to_leave_one_out_does_not_bias_the_estimate() {
         assert!(paired.all().iter().any(|x| x.abs() > 1e-3));
     }
     // Equal games judge each other to be worth nothing.
-    problem.loss_of_two([ways[0]; 2], &Loss::default(), |loss| {
+    problem.loss(&[ways[0]; 2], BaselineKind::LeaveOneOut, &Loss::default(), |loss| {
         assert_eq!((loss.classification.item(), loss.location.unwrap().item()), (0.0, 0.0));
     });
 }
@@ -248,9 +259,9 @@ fn to_leave_one_out_does_not_bias_the_estimate() {
 fn the_entropy_grows() {
     let mut problem = Problem::new(|_| {});
     let entropy = |problem: &Problem| -> f64 {
-        problem.play(&problem.params, [0.5; 3], |play, _, _| {
-            -play
-                .log_policies
+        problem.play(&problem.params, &[[0.5; 3]], |episode, _| {
+            -episode
+                .decisions
                 .iter()
                 .flat_map(|x| x.value().iter().map(|x| x * math::exp(*x)).collect::<Vec<_>>())
                 .sum::<f64>()
@@ -259,7 +270,7 @@ fn the_entropy_grows() {
     let before = entropy(&problem);
     let with = |weight: f64, problem: &Problem| {
         let loss = Loss { entropy_weight: weight, ..Loss::default() };
-        problem.loss([0.5; 3], &loss, |loss| {
+        problem.loss(&[[0.5; 3]], BaselineKind::Learned, &loss, |loss| {
             let mut grads = problem.params.zeros();
             loss.classification.backward(&mut grads);
             (loss.classification.item(), grads)

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use ram::config::{Base, Config, Locations};
+use ram::config::{Base, Config};
 use ram::error::RamError;
-use ram::evaluate::evaluation::Evaluation;
+use ram::evaluate::evaluator::evaluate;
+use ram::evaluation::Evaluation;
+use ram::model::Locations;
 use ram::runs::run_folder::{Existing, Name, RunFolder, RunInfo, Which};
 use ram::split::SplitName;
-use ram::train::trainer::{Outcome, Trainer, evaluate};
+use ram::train::trainer::{Outcome, Trainer};
 use serde_json::json;
 
 use super::eval::standard_error;

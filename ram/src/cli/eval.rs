@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use ram::config::{Base, Config};
 use ram::error::RamError;
-use ram::evaluate::evaluation::Evaluation;
+use ram::evaluate::evaluator::evaluate_on;
+use ram::evaluate::trained::Trained;
+use ram::evaluation::Evaluation;
 use ram::runs::run_folder::{RunFolder, Which};
 use ram::split::SplitName;
-use ram::train::trainer::evaluate_noting;
+use ram::threads::Threads;
 use serde_json::json;
 
 use super::{Ended, Machine, complain, percent, say, sources};
@@ -96,9 +98,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     other_data(&mut checkpoint, args)?;
     let passes = usize::from(args.passes);
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
-    let mut notes = Vec::new();
-    let result = evaluate_noting(&checkpoint, split, passes, data_dir, threads, &mut notes)?;
-    notes.iter().for_each(|note| complain(&format!("warning: {note}")));
+    let trained = Trained::of(&checkpoint)?;
+    let examples = trained.examples(split, data_dir)?;
+    examples.notes.iter().for_each(|note| complain(&format!("warning: {note}")));
+    let evaluation = || evaluate_on(&trained.config, trained.subject(), &examples, passes);
+    let result = Threads::new(threads)?.install(evaluation);
     let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
     let Evaluation { error, loss, count, on_digit, ref fixation_spread, ref tracking, .. } = result;
     if args.json {

@@ -1,6 +1,6 @@
 //! `ram explain`
 
-use ram::train::explain::lines::Place;
+use ram::train::explain::lines::SourceLine;
 use ram::train::explain::{Explanation, Parameter, Variable, explain};
 
 use super::{Configuration, Ended, say};
@@ -114,7 +114,7 @@ fn parameter(parameter: &Parameter) -> Vec<String> {
     row
 }
 
-fn told_place(place: &Place) -> String {
+fn told_place(place: &SourceLine) -> String {
     format!("{}:{}", place.file, place.line)
 }
 

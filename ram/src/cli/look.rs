@@ -7,6 +7,7 @@ use ram::config::Config;
 use ram::error::RamError;
 use ram::evaluate::predict::Prepared;
 use ram::evaluate::trace::{Trace, Tracer};
+use ram::evaluate::trained::Trained;
 use ram::figures::look::{Captions, look};
 use ram::figures::{Format, animation, check_gif};
 use ram::runs::atomic;
@@ -102,17 +103,20 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 
     let path = find(&args.run, &args.runs);
     let checkpoint = RunFolder::read(&path, args.which.which().0)?;
-    let tracer = Tracer::new(&checkpoint)?;
-    if tracer.plays() {
+    let trained = Trained::of(&checkpoint)?;
+    let tracer = Tracer::new(&trained)?;
+    if let Some(game) = trained.config.data.source.game() {
         return Err(RamError::Config(format!(
-            "{}: this run plays Catch and classifies no images; watch it with `ram play catch`",
-            path.display()
+            "{}: this run plays {} and classifies no images; watch it with `ram play {}`",
+            path.display(),
+            game.title,
+            game.name
         ))
         .into());
     }
     let shown = match &args.image {
-        Some(image) => own(args, &tracer, image)?,
-        None => of_split(args, &tracer, &checkpoint, rows)?,
+        Some(image) => own(args, tracer, image)?,
+        None => of_split(args, tracer, &checkpoint, rows)?,
     };
     let captions =
         Captions { title: title(&path, tracer.config()), subtitle: shown.subtitle, classes: tracer.classes().to_vec() };
@@ -140,12 +144,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 }
 
 /// Images of the split, the first ones that are asked for.
-fn of_split(args: &Args, tracer: &Tracer, checkpoint: &Checkpoint, rows: usize) -> anyhow::Result<Shown> {
+fn of_split(args: &Args, tracer: Tracer, checkpoint: &Checkpoint, rows: usize) -> anyhow::Result<Shown> {
     let class = args.class.as_deref().map(|name| class_of(name, tracer.classes())).transpose()?;
     let (split, split_name) = args.split.named();
-    let set = tracer.images(split, args.data_dir.as_deref())?;
-    let count = set.set.len();
-    let found = tracer.evaluate(&set);
+    let examples = tracer.examples(split, args.data_dir.as_deref())?;
+    let count = examples.count;
+    let found = tracer.evaluate(&examples);
     let wanted = |trace: &Trace| {
         class.is_none_or(|class| trace.label == Some(class)) && (!args.only_wrong || trace.right() == Some(false))
     };
@@ -154,7 +158,7 @@ fn of_split(args: &Args, tracer: &Tracer, checkpoint: &Checkpoint, rows: usize) 
     while traces.len() < rows && next < count {
         let some = next..(next + SEARCHED.min(rows.max(50))).min(count);
         next = some.end;
-        traces.extend(tracer.trace(&set, some).into_iter().filter(wanted));
+        traces.extend(tracer.trace(&examples, some).into_iter().filter(wanted));
     }
     traces.truncate(rows);
     let of_class = args.class.as_ref().map_or(String::new(), |name| format!(" of class {name}"));
@@ -180,7 +184,7 @@ fn of_split(args: &Args, tracer: &Tracer, checkpoint: &Checkpoint, rows: usize) 
 }
 
 /// The user's image.
-fn own(args: &Args, tracer: &Tracer, path: &Path) -> anyhow::Result<Shown> {
+fn own(args: &Args, tracer: Tracer, path: &Path) -> anyhow::Result<Shown> {
     let picture = Picture::read(path).map_err(RamError::from)?;
     let Prepared { canvas, how } = Prepared::new(tracer.config(), &picture, args.invert);
     let size = tracer.config().data.size;

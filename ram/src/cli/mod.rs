@@ -91,8 +91,7 @@ enum Command {
     /// Measure training steps against what this processor could do at most.
     Bench(bench::Args),
     /// Play a game: watch a trained agent, or play it yourself.
-    #[command(subcommand)]
-    Play(play::Command),
+    Play(play::Args),
     /// Look at the data, fetch them, make some.
     #[command(subcommand)]
     Data(data::Command),
@@ -235,7 +234,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Search(command)) => search::run(&command),
         Some(Command::Bench(args)) => bench::run(&args),
-        Some(Command::Play(command)) => play::run(&command),
+        Some(Command::Play(args)) => play::run(&args),
         Some(Command::Data(command)) => data::run(&command),
         None if cli.version => {
             say(&format!("ram {}", env!("CARGO_PKG_VERSION")))?;

@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use console::{Key as Pressed, Term};
 use datasets::rng::{Key, Purpose};
-use ram::environments::catch::Action;
-use ram::environments::{Catch, Environment};
+use ram::environments::{Environment, GAMES, Game};
 use ram::error::RamError;
-use ram::evaluate::trace::{Frame, GameTrace, Tracer, Window};
-use ram::figures::{animation, check_gif};
+use ram::evaluate::trace::{Glimpse, Trace, Tracer, Window};
+use ram::evaluate::trained::Trained;
+use ram::figures::animation::{self, Words};
+use ram::figures::check_gif;
 use ram::runs::run_folder::RunFolder;
 use ram::split::SplitName;
 use serde_json::json;
@@ -22,16 +23,13 @@ use super::{Ended, percent, say};
 /// The most games in an animation.
 const MOVING: u32 = 24;
 
-/// What can be played.
-#[derive(clap::Subcommand)]
-pub enum Command {
-    /// Catch (Sec. 4.2): watch a trained agent, or play it with the arrow keys.
-    Catch(Args),
-}
-
-/// Options of `ram play catch`.
+/// Options of `ram play`.
 #[derive(clap::Args)]
 pub struct Args {
+    /// The game.
+    #[arg(value_parser = GAMES.iter().map(|game| game.name).collect::<Vec<_>>())]
+    game: String,
+
     /// The run that plays: its folder, or its name in --runs. Without it you play, with the arrow keys.
     run: Option<PathBuf>,
 
@@ -69,63 +67,65 @@ pub struct Args {
 }
 
 /// Plays.
-pub fn run(command: &Command) -> anyhow::Result<Ended> {
-    let Command::Catch(args) = command;
+pub fn run(args: &Args) -> anyhow::Result<Ended> {
     args.gif.as_deref().map(check_gif).transpose()?;
     if args.gif.is_some() && args.games > MOVING {
         return Err(RamError::Config(format!("--games {}: an animation has at most {MOVING}", args.games)).into());
     }
-    let tracer = match &args.run {
-        Some(run) => {
-            let checkpoint = RunFolder::read(&find(run, &args.runs), args.which.which().0)?;
-            let tracer = Tracer::new(&checkpoint)?;
-            if !tracer.plays() {
-                return Err(RamError::Config(format!(
-                    "{}: it classifies images and plays no games; name a run of `ram train --experiment catch`",
-                    checkpoint.path.display()
-                ))
-                .into());
-            }
-            Some(tracer)
-        }
-        None if args.json => {
+    let game = ram::environments::game(&args.game).expect("the command line was checked");
+    let Some(run) = &args.run else {
+        if args.json {
             return Err(RamError::Config("--json tells how a run plays: name the run".to_owned()).into());
         }
-        None => None,
+        return join_in(args, game, None);
     };
-    match tracer {
-        Some(tracer) if !args.keys => watch(args, &tracer),
-        tracer => join_in(args, tracer.as_ref()),
+    let trained = Trained::of(&RunFolder::read(&find(run, &args.runs), args.which.which().0)?)?;
+    if trained.config.data.source.game() != Some(game) {
+        return Err(RamError::Config(format!(
+            "{}: it does not play {name}; name a run of `ram train --experiment {name}`",
+            trained.path.display(),
+            name = game.name
+        ))
+        .into());
     }
+    let tracer = Tracer::new(&trained)?;
+    if args.keys { join_in(args, game, Some(tracer)) } else { watch(args, game, tracer) }
 }
 
 /// An agent plays: on a terminal it is drawn, elsewhere only told.
-fn watch(args: &Args, tracer: &Tracer) -> anyhow::Result<Ended> {
+fn watch(args: &Args, game: &Game, tracer: Tracer) -> anyhow::Result<Ended> {
     let first = args.from.unwrap_or(0) as usize;
     let mut board = Board::new(!args.json && args.gif.is_none() && io::stdout().is_terminal());
-    let mut caught = 0.0;
-    let games = tracer.games(SplitName::Validation, first..first + args.games as usize)?;
+    let examples = tracer.examples(SplitName::Validation, None)?;
+    let traces = tracer.trace(&examples, first..first + args.games as usize);
+    let rules = (game.open)(tracer.config().data.size)?;
+    let words = Words { actions: tracer.classes(), outcomes: rules.outcomes() };
     if let Some(gif) = &args.gif {
         let name = args.run.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-        write(gif, &animation::games(&games, &format!("{name}: Catch")))?;
+        write(gif, &animation::games(&traces, &words, &format!("{name}: {}", game.title)))?;
     }
-    for (number, game) in (first..).zip(&games) {
-        for frame in &game.frames {
-            board.draw(&frame.screen, game.size, &frame.windows, &beside(frame))?;
+    let mut won = 0.0;
+    for trace in &traces {
+        let size = [trace.height, trace.width];
+        for (step, glimpse) in trace.glimpses.iter().enumerate() {
+            board.draw(trace.picture(step), size, &glimpse.windows, &beside(glimpse, words.actions))?;
             board.wait(args.speed);
         }
-        board.draw(&game.end, game.size, &[], &[String::new(), outcome(game.reward()).to_owned()])?;
+        let is_won = trace.right() == Some(true);
+        let outcome = outcome(is_won, &words);
+        board.draw(trace.picture(trace.glimpses.len()), size, &[], &[String::new(), outcome.clone()])?;
         board.wait(args.speed.div_ceil(8));
         board.leave();
-        caught += game.reward();
+        won += f64::from(is_won);
         if args.json {
-            say(&told(game).to_string())?;
+            say(&as_json(trace).to_string())?;
         } else {
-            say(&format!("game {number}: {}", outcome(game.reward())))?;
+            say(&format!("game {}: {outcome}", trace.index))?;
         }
     }
     if !args.json && args.games > 1 {
-        say(&format!("{} of {} games caught", percent(caught / f64::from(args.games)), args.games))?;
+        let share = percent(won / f64::from(args.games));
+        say(&format!("{share} of {} games {}", args.games, words.outcomes[0]))?;
     }
     if let Some(gif) = args.gif.as_ref().filter(|_| !args.json) {
         say(&format!("in {}", gif.display()))?;
@@ -133,50 +133,47 @@ fn watch(args: &Args, tracer: &Tracer) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// Somebody plays with the arrow keys; the ball falls a row with every key.
-fn join_in(args: &Args, tracer: Option<&Tracer>) -> anyhow::Result<Ended> {
+/// Somebody plays with the keys; the game goes on by a frame with every key.
+fn join_in(args: &Args, game: &Game, tracer: Option<Tracer>) -> anyhow::Result<Ended> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(RamError::Config(
-            "to play with the arrow keys needs a terminal; name a run to have its agent play".to_owned(),
+            "playing with the keys needs a terminal; name a run to have its agent play".to_owned(),
         )
         .into());
     }
     let by_the_clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.subsec_nanos());
     let first = args.from.unwrap_or_else(by_the_clock);
-    let (term, mut board, mut caught) = (Term::stdout(), Board::new(true), 0.0);
-    say("left and right arrow move the paddle, any other key lets it stay, q ends")?;
+    let size = tracer.map_or(24, |tracer| tracer.config().data.size);
+    let (term, mut board, mut won) = (Term::stdout(), Board::new(true), 0);
+    let mut rules = (game.open)(size)?;
+    let actions: Vec<String> = rules.actions().iter().map(|&name| name.to_owned()).collect();
+    let outcomes = rules.outcomes().map(str::to_owned);
+    let words = Words { actions: &actions, outcomes: [&outcomes[0], &outcomes[1]] };
+    say(&format!("an arrow key or a number chooses an action ({}), any other key waits, q ends", actions.join(", ")))?;
     for number in first..first + args.games {
-        let mut game = Catch::new(tracer.map_or(24, |tracer| tracer.config().data.size))?;
-        game.reset(&mut Key { seed: 0, purpose: Purpose::Game, epoch: 0, sample: u64::from(number) }.stream());
+        rules.reset(&mut Key { seed: 0, purpose: Purpose::Game, epoch: 0, sample: u64::from(number) }.stream());
         let mut ended = None;
-        let mut ask = |game: &Catch, windows: &[Window]| -> usize {
+        let mut ask = |game: &dyn Environment, windows: &[Window]| -> usize {
+            let waits = chosen(&Pressed::Unknown, &actions);
             if ended.is_some() {
-                return Action::Stay as usize;
+                return waits;
             }
-            let pressed = board.draw(&screen(game), game.size()[0], windows, &[]).and_then(|()| term.read_key());
-            match pressed {
-                Ok(Pressed::ArrowLeft | Pressed::Char('h' | 'a')) => Action::Left as usize,
-                Ok(Pressed::ArrowRight | Pressed::Char('l' | 'd')) => Action::Right as usize,
-                Ok(Pressed::Char('q') | Pressed::Escape | Pressed::CtrlC) => {
-                    ended = Some(Ok(()));
-                    Action::Stay as usize
-                }
-                Ok(_) => Action::Stay as usize,
-                Err(error) => {
-                    ended = Some(Err(error));
-                    Action::Stay as usize
-                }
+            match board.draw(&screen(game), game.size(), windows, &[]).and_then(|()| term.read_key()) {
+                Ok(Pressed::Char('q') | Pressed::Escape | Pressed::CtrlC) => ended = Some(Ok(())),
+                Ok(pressed) => return chosen(&pressed, &actions),
+                Err(error) => ended = Some(Err(error)),
             }
+            waits
         };
-        let reward = match tracer {
-            Some(tracer) => tracer.look_on(&mut game, number, &mut ask),
+        let total = match tracer {
+            Some(tracer) => tracer.look_on(&mut rules, number, &mut ask),
             None => {
-                let mut reward = 0.0;
-                while !game.done() {
-                    let action = ask(&game, &[]);
-                    reward += game.step(action);
+                let mut total = 0.0;
+                while !rules.done() {
+                    let action = ask(&*rules, &[]);
+                    total += rules.step(action);
                 }
-                reward
+                total
             }
         };
         if let Some(ended) = ended {
@@ -184,43 +181,62 @@ fn join_in(args: &Args, tracer: Option<&Tracer>) -> anyhow::Result<Ended> {
             ended?;
             return Ok(Ended::Done);
         }
-        board.draw(&screen(&game), game.size()[0], &[], &[String::new(), outcome(reward).to_owned()])?;
+        let is_won = total >= 0.5 * rules.best_return();
+        board.draw(&screen(&*rules), rules.size(), &[], &[String::new(), outcome(is_won, &words)])?;
         board.leave();
-        caught += reward;
+        won += u32::from(is_won);
     }
-    say(&format!("{caught} of {} caught", args.games))?;
+    say(&format!("{won} of {} {}", args.games, words.outcomes[0]))?;
     Ok(Ended::Done)
 }
 
-fn screen(game: &Catch) -> Vec<u8> {
-    let [height, width] = game.size();
-    let mut pixels = vec![0; height * width];
+/// The action of a key: that of an arrow's name, or of its number from 1; of any other key the one called "stay", or the first.
+fn chosen(pressed: &Pressed, actions: &[String]) -> usize {
+    let named = |name: &str| actions.iter().position(|action| action == name);
+    let action = match pressed {
+        Pressed::ArrowLeft | Pressed::Char('h' | 'a') => named("left"),
+        Pressed::ArrowRight | Pressed::Char('l' | 'd') => named("right"),
+        Pressed::ArrowUp | Pressed::Char('k' | 'w') => named("up"),
+        Pressed::ArrowDown | Pressed::Char('j' | 's') => named("down"),
+        Pressed::Char(digit) => {
+            digit.to_digit(10).map(|n| n as usize).filter(|n| (1..=actions.len()).contains(n)).map(|n| n - 1)
+        }
+        _ => None,
+    };
+    action.or_else(|| named("stay")).unwrap_or(0)
+}
+
+fn screen(game: &dyn Environment) -> Vec<u8> {
+    let mut pixels = vec![0; game.size().iter().product()];
     game.screen(&mut pixels);
     pixels
 }
 
-fn outcome(reward: f64) -> &'static str {
-    if reward > 0.0 { "caught" } else { "lost" }
+fn outcome(is_won: bool, words: &Words) -> String {
+    words.outcomes[usize::from(!is_won)].to_owned()
 }
 
 /// A game for programs.
-fn told(game: &GameTrace) -> serde_json::Value {
-    let actions: Vec<usize> = game.frames.iter().map(|frame| frame.action).collect();
-    let locations: Vec<[f64; 2]> = game.frames.iter().map(|frame| frame.location).collect();
-    json!({ "game": game.index, "caught": game.reward() > 0.0, "actions": actions, "locations": locations })
+fn as_json(trace: &Trace) -> serde_json::Value {
+    let actions: Vec<_> = trace.glimpses.iter().map(|glimpse| glimpse.action).collect();
+    let locations: Vec<_> = trace.glimpses.iter().map(|glimpse| glimpse.location).collect();
+    json!({
+        "game": trace.index, "won": trace.right(), "return": trace.total(), "actions": actions, "locations": locations,
+    })
 }
 
 /// What the agent thinks, beside the board.
-fn beside(frame: &Frame) -> Vec<String> {
+fn beside(glimpse: &Glimpse, actions: &[String]) -> Vec<String> {
     let bar = |p: f64| "█".repeat((10.0 * p).round() as usize);
-    let moves = ["left", "stay", "right"].iter().zip(&frame.probabilities).enumerate();
+    let widest = actions.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let moves = actions.iter().zip(&glimpse.probabilities).enumerate();
     let mut lines = vec![String::new()];
     lines.extend(moves.map(|(i, (name, &p))| {
-        let chosen = if i == frame.action { '>' } else { ' ' };
-        format!("{chosen} {name:<5} {p:.2} {}", bar(p))
+        let mark = if Some(i) == glimpse.action { '>' } else { ' ' };
+        format!("{mark} {name:<widest$} {p:.2} {}", bar(p))
     }));
     lines.push(String::new());
-    lines.extend(frame.baseline.map(|b| format!("  expects to catch it: {b:.2}")));
+    lines.extend(glimpse.baseline.map(|b| format!("  expected return: {b:.2}")));
     lines
 }
 
@@ -241,7 +257,7 @@ impl Board {
         Board { term, colours, drawn: 0 }
     }
 
-    fn draw(&mut self, screen: &[u8], size: usize, windows: &[Window], beside: &[String]) -> io::Result<()> {
+    fn draw(&mut self, screen: &[u8], size: [usize; 2], windows: &[Window], beside: &[String]) -> io::Result<()> {
         let Some(term) = &self.term else { return Ok(()) };
         let lines = lines(screen, size, windows, self.colours);
         let mut text = String::new();
@@ -266,15 +282,15 @@ impl Board {
 }
 
 /// A screen as lines of text, two characters a pixel: what is lit, and behind it the finest of the retina's windows.
-fn lines(screen: &[u8], size: usize, windows: &[Window], colours: bool) -> Vec<String> {
+fn lines(screen: &[u8], [height, width]: [usize; 2], windows: &[Window], colours: bool) -> Vec<String> {
     // Colours of a palette of 256, and characters that say the same without them: outside, then from coarse to fine.
     const BEHIND: [(u8, &str); 4] = [(233, "  "), (236, "··"), (240, "::"), (25, "░░")];
     let row = |y: usize| {
-        let pixels = (0..size).map(|x| {
+        let pixels = (0..width).map(|x| {
             let inside =
                 |w: &Window| (w.x..w.x + w.side).contains(&(x as i64)) && (w.y..w.y + w.side).contains(&(y as i64));
             let depth = windows.iter().position(inside).map_or(0, |scale| 3_usize.saturating_sub(scale).max(1));
-            let lit = screen[y * size + x] > 0;
+            let lit = screen[y * width + x] > 0;
             match (colours, lit) {
                 (true, true) => "\x1b[38;5;231m██".to_owned(),
                 (true, false) => format!("\x1b[48;5;{}m  ", BEHIND[depth].0),
@@ -285,7 +301,7 @@ fn lines(screen: &[u8], size: usize, windows: &[Window], colours: bool) -> Vec<S
         let text: String = pixels.collect();
         if colours { text + "\x1b[0m" } else { format!("|{text}|") }
     };
-    (0..size).map(row).collect()
+    (0..height).map(row).collect()
 }
 
 #[cfg(test)]
@@ -298,7 +314,7 @@ mod tests {
         (screen[3], screen[8 * 7 + 5], screen[8 * 7 + 6]) = (255, 255, 255);
         let window = |x, y, side| Window { x, y, side };
         let windows = [window(2, 2, 2), window(1, 1, 4), window(-1, -1, 8)];
-        let lines = lines(&screen, 8, &windows, false);
+        let lines = lines(&screen, [8, 8], &windows, false);
         assert_eq!(
             lines,
             [
@@ -317,25 +333,22 @@ mod tests {
     #[test]
     fn colours_say_what_characters_say() {
         let windows = [Window { x: 0, y: 0, side: 1 }];
-        let lines = lines(&[0, 255, 0, 0], 2, &windows, true);
+        let lines = lines(&[0, 255, 0, 0], [2, 2], &windows, true);
         assert_eq!(lines[0], "\x1b[48;5;25m  \x1b[38;5;231m██\x1b[0m");
         assert_eq!(lines[1], "\x1b[48;5;233m  \x1b[48;5;233m  \x1b[0m");
     }
 
     #[test]
     fn the_likely_move_is_marked() {
-        let frame = Frame {
-            screen: vec![],
-            location: [0.0; 2],
-            windows: vec![],
+        let glimpse = Glimpse {
             probabilities: vec![0.04, 0.0, 0.96],
             baseline: Some(0.871),
-            action: 2,
-            reward: 0.0,
+            action: Some(2),
+            ..Glimpse::default()
         };
-        let lines = beside(&frame);
+        let lines = beside(&glimpse, &["left", "stay", "right"].map(str::to_owned));
         assert_eq!(lines[1], "  left  0.04 ");
         assert_eq!(lines[3], "> right 0.96 ██████████");
-        assert_eq!(lines[5], "  expects to catch it: 0.87");
+        assert_eq!(lines[5], "  expected return: 0.87");
     }
 }

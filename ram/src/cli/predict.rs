@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use datasets::Picture;
-use ram::config::ModelKind;
 use ram::error::RamError;
 use ram::evaluate::predict::{Prediction, Predictor};
 use ram::figures::Format;
 use ram::figures::look::{Captions, look};
+use ram::model::ModelKind;
 use ram::runs::run_folder::{RunFolder, Which};
 use serde_json::json;
 

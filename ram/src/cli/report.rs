@@ -44,6 +44,7 @@ pub struct Args {
 /// Evaluates the run and writes the page.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let options = Options {
+        task: None,
         split: args.split.named().0,
         which: args.which.which().0,
         count: usize::from(args.count),

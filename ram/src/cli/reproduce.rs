@@ -4,15 +4,17 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use clap::ValueEnum;
-use ram::config::{Config, Locations, Source};
+use clap::builder::PossibleValue;
+use ram::config::Config;
 use ram::error::RamError;
-use ram::evaluate::evaluation::play_scripted;
-use ram::experiments::{Experiment, flops, parameters};
+use ram::evaluate::evaluator::evaluate;
+use ram::experiments::{Experiment, TABLES, flops, parameters};
+use ram::model::{Decisions, Locations};
 use ram::runs::atomic;
 use ram::runs::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
 use ram::split::SplitName;
-use ram::train::trainer::{Outcome, Trainer, evaluate};
+use ram::tasks::{self, Scripted};
+use ram::train::trainer::{Outcome, Trainer};
 use serde::{Deserialize, Serialize};
 
 use super::progress::Console;
@@ -21,9 +23,9 @@ use super::{Ended, Machine, command_line, complain, interrupt, percent, program,
 /// Options of `ram reproduce`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// What.
-    #[arg(value_enum)]
-    target: Target,
+    /// The table.
+    #[arg(value_parser = targets())]
+    target: String,
 
     /// Seeds 1 to N of each row.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -45,41 +47,13 @@ pub struct Args {
     machine: Machine,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Target {
-    /// MNIST.
-    Table1a,
-    /// Translated MNIST, 60×60.
-    Table1b,
-    /// Cluttered translated MNIST, 60×60.
-    Table2a,
-    /// Cluttered translated MNIST, 100×100.
-    Table2b,
-    /// The game of Sec. 4.2.
-    Catch,
-    /// Discrete locations on a grid.
-    Footnote2,
-    /// All of them.
-    All,
-}
+/// The name of all tables together.
+const ALL: &str = "all";
 
-impl Target {
-    fn name(self) -> String {
-        self.to_possible_value().expect("none is hidden").get_name().to_owned()
-    }
-
-    /// The tables of its experiments.
-    fn tables(self) -> &'static [&'static str] {
-        match self {
-            Target::Table1a => &["1a"],
-            Target::Table1b => &["1b"],
-            Target::Table2a => &["2a"],
-            Target::Table2b => &["2b"],
-            Target::Catch => &["4.2"],
-            Target::Footnote2 => &["footnote 2"],
-            Target::All => &["1a", "1b", "2a", "2b", "4.2", "footnote 2"],
-        }
-    }
+/// What can be asked for: a table's name, or all of them.
+fn targets() -> Vec<PossibleValue> {
+    let tables = TABLES.iter().map(|table| PossibleValue::new(table.name).help(table.about));
+    tables.chain([PossibleValue::new(ALL).help("All of them")]).collect()
 }
 
 /// First locations over which the other protocol averages.
@@ -96,7 +70,7 @@ struct Tested {
     error_of_passes: Option<f64>,
     count: usize,
     validation_error: f64,
-    /// Mean training loss (of the class; of Catch minus the reward) in the first and the last epoch.
+    /// Mean training loss (of the class; of games minus the reward) in the first and the last epoch.
     first_loss: f64,
     last_loss: f64,
     epochs: usize,
@@ -117,6 +91,9 @@ struct Row {
     runs: Vec<Tested>,
     /// The same network with locations that are not learned: random, centre, blind.
     controls: Vec<Tested>,
+    /// Players of a game without a network.
+    #[serde(skip)]
+    scripted: Option<Scripted>,
 }
 
 /// Trains, tests and writes the page.
@@ -125,11 +102,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         args.runs.clone().unwrap_or_else(|| PathBuf::from(if args.quick { "runs/quick" } else { "runs/reproduce" }));
     let stop = interrupt::install()?;
     let mut rows = Vec::new();
-    for table in args.target.tables() {
-        let experiments: Vec<_> = Experiment::all().into_iter().filter(|e| e.table == *table).collect();
+    for table in TABLES.iter().filter(|table| [ALL, table.name].contains(&args.target.as_str())) {
+        let experiments: Vec<_> = Experiment::all().into_iter().filter(|e| e.table == table.id).collect();
         let last_agent = experiments.iter().rposition(Experiment::chooses_locations);
         for (i, experiment) in experiments.into_iter().enumerate() {
-            let config = experiment.config(&sets(args, &experiment))?;
+            let full = experiment.config(&[])?;
+            let config = experiment.config(&sets(args, &experiment, full.data.source.game().is_some()))?;
             let mut row = Row {
                 command: format!("ram train --experiment {}", experiment.name),
                 parameters: parameters(&config),
@@ -141,9 +119,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
                 later: experiment.later,
                 runs: Vec::new(),
                 controls: Vec::new(),
+                scripted: tasks::named(&full)?.scripted(),
             };
             // A table has its controls once, beside its largest agent.
-            let controlled = Some(i) == last_agent && *table != "footnote 2";
+            let controlled = Some(i) == last_agent && table.has_controls;
             let policies = if controlled { &Locations::ALL[..] } else { &Locations::ALL[..1] };
             for &locations in policies {
                 for seed in 1..=u64::from(args.seeds) {
@@ -162,7 +141,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             rows.push(row);
         }
     }
-    let name = args.target.name();
+    let name = &args.target;
     let (json, page) = (folder.join(format!("{name}.json")), folder.join(format!("{name}.md")));
     let text = self::page(&rows, args);
     for (path, bytes) in [(&json, serde_json::to_string_pretty(&rows)? + "\n"), (&page, text.clone())] {
@@ -173,12 +152,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 }
 
 /// What is set over a row's own configuration.
-fn sets(args: &Args, experiment: &Experiment) -> Vec<String> {
+fn sets(args: &Args, experiment: &Experiment, plays: bool) -> Vec<String> {
     let quick: &[&str] = match (args.quick, experiment.name) {
         (false, _) => &[],
-        (true, "catch") => {
-            &["data.train=2048", "data.validation=200", "data.test=500", "train.epochs=2", "train.batch=64"]
-        }
+        _ if plays => &["data.train=2048", "data.validation=200", "data.test=500", "train.epochs=2", "train.batch=64"],
         // Long enough for the learned policy to come out ahead of its controls.
         (true, "translated-60-ram-8") => {
             &["data.train=10000", "data.validation=500", "data.test=2000", "train.epochs=10", "train.batch=32"]
@@ -189,7 +166,7 @@ fn sets(args: &Args, experiment: &Experiment) -> Vec<String> {
         }
         (true, _) => &["data.train=1200", "data.validation=400", "data.test=400", "train.epochs=3", "train.batch=32"],
     };
-    let digits = (args.quick && experiment.name != "catch").then_some("data.source=digits");
+    let digits = (args.quick && !plays).then_some("data.source=digits");
     digits.iter().chain(quick).map(|&set| set.to_owned()).chain(args.set.iter().cloned()).collect()
 }
 
@@ -228,12 +205,10 @@ fn job(args: &Args, folder: &Path, name: &str, config: &Config, stop: &AtomicBoo
     let checkpoint = RunFolder::read(&path, Which::Best)?;
     let test = |passes| evaluate(&checkpoint, SplitName::Test, passes, data_dir, threads);
     let found = test(1)?;
-    let chooses = !found.fixation_spread.is_empty() && config.data.source != Source::Catch;
+    let plays = tasks::named(config)?.decisions() == Decisions::Each;
+    let chooses = !found.fixation_spread.is_empty() && !plays;
     let metrics = RunFolder::metrics(&path)?;
-    let loss = |losses: &ram::losses::Losses| match config.data.source {
-        Source::Catch => -losses.reward,
-        _ => losses.classification,
-    };
+    let loss = |losses: &ram::losses::Losses| if plays { -losses.reward } else { losses.classification };
     let tested = Tested {
         seed: config.seed,
         locations: locations.name().to_owned(),
@@ -289,7 +264,7 @@ fn page(rows: &[Row], args: &Args) -> String {
     let seeds = args.seeds;
     _ = writeln!(
         text,
-        "Test error in per cent (of Catch: games lost), {seeds} seed{}, ± the deviation over seeds. The model is chosen by its \
+        "Test error in per cent (of games: those lost), {seeds} seed{}, ± the deviation over seeds. The model is chosen by its \
          validation error; the test set is asked once, in one pass: the first location as in training, then the policy's mean. \
          \"{PASSES} passes\" is another protocol, the probabilities averaged over {PASSES} first locations. \"Later\" is what \
          others quote from the paper's published version. Random, centre and blind are the same network, trained alike, \
@@ -304,13 +279,7 @@ fn page(rows: &[Row], args: &Args) -> String {
     let mut table = "";
     for row in rows {
         if table != row.table {
-            let title = if row.table.starts_with(|c: char| c.is_ascii_digit()) && row.table != "4.2" {
-                format!("Table {}", row.table)
-            } else if row.table == "4.2" {
-                "Catch, Sec. 4.2".to_owned()
-            } else {
-                "Discrete locations, footnote 2".to_owned()
-            };
+            let title = TABLES.iter().find(|table| table.id == row.table).map_or("", |table| table.title);
             _ = writeln!(
                 text,
                 "\n## {title}\n\n| | ours | {PASSES} passes | paper | later | random | centre | blind | parameters | \
@@ -338,14 +307,11 @@ fn page(rows: &[Row], args: &Args) -> String {
             row.flops / 1e6,
             row.command,
         );
-        if row.table == "4.2" {
-            let [random, oracle] = play_scripted(10_000);
-            _ = writeln!(
-                text,
-                "| random actions | {} | | | | | | | | | |\n| an oracle that sees the whole screen | {} | | | | | | | | | |",
-                percent(random),
-                percent(oracle)
-            );
+        if let Some(Scripted { random, oracle }) = row.scripted {
+            let players = [("random actions", Some(random)), ("an oracle that sees the whole screen", oracle)];
+            for (player, error) in players.into_iter().filter_map(|(player, error)| Some((player, error?))) {
+                _ = writeln!(text, "| {player} | {} | | | | | | | | | |", percent(error));
+            }
         }
     }
     text
@@ -363,9 +329,9 @@ mod tests {
     }
 
     #[test]
-    fn every_experiment_belongs_to_a_target() {
+    fn every_experiment_belongs_to_a_table() {
         for experiment in Experiment::all() {
-            assert!(Target::All.tables().contains(&experiment.table.as_str()), "{}", experiment.name);
+            assert!(TABLES.iter().any(|table| table.id == experiment.table), "{}", experiment.name);
         }
     }
 }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use datasets::IdxPair;
 use datasets::picture::Header;
-use ram::config::{Canvas, Config, Model, Source};
+use ram::config::{Canvas, Config, Source};
 use ram::data;
 use ram::error::RamError;
+use ram::model::Model;
 use toml::Value;
 
 /// Pictures whose headers are looked at.

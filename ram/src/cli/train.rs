@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     trainer.notes().iter().for_each(|note| complain(&format!("warning: {note}")));
     let path = run.path().to_owned();
     if config.data.source.is_own() {
-        tell(args, || trainer.summary())?;
+        tell(args, || trainer.summary().to_owned())?;
     }
     tell(args, || {
         format!("run {}, {} kernels, {} threads", path.display(), ram::kernel_path(), args.machine.threads.resolved())

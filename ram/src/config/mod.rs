@@ -5,11 +5,17 @@
 //! would have been right.
 
 pub(crate) mod read;
+mod source;
 mod validate;
 
 use serde::{Deserialize, Serialize};
 
 pub use read::Base;
+pub use source::Source;
+
+use crate::model::{Model, Policy};
+use crate::reinforce::BaselineKind;
+
 pub(crate) use read::{nearest, suggestion};
 
 /// Everything that decides what a run computes. Two runs with equal configurations write equal bytes.
@@ -90,41 +96,6 @@ impl Data {
     }
 }
 
-/// `data.source`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// Built in: drawn from strokes, nothing to download.
-    Digits,
-    /// MNIST's four IDX files.
-    Mnist,
-    /// Fashion-MNIST's four IDX files.
-    FashionMnist,
-    /// Pictures of one's own, a folder for each class; see [`datasets::folder`].
-    Folder,
-    /// A pair of IDX files of one's own.
-    Idx,
-    /// No images, but games of Catch (Sec. 4.2): an image is then a game, and an error one that is lost.
-    Catch,
-}
-
-impl Source {
-    fn counts(self) -> [usize; 3] {
-        match self {
-            // An epoch of a million frames, 23 to a game.
-            Source::Catch => [43_520, 10_000, 10_000],
-            Source::Digits => [20_000, 2_000, 5_000],
-            Source::Mnist | Source::FashionMnist => [50_000, 10_000, 10_000],
-            Source::Folder | Source::Idx => [0; 3],
-        }
-    }
-
-    /// Whether they are pictures of one's own, which are prepared as `[data]` says.
-    pub fn is_own(self) -> bool {
-        matches!(self, Source::Folder | Source::Idx)
-    }
-}
-
 /// `data.fit`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -149,155 +120,6 @@ pub enum Canvas {
     Cluttered,
 }
 
-/// `[model]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Model {
-    /// The network: the recurrent attention model, or one that sees the whole image.
-    pub kind: ModelKind,
-    /// Edge g_w of the finest patch, pixels; even.
-    pub patch: usize,
-    /// Patches of growing size in one glimpse.
-    pub scales: usize,
-    /// Glimpses T of one episode.
-    pub glimpses: usize,
-    /// How the retina reads between pixels.
-    pub retina: Retina,
-    /// What the glimpse is multiplied by, for images of few bright pixels: in the third patch one alone is 1/16.
-    pub gain: f64,
-    /// Width of h_g and of h_l. Sec. 4: 128.
-    pub features: usize,
-    /// Width of the glimpse feature g_t. Sec. 4: 256.
-    pub glimpse: usize,
-    /// Width of the core's state h_t, Sec. 4: 256; of `fc` and `conv` that of their hidden layers.
-    pub hidden: usize,
-    /// The core network f_h.
-    pub core: Core,
-    /// How the recurrent weights W_hh of a `rect` core start.
-    pub core_init: CoreInit,
-    /// Of `conv`: its filters. Tables 1 and 2 say 8, the text of Sec. 4.1 says 16.
-    pub filters: usize,
-}
-
-/// `model.kind`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ModelKind {
-    /// The recurrent attention model.
-    Ram,
-    /// Two fully connected layers of rectifiers.
-    Fc,
-    /// A convolution, then a fully connected layer.
-    Conv,
-}
-
-/// `model.core`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Core {
-    /// Rect(Linear(hₜ₋₁) + Linear(gₜ)), of Sec. 4.1.
-    Rect,
-    /// An LSTM, of Sec. 4.2.
-    Lstm,
-}
-
-/// `model.retina`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Retina {
-    /// Whole pixels.
-    Crop,
-    /// Sub-pixel, bilinear: differentiable in the location.
-    Bilinear,
-}
-
-/// `model.core_init`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CoreInit {
-    /// W_hh = I.
-    Identity,
-    /// Uniform on ±1/√fan-in.
-    FanIn,
-    /// He's normal.
-    He,
-    /// Xavier's uniform.
-    Xavier,
-    /// A random orthogonal matrix.
-    Orthogonal,
-}
-
-/// `[policy]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Policy {
-    /// Who chooses the locations.
-    pub locations: Locations,
-    /// What becomes of the location network's output before it is the mean of the Gaussian.
-    pub mean: Mean,
-    /// Standard deviation of the Gaussian; −1 and 1 are the image's edges.
-    pub std: f64,
-    /// Where the standard deviation ends, in a straight line over all steps; 0 keeps it at `std`.
-    pub std_final: f64,
-    /// Locations on a grid of so many by so many points, chosen by a softmax (footnote 2); 0 for the Gaussian.
-    pub grid: usize,
-    /// The first location l₀.
-    pub first: First,
-    /// The location network's weights start as N(0, init_std²).
-    pub init_std: f64,
-}
-
-/// `policy.locations`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Locations {
-    /// Learned by REINFORCE from the core's state.
-    Learned,
-    /// Control: uniform on the image.
-    Random,
-    /// Control: always the centre.
-    Centre,
-    /// Control: learned, but the same for every input.
-    Blind,
-}
-
-impl Locations {
-    /// Every policy, the learned one first.
-    pub const ALL: [Locations; 4] = [Locations::Learned, Locations::Random, Locations::Centre, Locations::Blind];
-
-    /// The name in configurations and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Locations::Learned => "learned",
-            Locations::Random => "random",
-            Locations::Centre => "centre",
-            Locations::Blind => "blind",
-        }
-    }
-}
-
-/// `policy.mean`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mean {
-    /// Unbounded, as in the paper.
-    Linear,
-    /// Clamped to [−1, 1].
-    Clamp,
-    /// tanh.
-    Tanh,
-}
-
-/// `policy.first`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum First {
-    /// Uniform on the image.
-    Random,
-    /// The centre.
-    Centre,
-}
-
 /// `[loss]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -311,7 +133,7 @@ pub struct Loss {
     /// Whether the location term's gradient reaches the core.
     pub location_into_core: bool,
     /// What a return is compared with.
-    pub baseline: Baseline,
+    pub baseline: BaselineKind,
     /// Weight of the learned baseline's squared error.
     pub baseline_weight: f64,
     /// Of games: what a choice is answerable for.
@@ -320,16 +142,6 @@ pub struct Loss {
     pub discount: f64,
     /// Of games: weight of the entropy of the policy of actions, which is rewarded.
     pub entropy_weight: f64,
-}
-
-/// `loss.baseline`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Baseline {
-    /// With bₜ = `E[Rₜ]`, which a network learns. Sec. 3.2.
-    Learned,
-    /// With the mean return of the other samples of the same image; `train.samples` says how many there are.
-    LeaveOneOut,
 }
 
 /// `loss.returns`
@@ -478,39 +290,6 @@ impl Default for Data {
     }
 }
 
-impl Default for Model {
-    fn default() -> Self {
-        Model {
-            kind: ModelKind::Ram,
-            patch: 8,
-            scales: 1,
-            glimpses: 6,
-            retina: Retina::Crop,
-            gain: 1.0,
-            features: 128,
-            glimpse: 256,
-            hidden: 256,
-            core: Core::Rect,
-            core_init: CoreInit::Identity,
-            filters: 8,
-        }
-    }
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Policy {
-            locations: Locations::Learned,
-            mean: Mean::Clamp,
-            std: 0.1,
-            std_final: 0.0,
-            grid: 0,
-            first: First::Random,
-            init_std: 0.01,
-        }
-    }
-}
-
 impl Default for Loss {
     fn default() -> Self {
         Loss {
@@ -518,7 +297,7 @@ impl Default for Loss {
             reward: Reward::Argmax,
             location_weight: 1.0,
             location_into_core: false,
-            baseline: Baseline::Learned,
+            baseline: BaselineKind::Learned,
             baseline_weight: 1.0,
             returns: Returns::Episode,
             discount: 1.0,

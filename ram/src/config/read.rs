@@ -277,6 +277,8 @@ mod tests {
 
     use super::super::*;
     use super::*;
+    use crate::model::core::{CoreInit, CoreKind};
+    use crate::model::{Locations, Mean, ModelKind};
 
     fn message(base: &str, sets: &[&str]) -> String {
         let sets: Vec<_> = sets.iter().map(|s| s.to_string()).collect();
@@ -393,7 +395,7 @@ mod tests {
             (c.model.patch, c.model.scales, c.model.glimpses) = (2 * sizes.0, sizes.1, sizes.2);
             (c.model.features, c.model.glimpse, c.model.hidden) = (sizes.3, sizes.4, sizes.5);
             c.policy.grid = [0, 2, 5, 16][kinds.0];
-            c.model.core = if kinds.4 { Core::Lstm } else { Core::Rect };
+            c.model.core = if kinds.4 { CoreKind::Lstm } else { CoreKind::Rect };
             c.model.kind = [ModelKind::Ram, ModelKind::Fc, ModelKind::Conv][kinds.1];
             (c.policy.std, c.policy.init_std, c.loss.location_weight) = (numbers.0, numbers.1, numbers.2);
             (c.optimiser.learning_rate, c.optimiser.beta1, c.optimiser.epsilon) = (numbers.3, numbers.4, numbers.5);

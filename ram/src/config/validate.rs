@@ -1,7 +1,10 @@
 //! The range of every key, and what must fit together.
 
-use super::{Baseline, Canvas, Config, Data, LossKind, ModelKind, Source};
+use super::{Canvas, Config, Data, LossKind, Source};
+use crate::environments::Game;
 use crate::error::RamError;
+use crate::model::{MAX_GLIMPSES, ModelKind};
+use crate::reinforce::BaselineKind;
 
 impl Config {
     /// Checks every range and what must fit together.
@@ -16,33 +19,8 @@ impl Config {
         faults.unless(*seed <= i64::MAX as u64, "seed", seed, "at most 9223372036854775807");
 
         match (data.source, data.canvas) {
-            (Source::Catch, canvas) => {
-                faults.within("data.size", data.size, 4, 1024);
-                faults.unless(
-                    canvas == Canvas::Centred,
-                    "data.canvas",
-                    format!("{canvas:?}").to_lowercase(),
-                    "centred with data.source=catch, which has screens and no canvas",
-                );
-                faults.unless(
-                    model.glimpses + 1 == data.size,
-                    "model.glimpses",
-                    model.glimpses,
-                    &format!("{} with data.source=catch, the moves until the ball is down", data.size.max(1) - 1),
-                );
-                faults.unless(
-                    model.kind == ModelKind::Ram,
-                    "model.kind",
-                    format!("{:?}", model.kind).to_lowercase(),
-                    "ram with data.source=catch",
-                );
-                faults.unless(
-                    loss.kind == LossKind::Reinforce,
-                    "loss.kind",
-                    "hybrid",
-                    "reinforce with data.source=catch: there is a reward and no label",
-                );
-            }
+            (Source::Game(game), _) => self.validate_game(game, &mut faults),
+            (Source::Own, _) => faults.within("data.size", data.size, 1, 1024),
             (Source::Folder | Source::Idx, Canvas::Centred) => faults.within("data.size", data.size, 4, 1024),
             (Source::Folder | Source::Idx, _) => {
                 faults.within("data.size", data.size, 8, 1024);
@@ -85,7 +63,7 @@ impl Config {
             "an even number from 2 to 1024",
         );
         faults.within("model.scales", model.scales, 1, 8);
-        faults.within("model.glimpses", model.glimpses, 1, crate::model::agent::MAX_GLIMPSES);
+        faults.within("model.glimpses", model.glimpses, 1, MAX_GLIMPSES);
         faults.number("model.gain", model.gain, |x| x > 0.0 && x <= 1e4, "above 0, at most 10000");
         faults.within("model.features", model.features, 1, 16_384);
         faults.within("model.glimpse", model.glimpse, 1, 16_384);
@@ -146,7 +124,7 @@ impl Config {
                 train.samples,
                 "1 where model.kind is fc or conv, which draw nothing",
             );
-        } else if loss.baseline == Baseline::LeaveOneOut {
+        } else if loss.baseline == BaselineKind::LeaveOneOut {
             faults.unless(
                 train.samples >= 2,
                 "train.samples",
@@ -168,6 +146,34 @@ impl Config {
         );
 
         if faults.0.is_empty() { Ok(()) } else { Err(RamError::Config(faults.0.join("\n"))) }
+    }
+
+    /// What a game asks of the other keys.
+    fn validate_game(&self, game: &Game, faults: &mut Faults) {
+        let Config { data, model, loss, .. } = self;
+        let with = format!("with data.source={}", game.name);
+        faults.unless(
+            data.canvas == Canvas::Centred,
+            "data.canvas",
+            format!("{:?}", data.canvas).to_lowercase(),
+            &format!("centred {with}, which has screens and no canvas"),
+        );
+        faults.within("data.size", data.size, 4, 1024);
+        if let Ok(game) = (game.open)(data.size) {
+            faults.unless(
+                model.glimpses == game.frames(),
+                "model.glimpses",
+                model.glimpses,
+                &format!("{} {with}, the number of moves in a game", game.frames()),
+            );
+        }
+        faults.unless(model.kind == ModelKind::Ram, "model.kind", model.kind.name(), &format!("ram {with}"));
+        faults.unless(
+            loss.kind == LossKind::Reinforce,
+            "loss.kind",
+            "hybrid",
+            &format!("reinforce {with}: there is a reward and no label"),
+        );
     }
 }
 

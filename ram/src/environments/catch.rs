@@ -5,11 +5,20 @@
 //! one row a frame, its horizontal velocity is uniform on [−1, 1] pixel a frame and keeps its size all game long; the
 //! paddle starts at a uniform place, moves one pixel a frame and stops at the sides.
 
+use datasets::DigitBox;
 use datasets::rng::below;
-use rand::Rng;
+use rand::rngs::ChaCha8Rng;
 
-use super::Environment;
-use crate::RamError;
+use super::environment::{Environment, Game};
+use crate::error::RamError;
+
+/// How configurations name it. An epoch has a million frames, 23 to a game.
+pub const GAME: Game = Game {
+    name: "catch",
+    title: "Catch",
+    counts: [43_520, 10_000, 10_000],
+    open: |size| Ok(Box::new(Catch::new(size)?)),
+};
 
 /// Units in a pixel: the ball's horizontal place and velocity are integers, so that no bounce is rounded. Odd, so that no
 /// place lies halfway between two columns, and 2·`PIXEL` + 1 velocities are just what 32 bits can draw.
@@ -38,13 +47,14 @@ impl Action {
 ///
 /// ```
 /// use datasets::rng::{Key, Purpose};
-/// use ram::environments::{Catch, Environment};
+/// use ram::environments::Environment;
+/// use ram::environments::catch::Catch;
 ///
 /// let mut game = Catch::default();
 /// game.reset(&mut Key { seed: 1, purpose: Purpose::Game, epoch: 0, sample: 0 }.stream());
 /// let mut reward = 0.0;
 /// while !game.done() {
-///     reward += game.step(game.oracle() as usize);
+///     reward += game.step(game.best_action() as usize);
 /// }
 /// assert_eq!(reward, 1.0);
 /// ```
@@ -99,7 +109,7 @@ impl Catch {
 
     /// The best action of one who knows where the ball will land. From every start it catches: the farthest way is
     /// `size` − 2 pixels, and there are `size` − 1 moves.
-    pub fn oracle(&self) -> Action {
+    pub fn best_action(&self) -> Action {
         let landing = self.column(self.size - 1);
         if landing < self.paddle {
             Action::Left
@@ -131,8 +141,8 @@ impl Environment for Catch {
         [self.size, self.size]
     }
 
-    fn actions(&self) -> usize {
-        Action::ALL.len()
+    fn actions(&self) -> &[&str] {
+        &["left", "stay", "right"]
     }
 
     /// `size` − 1, as the ball falls from the top row to the bottom one: 23.
@@ -140,7 +150,7 @@ impl Environment for Catch {
         self.size - 1
     }
 
-    fn reset(&mut self, rng: &mut impl Rng) {
+    fn reset(&mut self, rng: &mut ChaCha8Rng) {
         let columns = self.size as u32;
         self.start = i64::from(below(rng, columns)) * PIXEL;
         self.velocity = i64::from(below(rng, 2 * PIXEL as u32 + 1)) - PIXEL;
@@ -184,6 +194,20 @@ impl Environment for Catch {
 
     fn done(&self) -> bool {
         self.row == self.size - 1
+    }
+
+    fn outcomes(&self) -> [&str; 2] {
+        ["caught", "missed"]
+    }
+
+    /// The ball.
+    fn target(&self) -> Option<DigitBox> {
+        let [x, y] = self.ball();
+        Some(DigitBox { x: x as u32, y: y as u32, width: 1, height: 1 })
+    }
+
+    fn oracle(&self) -> Option<usize> {
+        Some(self.best_action() as usize)
     }
 }
 
@@ -335,14 +359,14 @@ mod tests {
                     break;
                 }
                 assert_eq!(lit.len(), 3);
-                game.step(game.oracle() as usize);
+                game.step(game.best_action() as usize);
             }
         }
     }
 
     #[test]
     fn the_oracle_catches_every_ball() {
-        assert_eq!(caught(|_, game| game.oracle() as usize), 1.0);
+        assert_eq!(caught(|_, game| game.best_action() as usize), 1.0);
     }
 
     /// 45/529: over the game the unfolded ball spreads over just one period, so it lands uniformly on 23 pixels of places,

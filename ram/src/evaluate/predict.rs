@@ -1,18 +1,17 @@
 //! What a trained network says of a picture that belongs to no data set.
 
-use autograd::{Params, Shape, Tape, math};
+use autograd::{Tape, math};
 use datasets::Picture;
 
-use crate::comparators::Comparator;
-use crate::config::{Config, ModelKind, Source};
+use super::trace::{Trace, Tracer};
+use super::trained::Trained;
+use crate::config::{Config, Source};
 use crate::data::canvas_of;
 use crate::error::RamError;
-use crate::evaluate::trace::{Trace, Tracer};
-use crate::model::Images;
-use crate::model::action::argmax_of;
+use crate::model::action::argmax;
+use crate::model::{Decisions, DrawKey, Mode};
 use crate::runs::checkpoint::Checkpoint;
-use crate::train::learner::Network;
-use crate::train::trainer::restore;
+use crate::tasks::Inputs;
 
 /// A picture made one that a run's network can look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,14 +82,7 @@ fn is_dark_on_bright(picture: &Picture) -> bool {
 
 /// The network of a checkpoint, to be asked.
 pub struct Predictor {
-    config: Config,
-    classes: Vec<String>,
-    network: Asked,
-}
-
-enum Asked {
-    Agent(Box<Tracer>),
-    Comparator(Comparator, Box<Params<f32>>),
+    trained: Trained,
 }
 
 /// What it said.
@@ -107,7 +99,7 @@ pub struct Prediction {
 impl Prediction {
     /// The class that it decides for, its index.
     pub fn class(&self) -> usize {
-        argmax_of(self.last())
+        argmax(self.last())
     }
 
     /// The probabilities at the decision.
@@ -122,34 +114,24 @@ impl Predictor {
     /// # Errors
     /// [`RamError::Config`] for one that plays games; a checkpoint of another model.
     pub fn new(checkpoint: &Checkpoint) -> Result<Predictor, RamError> {
-        let config = checkpoint.config()?;
-        let classes = checkpoint.state.classes.clone();
-        if config.data.source == Source::Catch {
+        let trained = Trained::of(checkpoint)?;
+        if trained.task.decisions() == Decisions::Each {
             return Err(RamError::Config(format!(
                 "{}: a run that plays games says nothing of pictures; name one that was trained on images",
                 checkpoint.path.display()
             )));
         }
-        let network = if config.model.kind == ModelKind::Ram {
-            Asked::Agent(Box::new(Tracer::new(checkpoint)?))
-        } else {
-            let mut params = Params::new();
-            let network = Network::new(&mut params, &config, config.data.channels, classes.len());
-            let Network::Comparator(comparator) = network else { unreachable!("model.kind is fc or conv") };
-            restore(&mut params, checkpoint)?;
-            Asked::Comparator(comparator, Box::new(params))
-        };
-        Ok(Predictor { config, classes, network })
+        Ok(Predictor { trained })
     }
 
     /// The run's configuration.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.trained.config
     }
 
     /// The names of the classes.
     pub fn classes(&self) -> &[String] {
-        &self.classes
+        &self.trained.outputs
     }
 
     /// Looks at a picture, prepared as [`Prepared::new`] says.
@@ -157,23 +139,21 @@ impl Predictor {
     /// # Errors
     /// [`RamError::Config`] where the checkpoint and its configuration disagree on the channels.
     pub fn predict(&self, picture: &Picture, invert: Option<bool>) -> Result<Prediction, RamError> {
-        let Prepared { canvas, how } = Prepared::new(&self.config, picture, invert);
-        let (size, channels) = (self.config.data.size, self.config.data.channels);
-        match &self.network {
-            Asked::Agent(tracer) => {
-                let trace = tracer.trace_image(&canvas, [channels, size, size])?;
-                let probabilities = trace.glimpses.iter().map(|glimpse| glimpse.probabilities.clone()).collect();
-                Ok(Prediction { probabilities, how, trace: Some(trace) })
-            }
-            Asked::Comparator(comparator, params) => {
-                let mut tape = Tape::new();
-                let t = tape.begin(params);
-                let shape = Shape::new(&[1, channels, size, size]);
-                let logits = comparator.logits(&t, Images::Pixels { data: &canvas, shape }).log_softmax();
-                let probabilities = logits.value().iter().map(|&x| math::exp(f64::from(x))).collect();
-                Ok(Prediction { probabilities: vec![probabilities], how, trace: None })
-            }
+        let Prepared { canvas, how } = Prepared::new(self.config(), picture, invert);
+        let data = &self.config().data;
+        let size = [data.channels, data.size, data.size];
+        if let Ok(tracer) = Tracer::new(&self.trained) {
+            let trace = tracer.trace_image(&canvas, size)?;
+            let probabilities = trace.glimpses.iter().map(|glimpse| glimpse.probabilities.clone()).collect();
+            return Ok(Prediction { probabilities, how, trace: Some(trace) });
         }
+        let key = DrawKey { mode: Mode::Best, seed: 0, epoch: 0, samples: &[0], copies: 1 };
+        let inputs = Inputs { key, pixels: &canvas, size, labels: &[0], boxes: None };
+        let (mut tape, mut recorder) = (Tape::new(), self.trained.task.recorder());
+        let t = tape.begin(&self.trained.params);
+        let logits = recorder.observe(&t, &self.trained.network, &inputs).logits.log_softmax();
+        let probabilities = logits.value().iter().map(|&x| math::exp(f64::from(x))).collect();
+        Ok(Prediction { probabilities: vec![probabilities], how, trace: None })
     }
 }
 

@@ -1,56 +1,56 @@
-//! What an agent did, in plain numbers: for pictures (Figures 2 to 6), for reports, for whoever wants to know why.
+//! What an agent did, in plain numbers: for pictures (Figures 2 to 6), for reports, and for anybody who wants to know why.
 //!
-//! A trace is the very episode that [`evaluate`](crate::train::trainer::evaluate) counts: locations at the policy's mean, the first
-//! one drawn by the image's number. Beyond what the episode needs it tells what the agent would have answered after each
-//! glimpse, the action network applied to every hₜ.
+//! A trace is the very episode that [`evaluate`](super::evaluator::evaluate) counts: locations at the policy's mean, the first
+//! one drawn by the example's number. Beyond what the episode needs, it tells what the agent would have answered after each
+//! glimpse: the action network applied to every hₜ.
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use autograd::{Params, Shape, Tape, math};
-use datasets::Fixed;
-use datasets::rng::{Key, Purpose};
-use rand::Rng;
+use autograd::{Tape, math};
 use serde::Serialize;
 
-use crate::config::{Baseline, Config, Locations, LossKind, ModelKind};
-use crate::data::{FIXED_SEED, TrainingData, test_set};
-use crate::environments::{Catch, Environment};
+use super::evaluator::evaluate_on;
+use super::trained::Trained;
+use crate::config::{Config, LossKind};
+use crate::data::FIXED_SEED;
+use crate::environments::Environment;
 use crate::error::RamError;
-use crate::evaluate::evaluation::{Evaluation, TEST_GAMES, VALIDATION_GAMES, evaluate_on};
-use crate::model::action::argmax_of;
-use crate::model::agent::{Draws, Mode, Screens, Steps};
-use crate::model::{Agent, Images, Retina};
-use crate::runs::checkpoint::{Checkpoint, PARAMS};
+use crate::evaluation::Evaluation;
+use crate::model::action::argmax;
+use crate::model::{Agent, Decisions, DrawKey, Draws, Images, Mode, Retina, Steps, World};
+use crate::reinforce::BaselineKind;
 use crate::split::SplitName;
-use crate::train::learner::Network;
-use crate::train::trainer::restore;
+use crate::tasks::play::{Games, Played, VALIDATION_GAMES};
+use crate::tasks::{Examples, Inputs, Recorder};
 
-/// Images on the tape at a time.
+/// Examples on the tape at a time.
 const CHUNK: usize = 100;
 
-/// An image, and what an agent saw and believed of it.
+/// An image or a game, and what an agent saw and believed of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Trace {
     /// Its number in the split.
     pub index: usize,
-    /// Its bytes, [channels, height, width].
-    pub pixels: Vec<u8>,
+    /// The bytes that were looked at, [channels, height, width] each: one image that stays as it is; or of a game its screen
+    /// at each glimpse, and how it ended.
+    pub pictures: Vec<Vec<u8>>,
     /// 1 for grey, 3 for colour.
     pub channels: usize,
     /// Rows, in pixels.
     pub height: usize,
     /// Columns, in pixels.
     pub width: usize,
-    /// Its class, where it is known.
+    /// The class of an image, where it is known.
     pub label: Option<usize>,
+    /// Whether a game was won: it brought at least half of the best return.
+    pub won: Option<bool>,
     /// The N glimpses in order; one at least.
     pub glimpses: Vec<Glimpse>,
 }
 
-/// A glimpse, and what the agent believed after it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A glimpse, and what the agent believed and did after it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Glimpse {
     /// lₜ₋₁ as it was looked at: (x, y), clamped to [−1, 1], the image's outer edges.
     pub location: [f64; 2],
@@ -58,10 +58,14 @@ pub struct Glimpse {
     pub windows: Vec<Window>,
     /// ρ(x, lₜ₋₁), [channels, scales, patch, patch], grey levels from 0 to 1; outside of the image 0.
     pub rho: Vec<f32>,
-    /// The probability of each class if it decided now.
+    /// The probability of each class if the agent decided now, or of each action.
     pub probabilities: Vec<f64>,
-    /// bₜ, the return that it expects now; `None` where it does not learn to.
+    /// bₜ, the return that the agent expects now; `None` where it does not learn to.
     pub baseline: Option<f64>,
+    /// The action taken in a game, as an index.
+    pub action: Option<usize>,
+    /// The reward rₜ of that action; 0 of images.
+    pub reward: f64,
 }
 
 /// A square of the image's pixels that was read; it may lie partly, even wholly, outside of the image.
@@ -76,177 +80,118 @@ pub struct Window {
 }
 
 impl Trace {
+    /// The picture that was looked at in glimpse `step`, from 0; after the last one, how it ended.
+    pub fn picture(&self, step: usize) -> &[u8] {
+        &self.pictures[step.min(self.pictures.len() - 1)]
+    }
+
     /// The class of the agent's decision, after the last glimpse.
     pub fn answer(&self) -> usize {
         self.glimpses.last().map_or(0, Glimpse::leader)
     }
 
-    /// Whether the decision is right, where the class is known.
+    /// Whether the decision is right, where the class is known, or whether the game was won.
     pub fn right(&self) -> Option<bool> {
-        self.label.map(|label| label == self.answer())
+        self.label.map(|label| label == self.answer()).or(self.won)
+    }
+
+    /// The sum of the rewards of a game.
+    pub fn total(&self) -> f64 {
+        self.glimpses.iter().map(|glimpse| glimpse.reward).sum()
     }
 }
 
 impl Glimpse {
-    /// The most likely class, the first where some are equal.
+    /// The most likely class or action, the first one where some are equal.
     pub fn leader(&self) -> usize {
-        argmax_of(&self.probabilities)
+        argmax(&self.probabilities)
     }
 }
 
-/// A game of Catch, and what the agent saw and did.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct GameTrace {
-    /// Its number in the split.
-    pub index: usize,
-    /// The screen's rows, and columns.
-    pub size: usize,
-    /// What was seen before each move.
-    pub frames: Vec<Frame>,
-    /// The screen after the last move, `[size, size]`, 0 or 255.
-    pub end: Vec<u8>,
+/// The agent of a trained network, to be watched.
+#[derive(Clone, Copy)]
+pub struct Tracer<'a> {
+    trained: &'a Trained,
+    agent: &'a Agent,
 }
 
-/// A frame of a game, and the move that it led to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Frame {
-    /// The screen, `[size, size]`, 0 or 255.
-    pub screen: Vec<u8>,
-    /// lₜ₋₁ as it was looked at: (x, y), clamped to [−1, 1].
-    pub location: [f64; 2],
-    /// The retina's patches on the screen, from fine to coarse.
-    pub windows: Vec<Window>,
-    /// The probability of each action: left, stay, right.
-    pub probabilities: Vec<f64>,
-    /// bₜ, the return that it expects; `None` where it does not learn to.
-    pub baseline: Option<f64>,
-    /// The action chosen, its index.
-    pub action: usize,
-    /// rₜ of the move.
-    pub reward: f64,
-}
-
-impl GameTrace {
-    /// The sum of the rewards: 1 where the ball was caught, else 0.
-    pub fn reward(&self) -> f64 {
-        self.frames.iter().map(|frame| frame.reward).sum()
-    }
-}
-
-/// The agent of a checkpoint, to be watched.
-pub struct Tracer {
-    config: Config,
-    network: Network,
-    params: Params<f32>,
-    classes: Vec<String>,
-    channels: usize,
-}
-
-impl Tracer {
-    /// Restores the agent of a checkpoint.
+impl<'a> Tracer<'a> {
+    /// Watches the agent of a trained network.
     ///
     /// # Errors
-    /// [`RamError::Config`] where the network sees everything at once and has no glimpses; a checkpoint of another model.
-    pub fn new(checkpoint: &Checkpoint) -> Result<Tracer, RamError> {
-        let config = checkpoint.config()?;
-        let kind = match config.model.kind {
-            ModelKind::Ram => None,
-            ModelKind::Fc => Some("fc"),
-            ModelKind::Conv => Some("conv"),
-        };
-        if let Some(kind) = kind {
-            return Err(RamError::Config(format!(
-                "{}: model.kind is {kind}, which sees the whole image at once: there are no glimpses to show; name a run \
-                 of model.kind = \"ram\"",
-                checkpoint.path.display()
-            )));
-        }
-        let classes = checkpoint.state.classes.clone();
-        if !(1..=256).contains(&classes.len()) {
-            let message = format!("it names {} classes, expected 1 to 256; use another checkpoint", classes.len());
-            return Err(RamError::checkpoint(&checkpoint.path, message));
-        }
-        // ρ has `channels` times k·g² numbers; a data set is not needed to know it.
-        let inputs = checkpoint.tensors.get(&format!("{PARAMS}glimpse.retina.weight"));
-        let per_channel = config.model.scales * config.model.patch * config.model.patch;
-        let channels = inputs.and_then(|stored| stored.shape.first()).map_or(1, |rows| rows / per_channel).max(1);
-        let mut params = Params::new();
-        let network = Network::new(&mut params, &config, channels, classes.len());
-        restore(&mut params, checkpoint)?;
-        Ok(Tracer { config, network, params, classes, channels })
+    /// [`RamError::Config`] where the network sees everything at once and has no glimpses.
+    pub fn new(trained: &'a Trained) -> Result<Tracer<'a>, RamError> {
+        let agent = trained.network.agent().ok_or_else(|| {
+            RamError::Config(format!(
+                "{}: model.kind is {}, which sees the whole image at once: there are no glimpses to show; name a run of \
+                 model.kind = \"ram\"",
+                trained.path.display(),
+                trained.config.model.kind.name()
+            ))
+        })?;
+        Ok(Tracer { trained, agent })
     }
 
     /// The run's configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn config(&self) -> &'a Config {
+        &self.trained.config
     }
 
     /// The names of the classes, or of a game's actions.
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    fn agent(&self) -> &Agent {
-        match &self.network {
-            Network::Agent(agent) | Network::Player(agent) => agent,
-            Network::Comparator(_) => unreachable!("refused when it was opened"),
-        }
+    pub fn classes(&self) -> &'a [String] {
+        &self.trained.outputs
     }
 
     /// The agent's retina.
     pub fn retina(&self) -> Retina {
-        self.agent().retina()
+        self.agent.retina()
     }
 
     /// Channels of an image that it can look at.
     pub fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Whether its baseline was learned: returns were compared with it, and there was something to choose.
-    fn expects(&self) -> bool {
-        let Config { loss, model, policy, .. } = &self.config;
-        let chooses = matches!(policy.locations, Locations::Learned | Locations::Blind) && model.glimpses > 1;
-        loss.baseline == Baseline::Learned && (chooses || loss.kind == LossKind::Reinforce)
+        self.trained.channels
     }
 
     /// Whether it plays games and classifies no images.
     pub fn plays(&self) -> bool {
-        self.config.data.source == crate::config::Source::Catch
+        self.agent.decisions() == Decisions::Each
     }
 
-    /// The images that it is evaluated on.
+    /// Whether its baseline was learned: returns were compared with it, and there was something to choose.
+    fn expects(&self) -> bool {
+        let Config { loss, model, policy, .. } = self.config();
+        let chooses = policy.locations.are_learned() && model.glimpses > 1;
+        loss.baseline == BaselineKind::Learned && (chooses || loss.kind == LossKind::Reinforce)
+    }
+
+    /// The examples that it is evaluated on.
     ///
     /// # Errors
-    /// Missing or damaged data; [`RamError::Config`] of a run that plays games.
-    pub fn images(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Fixed, RamError> {
-        match split {
-            SplitName::Validation => Ok(TrainingData::open(&self.config, data_dir)?.validation),
-            SplitName::Test => test_set(&self.config, data_dir),
-        }
+    /// Missing or damaged data.
+    pub fn examples(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Examples, RamError> {
+        self.trained.task.examples(split, data_dir)
     }
 
-    /// How the agent fares on a whole set, of which the traces are parts; on the current rayon pool.
-    pub fn evaluate(&self, set: &Fixed) -> Evaluation {
-        evaluate_on(&self.config, &self.network, &self.params, set, 1)
+    /// How the agent fares on all the examples, of which the traces are parts; on the current rayon pool.
+    pub fn evaluate(&self, examples: &Examples) -> Evaluation {
+        evaluate_on(self.config(), self.trained.subject(), examples, 1)
     }
 
-    /// Some consecutive images of a set, looked at as [`evaluate`](crate::train::trainer::evaluate) does.
+    /// Some consecutive examples, looked at as [`evaluate`](super::evaluator::evaluate) does. Of games there are as many as
+    /// anybody asks for.
     ///
     /// # Panics
-    /// Where the range leaves the set, as slices do, or the images have other channels than the run's.
-    pub fn trace(&self, set: &Fixed, range: Range<usize>) -> Vec<Trace> {
-        let images = &set.set.images;
-        let shape = [images.channels(), images.height(), images.width()];
-        let labels = &set.set.labels[range.clone()];
-        let (mut tape, mut draws) = (Tape::new(), Draws::default());
+    /// Where the range leaves the images, as slices do, or the images have other channels than the run's.
+    pub fn trace(&self, examples: &Examples, range: Range<usize>) -> Vec<Trace> {
+        let (mut tape, mut recorder) = (Tape::new(), self.trained.task.recorder());
         let mut traces = Vec::with_capacity(range.len());
         for start in range.clone().step_by(CHUNK) {
             let chunk = start..(start + CHUNK).min(range.end);
-            traces.extend(self.look(images.slice(chunk.clone()), shape, chunk, &mut tape, &mut draws));
+            traces.extend(examples.inputs(chunk, 0, |inputs| self.look(inputs, &mut tape, &mut *recorder)));
         }
-        for (trace, &label) in traces.iter_mut().zip(labels) {
-            trace.label = Some(usize::from(label));
+        if examples.images.is_some() {
+            let labels = examples.images.iter().flat_map(|fixed| &fixed.set.labels[range.clone()]);
+            traces.iter_mut().zip(labels).for_each(|(trace, &label)| trace.label = Some(usize::from(label)));
         }
         traces
     }
@@ -256,85 +201,63 @@ impl Tracer {
     ///
     /// # Errors
     /// [`RamError::Config`] where the pixels are not an image of the run's channels, or the run plays games.
-    pub fn trace_image(&self, pixels: &[u8], [channels, height, width]: [usize; 3]) -> Result<Trace, RamError> {
+    pub fn trace_image(&self, pixels: &[u8], size: [usize; 3]) -> Result<Trace, RamError> {
+        let [channels, height, width] = size;
         let found = format!("an image of {channels} channels and {width}×{height} pixels in {} bytes", pixels.len());
-        if channels != self.channels || pixels.is_empty() || pixels.len() != channels * height * width {
+        if channels != self.channels() || pixels.is_empty() || pixels.len() != channels * height * width {
             return Err(RamError::Config(format!(
                 "{found}, but this run looks at images of {} channels; convert it first",
-                self.channels
+                self.channels()
             )));
         }
         if self.plays() {
             return Err(RamError::Config(format!("{found}, but this run plays games and classifies no images")));
         }
-        let (mut tape, mut draws) = (Tape::new(), Draws::default());
-        let mut traces = self.look(pixels, [channels, height, width], 0..1, &mut tape, &mut draws);
+        let key = DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples: &[0], copies: 1 };
+        let inputs = Inputs { key, pixels, size, labels: &[0], boxes: None };
+        let mut traces = self.look(&inputs, &mut Tape::new(), &mut *self.trained.task.recorder());
         Ok(traces.remove(0))
     }
 
-    /// A chunk of images with these numbers.
-    fn look(
-        &self,
-        pixels: &[u8],
-        [channels, height, width]: [usize; 3],
-        range: Range<usize>,
-        tape: &mut Tape<f32>,
-        draws: &mut Draws<f32>,
-    ) -> Vec<Trace> {
-        let (batch, agent) = (range.len(), self.agent());
-        let samples: Vec<u32> = range.clone().map(|index| index as u32).collect();
-        draws.draw(agent, self.config.policy.first, Mode::Mean, FIXED_SEED, 0, &samples);
-        let t = tape.begin(&self.params);
-        let shape = Shape::new(&[batch, channels, height, width]);
-        let episode = agent.look(&t, Images::Pixels { data: pixels, shape }, draws);
-        let (mut logits, mut baselines) = (Steps::new(), Steps::new());
-        for h in episode.states.iter() {
-            let (of_classes, baseline) = agent.believe(h);
-            logits.push(of_classes);
-            baselines.push(baseline);
-        }
-        let [locations, rhos, logits, baselines] =
-            [&episode.locations, &episode.glimpses, &logits, &baselines].map(|steps| values(steps, batch));
-        range
-            .zip(pixels.chunks_exact(channels * height * width))
-            .enumerate()
-            .map(|(i, (index, pixels))| {
-                let glimpses = (0..agent.glimpses()).map(|step| {
-                    let location = clamped(&locations[step][i]);
-                    Glimpse {
-                        location,
-                        windows: windows(agent.retina(), location, [width, height]),
-                        rho: rhos[step][i].clone(),
-                        probabilities: softmax(&logits[step][i]),
-                        baseline: self.expects().then(|| f64::from(baselines[step][i][0])),
-                    }
-                });
-                let glimpses = glimpses.collect();
-                Trace { index, pixels: pixels.to_vec(), channels, height, width, label: None, glimpses }
-            })
-            .collect()
-    }
-
-    /// Games of a split by their numbers, played as [`evaluate`](crate::train::trainer::evaluate) does.
-    ///
-    /// # Errors
-    /// [`RamError::Config`] of a run that classifies images, or a screen that cannot be.
-    pub fn games(&self, split: SplitName, range: Range<usize>) -> Result<Vec<GameTrace>, RamError> {
-        if !self.plays() {
-            return Err(RamError::Config("this run classifies images and plays no games".to_owned()));
-        }
-        let epoch = match split {
-            SplitName::Validation => VALIDATION_GAMES,
-            SplitName::Test => TEST_GAMES,
+    /// Some inputs, whose labels are not told.
+    fn look(&self, inputs: &Inputs, tape: &mut Tape<f32>, recorder: &mut dyn Recorder) -> Vec<Trace> {
+        let (batch, steps) = (inputs.len(), self.agent.glimpses());
+        let t = tape.begin(&self.trained.params);
+        let observed = recorder.observe(&t, &self.trained.network, inputs);
+        let Some(episode) = &observed.episode else { return Vec::new() };
+        let (decisions, baselines): (Steps<f32>, Steps<f32>) = match self.agent.decisions() {
+            Decisions::Each => (episode.decisions.clone(), episode.baselines.clone()),
+            Decisions::Last => episode.states.iter().map(|&h| self.agent.believe(h)).unzip(),
         };
-        let (mut tape, mut draws, mut screens) = (Tape::new(), Draws::default(), Screens::default());
-        let mut traces = Vec::with_capacity(range.len());
-        for start in range.clone().step_by(CHUNK) {
-            let chunk = start..(start + CHUNK).min(range.end);
-            let t = tape.begin(&self.params);
-            traces.extend(self.play(&t, epoch, chunk, &mut draws, &mut screens)?);
-        }
-        Ok(traces)
+        let [locations, rhos, decisions, baselines, actions] =
+            [&episode.locations, &episode.glimpses, &decisions, &baselines, &episode.actions]
+                .map(|steps| values(steps, batch));
+        let [channels, height, width] = recorder.picture_size(inputs);
+        let glimpse = |step: usize, i: usize| {
+            let location = clamped(&locations[step][i]);
+            Glimpse {
+                location,
+                windows: windows(self.retina(), location, [width, height]),
+                rho: rhos[step][i].clone(),
+                probabilities: softmax(&decisions[step][i]),
+                baseline: self.expects().then(|| f64::from(baselines[step][i][0])),
+                action: actions.get(step).map(|actions| actions[i][0] as usize),
+                reward: recorder.rewards().get(step * batch + i).map_or(0.0, |&r| f64::from(r)),
+            }
+        };
+        let pictures = if self.plays() { steps + 1 } else { 1 };
+        let lost = recorder.judge(&self.trained.network, &observed, inputs).wrong;
+        let trace = |(i, &sample): (usize, &u32)| Trace {
+            index: sample as usize,
+            pictures: (0..pictures).map(|step| recorder.picture(inputs, step, i)).collect(),
+            channels,
+            height,
+            width,
+            label: None,
+            won: self.plays().then(|| !lost.contains(&sample)),
+            glimpses: (0..steps).map(|step| glimpse(step, i)).collect(),
+        };
+        inputs.key.samples.iter().enumerate().map(trace).collect()
     }
 
     /// Looks on while somebody else plays a game that has begun: `chooses` is told of every frame and of the agent's windows, and
@@ -342,96 +265,49 @@ impl Tracer {
     ///
     /// # Panics
     /// Where the run plays no games, or the game is of another size than the run's.
-    pub fn look_on(&self, game: &mut Catch, number: u32, chooses: &mut dyn FnMut(&Catch, &[Window]) -> usize) -> f64 {
-        assert!(self.plays(), "look_on: the run plays no games");
-        let (mut tape, mut draws, mut screens) = (Tape::new(), Draws::default(), Screens::default());
-        draws.draw(self.agent(), self.config.policy.first, Mode::Mean, FIXED_SEED, VALIDATION_GAMES, &[number]);
-        let t = tape.begin(&self.params);
-        let size = game.size();
-        let chosen = AtomicUsize::new(0);
-        let mut games = [Guided { game: game.clone(), chosen: &chosen }];
-        self.agent().play(&t, &mut games, &draws, &mut screens, |games, locations| {
-            chosen.store(chooses(&games[0].game, &windows(self.agent().retina(), clamped(locations), size)), Relaxed);
-        });
-        let [Guided { game: after, .. }] = games;
-        *game = after;
-        screens.rewards.iter().map(|&r| f64::from(r)).sum()
-    }
-
-    /// A chunk of games with these numbers.
-    fn play<'t>(
+    pub fn look_on(
         &self,
-        t: &'t autograd::Recording<'t, f32>,
-        epoch: u64,
-        range: Range<usize>,
-        draws: &mut Draws<f32>,
-        screens: &mut Screens<f32>,
-    ) -> Result<Vec<GameTrace>, RamError> {
-        let (agent, size, batch) = (self.agent(), self.config.data.size, range.len());
-        let samples: Vec<u32> = range.clone().map(|index| index as u32).collect();
-        draws.draw(agent, self.config.policy.first, Mode::Mean, FIXED_SEED, epoch, &samples);
-        let mut games = vec![Catch::new(size)?; batch];
-        for (game, &sample) in games.iter_mut().zip(&samples) {
-            let key = Key { seed: FIXED_SEED, purpose: Purpose::Game, epoch, sample: u64::from(sample) };
-            game.reset(&mut key.stream());
-        }
-        let mut seen = Vec::with_capacity(agent.glimpses());
-        let play = agent.play(t, &mut games, draws, screens, |games: &[Catch], locations| {
-            seen.push((games.iter().map(|game| screen(game, size)).collect::<Vec<_>>(), locations.to_vec()));
-        });
-        let [policies, actions, baselines] =
-            [&play.log_policies, &play.actions, &play.baselines].map(|steps| values(steps, batch));
-        let frame = |step: usize, i: usize| {
-            let (of_games, locations) = &seen[step];
-            let location = clamped(&locations[2 * i..2 * i + 2]);
-            Frame {
-                screen: of_games[i].clone(),
-                location,
-                windows: windows(agent.retina(), location, [size; 2]),
-                probabilities: softmax(&policies[step][i]),
-                baseline: self.expects().then(|| f64::from(baselines[step][i][0])),
-                action: actions[step][i][0] as usize,
-                reward: f64::from(screens.rewards[step * batch + i]),
-            }
+        game: &mut Box<dyn Environment>,
+        number: u32,
+        chooses: &mut dyn FnMut(&dyn Environment, &[Window]) -> usize,
+    ) -> f64 {
+        assert!(self.plays(), "look_on: the run plays no games");
+        let (mut tape, mut draws, mut played) = (Tape::new(), Draws::default(), Played::default());
+        let key =
+            DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: VALIDATION_GAMES, samples: &[number], copies: 1 };
+        draws.draw(self.agent, &key);
+        let t = tape.begin(&self.trained.params);
+        let world = Guided {
+            games: Games::new(std::slice::from_mut(game), &mut played),
+            retina: self.retina(),
+            chosen: 0,
+            chooses,
         };
-        let trace = |(i, (index, game)): (usize, (usize, &Catch))| GameTrace {
-            index,
-            size,
-            frames: (0..agent.glimpses()).map(|step| frame(step, i)).collect(),
-            end: screen(game, size),
-        };
-        Ok(range.zip(&games).enumerate().map(trace).collect())
+        self.agent.look(&t, world, &draws);
+        played.rewards.iter().map(|&r| f64::from(r)).sum()
     }
 }
 
 /// A game whose moves somebody else chooses.
-#[derive(Clone)]
-struct Guided<'a> {
-    game: Catch,
-    chosen: &'a AtomicUsize,
+struct Guided<'g, 'c> {
+    games: Games<'g, f32>,
+    retina: Retina,
+    chosen: usize,
+    chooses: &'c mut dyn FnMut(&dyn Environment, &[Window]) -> usize,
 }
 
-impl Environment for Guided<'_> {
-    fn size(&self) -> [usize; 2] {
-        self.game.size()
+impl<'t> World<'t, f32> for Guided<'_, '_> {
+    fn batch(&self) -> usize {
+        1
     }
-    fn actions(&self) -> usize {
-        self.game.actions()
+    fn images(&mut self, locations: &[f32]) -> Images<'_, 't, f32> {
+        let game = self.games.game(0);
+        let [height, width] = game.size();
+        self.chosen = (self.chooses)(game, &windows(self.retina, clamped(locations), [width, height]));
+        self.games.images(locations)
     }
-    fn frames(&self) -> usize {
-        self.game.frames()
-    }
-    fn reset(&mut self, rng: &mut impl Rng) {
-        self.game.reset(rng);
-    }
-    fn screen(&self, pixels: &mut [u8]) {
-        self.game.screen(pixels);
-    }
-    fn step(&mut self, _: usize) -> f64 {
-        self.game.step(self.chosen.load(Relaxed))
-    }
-    fn done(&self) -> bool {
-        self.game.done()
+    fn act(&mut self, _: &[f32]) {
+        World::<f32>::act(&mut self.games, &[self.chosen as f32]);
     }
 }
 
@@ -439,12 +315,6 @@ impl Environment for Guided<'_> {
 fn values(steps: &Steps<f32>, batch: usize) -> Vec<Vec<Vec<f32>>> {
     let rows = |values: &[f32]| values.chunks_exact((values.len() / batch).max(1)).map(<[f32]>::to_vec).collect();
     steps.iter().map(|step| rows(&step.value())).collect()
-}
-
-fn screen(game: &Catch, size: usize) -> Vec<u8> {
-    let mut pixels = vec![0; size * size];
-    game.screen(&mut pixels);
-    pixels
 }
 
 fn clamped(l: &[f32]) -> [f64; 2] {

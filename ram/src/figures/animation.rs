@@ -1,13 +1,13 @@
-//! What moves: the windows of the retina over images and, as in the paper's video, over games of Catch. As GIF.
+//! What moves: the windows of the retina over images and, as in the paper's video, over games. As GIF.
 
 use std::borrow::Cow;
 
 use super::palette::{self, BLACK, BLUE, Colour, GREY, HAIR, PALE};
 use super::parts::{self, Mark, bold, regular};
 use super::raster;
-use super::scene::{Align, Bitmap, Rect, Scene, Stroke};
+use super::scene::{Align, Rect, Scene, Stroke};
 use super::text::{Weight, font};
-use crate::evaluate::trace::{GameTrace, Trace};
+use crate::evaluate::trace::{Glimpse, Trace};
 
 /// The side that an image has about, in pixels, the gaps and the margin.
 const IMAGE: f64 = 180.0;
@@ -76,7 +76,7 @@ fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &
     let square = Rect::new(x, y, side, side);
     let size = [trace.width, trace.height];
     let on = parts::within(square, size);
-    scene.image(on, parts::image(trace));
+    scene.image(on, parts::image(trace, 0));
     let over = step == trace.glimpses.len();
     let at = step.min(trace.glimpses.len() - 1);
     let arrived = if way < 1.0 { at - 1 } else { at };
@@ -133,59 +133,71 @@ fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &
     }
 }
 
+/// What a game calls its actions and its ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'a> {
+    /// The names of the actions.
+    pub actions: &'a [String],
+    /// What is said of a game that was won, and of one that was lost.
+    pub outcomes: [&'a str; 2],
+}
+
 /// An animation of games, side by side, as the paper's video: the screen with the windows of the retina, and the probabilities of
 /// the moves. Games of different lengths wait at their ends. The bytes of a GIF file that begins anew for ever.
-pub fn games(traces: &[GameTrace], title: &str) -> Vec<u8> {
-    let frames = traces.iter().map(|trace| trace.frames.len()).max().unwrap_or(0);
+pub fn games(traces: &[Trace], words: &Words, title: &str) -> Vec<u8> {
+    let frames = traces.iter().map(|trace| trace.glimpses.len()).max().unwrap_or(0);
     let mut film = Film::default();
     for frame in 0..frames {
-        film.add(&frame_of_games(traces, title, frame), FRAME);
+        film.add(&frame_of_games(traces, words, title, frame), FRAME);
     }
-    film.add(&frame_of_games(traces, title, frames), GAME_END);
+    film.add(&frame_of_games(traces, words, title, frames), GAME_END);
     film.gif()
 }
 
-/// The games at a frame; behind the last one their end.
-fn frame_of_games(traces: &[GameTrace], title: &str, frame: usize) -> Scene {
-    let size = traces.iter().map(|trace| trace.size).max().unwrap_or(1);
-    let side = parts::side(size, IMAGE, 1.0);
+/// The games at a frame; after the last one, how they ended.
+fn frame_of_games(traces: &[Trace], words: &Words, title: &str, frame: usize) -> Scene {
+    let pixels = traces.iter().map(|trace| trace.width.max(trace.height)).max().unwrap_or(1);
+    let side = parts::side(pixels, IMAGE, 1.0);
     let columns = traces.len().clamp(1, 4);
     let panel = [side, side + BELOW];
     let mut scene = page(traces.len(), columns, panel, title);
     for (i, trace) in traces.iter().enumerate() {
         let [x, y] = corner(i, columns, panel);
-        let on = Rect::new(x, y, side, side);
-        let now = trace.frames.get(frame);
-        let screen = now.map_or(&trace.end, |now| &now.screen).clone();
-        scene.image(on, Bitmap { pixels: screen, channels: 1, height: trace.size, width: trace.size });
+        let size = [trace.width, trace.height];
+        let on = parts::within(Rect::new(x, y, side, side), size);
+        scene.image(on, parts::image(trace, frame));
         let line = y + side + 18.0;
-        let Some(now) = now else {
-            let caught = trace.reward() > 0.0;
-            let says = if caught { "✓ caught" } else { "✗ missed" };
-            scene.text([x, line], Align::Left, says, bold(15.0, palette::answer(Some(caught))));
+        let Some(now) = trace.glimpses.get(frame) else {
+            let [won, lost] = words.outcomes;
+            let says = if trace.right() == Some(true) { format!("✓ {won}") } else { format!("✗ {lost}") };
+            scene.text([x, line], Align::Left, &says, bold(15.0, palette::answer(trace.right())));
             continue;
         };
-        let rects: Vec<Rect> =
-            now.windows.iter().map(|window| parts::window_rect(on, [trace.size; 2], window)).collect();
+        let rects: Vec<Rect> = now.windows.iter().map(|window| parts::window_rect(on, size, window)).collect();
         windows(&mut scene, &rects, on);
         scene.text([x, line], Align::Left, &expects(now.baseline), regular(12.0, GREY));
-        moves(&mut scene, Rect::new(x, line + 8.0, side, BELOW - 18.0 - 8.0 - 4.0), now.action, &now.probabilities);
+        let bars = Rect::new(x, line + 8.0, side, BELOW - 18.0 - 8.0 - 4.0);
+        moves(&mut scene, bars, words.actions, now);
     }
     scene
 }
 
 /// The moves' probabilities as bars, the chosen one's full and bold.
-fn moves(scene: &mut Scene, rect: Rect, chosen: usize, probabilities: &[f64]) {
+fn moves(scene: &mut Scene, rect: Rect, actions: &[String], now: &Glimpse) {
     const SIZE: f64 = 12.0;
-    let signs = ["← left", "stay", "right →"];
     let bottom = rect.bottom() - 1.3 * SIZE;
-    let pitch = rect.width / probabilities.len().max(1) as f64;
-    for (action, &p) in probabilities.iter().enumerate() {
+    let pitch = rect.width / now.probabilities.len().max(1) as f64;
+    for (action, &p) in now.probabilities.iter().enumerate() {
         let x = rect.x + pitch * action as f64;
         let height = ((bottom - rect.y) * p).max(0.5);
-        let (colour, style) = if action == chosen { (BLUE, bold(SIZE, BLACK)) } else { (PALE, regular(SIZE, GREY)) };
+        let is_chosen = now.action == Some(action);
+        let (colour, style) = if is_chosen { (BLUE, bold(SIZE, BLACK)) } else { (PALE, regular(SIZE, GREY)) };
         scene.fill(Rect::new(x + 0.1 * pitch, bottom - height, 0.8 * pitch, height), colour);
-        let sign = signs.get(action).copied().unwrap_or("");
+        let sign = match actions.get(action).map_or("", String::as_str) {
+            "left" => "← left",
+            "right" => "right →",
+            name => name,
+        };
         scene.text([x + pitch / 2.0, rect.bottom() - 2.0], Align::Centre, sign, style);
     }
     scene.line(&[[rect.x, bottom], [rect.right(), bottom]], Stroke::solid(HAIR, 1.0));

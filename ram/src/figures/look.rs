@@ -81,7 +81,7 @@ pub fn look(traces: &[Trace], captions: &Captions) -> Scene {
 /// The image and the path on it; below, the answer.
 fn input(scene: &mut Scene, square: Rect, trace: &Trace, captions: &Captions) {
     let on = parts::within(square, [trace.width, trace.height]);
-    scene.image(on, parts::image(trace));
+    scene.image(on, parts::image(trace, 0));
     let colour = if trace.right().is_none() { palette::SKY } else { palette::answer(trace.right()) };
     // Where there is nothing around a glimpse that would tell where it is.
     for glimpse in trace.glimpses.iter().filter(|glimpse| glimpse.windows.len() == 1) {

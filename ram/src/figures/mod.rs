@@ -54,7 +54,7 @@ impl Format {
             other => Err(RamError::Config(format!(
                 "{}: a picture's name ends in .png (pixels) or .svg (shapes, for print at any size){}",
                 path.display(),
-                if other == "gif" { "; `ram look` and `ram play catch` move with --gif" } else { "" }
+                if other == "gif" { "; `ram look` and `ram play` move with --gif" } else { "" }
             ))),
         }
     }

@@ -47,10 +47,10 @@ pub fn within(square: Rect, [width, height]: [usize; 2]) -> Rect {
     Rect::new(square.x + (square.width - w) / 2.0, square.y + (square.height - h) / 2.0, w, h)
 }
 
-/// The image of a trace.
-pub fn image(trace: &Trace) -> Bitmap {
+/// The picture of a trace at glimpse `step`.
+pub fn image(trace: &Trace, step: usize) -> Bitmap {
     let Trace { channels, height, width, .. } = *trace;
-    Bitmap { pixels: trace.pixels.clone(), channels, height, width }
+    Bitmap { pixels: trace.picture(step).to_vec(), channels, height, width }
 }
 
 /// What a glimpse lets the agent know: full resolution in the middle, coarser and coarser around it, as large as its largest
@@ -157,7 +157,7 @@ pub fn beliefs(
     let bars = Rect { height: rect.height - if named { 1.15 * size } else { 0.0 }, ..rect };
     let pitch = rect.width / count;
     let wide = pitch * if named { 0.7 } else { 0.9 };
-    let leader = crate::model::action::argmax_of(probabilities);
+    let leader = crate::model::action::argmax(probabilities);
     for (class, &p) in probabilities.iter().enumerate() {
         let x = rect.x + (class as f64 + 0.5) * pitch;
         let height = (bars.height * p).max(0.3);

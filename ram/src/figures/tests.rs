@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use super::animation::Words;
 use super::look::{Captions, look};
 use super::palette::{BLUE, Colour, GREEN, RED, SKY};
 use super::parts::{self, Mark};
@@ -9,7 +10,7 @@ use super::scene::{Align, Bitmap, Rect, Scene, Shape, Stroke};
 use super::sheet::sheet;
 use super::text::Weight;
 use super::{Format, animation, check_gif, raster, svg};
-use crate::evaluate::trace::{Frame, GameTrace, Glimpse, Trace, Window};
+use crate::evaluate::trace::{Glimpse, Trace, Window};
 
 /// Two glimpses of 2×2 at two scales on an image of 6×4, at given locations and windows; the answer is 1.
 fn trace(label: Option<usize>) -> Trace {
@@ -19,14 +20,16 @@ fn trace(label: Option<usize>) -> Trace {
         rho: vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8],
         probabilities: probabilities.to_vec(),
         baseline: Some(0.25),
+        ..Glimpse::default()
     };
     Trace {
         index: 7,
-        pixels: (0..24).map(|at| 10 * at).collect(),
+        pictures: vec![(0..24).map(|at| 10 * at).collect()],
         channels: 1,
         height: 4,
         width: 6,
         label,
+        won: None,
         glimpses: vec![glimpse([-1.0, -1.0], [-2, -2], [0.75, 0.25]), glimpse([0.5, 1.0], [2, 2], [0.25, 0.75])],
     }
 }
@@ -35,17 +38,25 @@ fn captions() -> Captions {
     Captions { title: "A <title> & more".into(), subtitle: "below".into(), classes: vec!["no".into(), "yes".into()] }
 }
 
-fn game() -> GameTrace {
-    let frame = |x: i64| Frame {
-        screen: (0..64).map(|at| if at == 8 + x { 255 } else { 0 }).collect(),
-        location: [0.0, 0.0],
+fn game() -> Trace {
+    let glimpse = |x: i64| Glimpse {
         windows: vec![Window { x, y: 1, side: 2 }, Window { x: x - 1, y: 0, side: 4 }],
         probabilities: vec![0.1, 0.2, 0.7],
         baseline: Some(0.5),
-        action: 2,
-        reward: 0.0,
+        action: Some(2),
+        ..Glimpse::default()
     };
-    GameTrace { index: 0, size: 8, frames: (0..3).map(frame).collect(), end: vec![255; 64] }
+    let screen = |x: i64| (0..64).map(|at| if at == 8 + x { 255 } else { 0 }).collect();
+    Trace {
+        index: 0,
+        pictures: (0..3).map(screen).chain([vec![255; 64]]).collect(),
+        channels: 1,
+        height: 8,
+        width: 8,
+        label: None,
+        won: Some(false),
+        glimpses: (0..3).map(glimpse).collect(),
+    }
 }
 
 /// The size and the pixels of a PNG file, [height, width, 3].
@@ -330,7 +341,9 @@ fn an_animation_of_images_ends_with_the_answer() {
 
 #[test]
 fn an_animation_of_games_shows_every_frame_and_the_end() {
-    let bytes = animation::games(&[game(), game()], "games");
+    let actions = ["left", "stay", "right"].map(str::to_owned);
+    let words = Words { actions: &actions, outcomes: ["caught", "missed"] };
+    let bytes = animation::games(&[game(), game()], &words, "games");
     let ([width, height], frames) = frames(&bytes);
     assert_eq!(frames.iter().map(|(_, delay)| *delay).collect::<Vec<_>>(), [14, 14, 14, 160]);
     // A screen of 8×8 lies 22 or 23 pixels a pixel from (12, 36) on; its middle is free of windows' lines at the end.
@@ -339,7 +352,7 @@ fn an_animation_of_games_shows_every_frame_and_the_end() {
     assert_eq!(at(3, 100, 100), 255);
     assert_eq!(at(0, 150, 150), 0);
     assert!(bytes.len() < 30_000, "{}", bytes.len());
-    let empty = animation::games(&[], "none");
+    let empty = animation::games(&[], &words, "none");
     assert_eq!(self::frames(&empty).1.len(), 1);
 }
 

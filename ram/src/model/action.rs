@@ -30,48 +30,42 @@ impl ActionNetwork {
     }
 }
 
-/// The most likely action of each row of logits, the first where some are equal: [batch, actions] → `[batch]`, whole
+/// The most likely action of each row of logits, the first one where some are equal: [batch, actions] → `[batch]`, whole
 /// numbers without a gradient.
 #[track_caller]
-pub fn argmax<'t, R: Real>(logits: Var<'t, R>) -> Var<'t, R> {
+pub fn most_likely<'t, R: Real>(logits: Var<'t, R>) -> Var<'t, R> {
     let (rows, actions) = (logits.shape().rows(), logits.shape().columns());
-    logits.recording().filled_from("argmax", [rows], logits, |logits, y| {
+    logits.recording().filled_from("most_likely", [rows], logits, |logits, y| {
         for (y, logits) in y.iter_mut().zip(logits.chunks_exact(actions)) {
-            *y = R::from(argmax_of(logits) as u8);
+            *y = R::from(argmax(logits) as u8);
         }
     })
 }
 
-/// The index of the largest, the first where some are equal.
-pub fn argmax_of<R: Real>(logits: &[R]) -> usize {
-    (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best })
+/// The index of the largest number, the first one where some are equal.
+pub fn argmax<R: Real>(numbers: &[R]) -> usize {
+    (1..numbers.len()).fold(0, |best, i| if numbers[i] > numbers[best] { i } else { best })
 }
 
-/// An action a ∼ softmax(logits) for each row, by a uniform number on [0, 1) a row: [batch, actions] → `[batch]`, whole
-/// numbers without a gradient.
+/// An action a ∼ softmax(logits) for each row, by one uniform number on [0, 1) for each row: [batch, actions] → `[batch]`,
+/// whole numbers without a gradient.
 ///
 /// # Panics
-/// Where there is not one uniform number a row.
+/// Unless there is one uniform number for each row.
 #[track_caller]
-pub fn sample<'t, R: Real>(logits: Var<'t, R>, uniforms: &[R]) -> Var<'t, R> {
-    assert_eq!(uniforms.len(), logits.shape().rows(), "sample: one uniform number a row of logits is needed");
-    sample_or_best(logits, uniforms.iter().copied())
-}
-
-/// As [`sample`], and the most likely action where the number is negative.
-#[track_caller]
-pub fn sample_or_best<'t, R: Real>(logits: Var<'t, R>, uniforms: impl Iterator<Item = R>) -> Var<'t, R> {
+pub fn sample<'t, R: Real>(logits: Var<'t, R>, uniforms: impl ExactSizeIterator<Item = R>) -> Var<'t, R> {
     let (rows, actions) = (logits.shape().rows(), logits.shape().columns());
+    assert_eq!(uniforms.len(), rows, "sample: one uniform number a row of logits is needed");
     logits.recording().filled_from("sample", [rows], logits, |logits, y| {
         for ((y, logits), u) in y.iter_mut().zip(logits.chunks_exact(actions)).zip(uniforms) {
-            let best = argmax_of(logits);
+            let best = argmax(logits);
             let weight = |&x: &R| math::exp((x - logits[best]).to_f64());
             let mut rest = u.to_f64() * logits.iter().map(weight).sum::<f64>();
             let chosen = logits.iter().position(|x| {
                 rest -= weight(x);
                 rest < 0.0
             });
-            *y = R::from(if u < R::ZERO { best } else { chosen.unwrap_or(actions - 1) } as u8);
+            *y = R::from(chosen.unwrap_or(actions - 1) as u8);
         }
     })
 }

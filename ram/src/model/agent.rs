@@ -1,24 +1,19 @@
 //! The agent: Fig. 1C, one iteration of it and an episode.
 
-use autograd::nn::Init;
-use autograd::{Params, Real, Recording, Shape, Var, math};
-use datasets::rng::{Key, Purpose, uniform};
+use autograd::{Params, Real, Recording, Var};
 use rand::Rng;
-use rand::rngs::ChaCha8Rng;
 
 use super::action::{self, ActionNetwork};
 use super::baseline::Baseline;
 use super::core::{Core, State};
+use super::draws::{Draws, First, Mode};
 use super::glimpse::GlimpseNetwork;
-use super::location::{Chosen, LocationNetwork};
-use super::retina::{Images, Retina, Sampling};
-use crate::config::{self, Config, CoreInit, First, Locations, Source};
-use crate::environments::Environment;
+use super::location::{Chosen, LocationNetwork, Locations};
+use super::options::{Model, Policy};
+use super::retina::{Images, Retina};
+use super::steps::{MAX_GLIMPSES, Steps};
 
-/// The most glimpses in an episode.
-pub const MAX_GLIMPSES: usize = 64;
-
-/// The recurrent attention model: handles to its parameters and what else it is made of.
+/// The recurrent attention model: handles to its parameters, and its fixed settings.
 #[derive(Clone, Debug)]
 pub struct Agent {
     retina: Retina,
@@ -30,209 +25,143 @@ pub struct Agent {
     baseline: Baseline,
     hidden: usize,
     glimpses: usize,
-    /// Classes or actions chosen in an episode: one after the last glimpse, or in a game one after each.
-    decisions: usize,
-    policy: Locations,
-    /// Whether the location term's gradient reaches the core.
+    decisions: Decisions,
+    locations: Locations,
+    first: First,
     location_into_core: bool,
 }
 
-/// A variable for each step of an episode, without memory of its own.
-#[derive(Clone, Copy)]
-pub struct Steps<'t, R: Real> {
-    vars: [Option<Var<'t, R>>; MAX_GLIMPSES],
-    len: usize,
+/// When the action network decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decisions {
+    /// Once, after the last glimpse: the class of an image. Sec. 4.1.
+    Last,
+    /// After each glimpse: an action that changes what is seen next. Sec. 4.2.
+    Each,
 }
 
-impl<'t, R: Real> Steps<'t, R> {
-    pub(crate) fn new() -> Self {
-        Steps { vars: [None; MAX_GLIMPSES], len: 0 }
-    }
-
-    pub(crate) fn push(&mut self, var: Var<'t, R>) {
-        self.vars[self.len] = Some(var);
-        self.len += 1;
-    }
-
-    /// One after the other.
-    pub fn iter(&self) -> impl Iterator<Item = Var<'t, R>> + '_ {
-        self.vars[..self.len].iter().map(|var| var.expect("pushed"))
-    }
-
-    /// How many.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
+/// What an agent is built from.
+#[derive(Clone, Copy, Debug)]
+pub struct AgentOptions<'a> {
+    /// The networks and their sizes.
+    pub model: &'a Model,
+    /// The policy of locations.
+    pub policy: &'a Policy,
+    /// Whether the location term's gradient reaches the core.
+    pub location_into_core: bool,
+    /// When it decides.
+    pub decisions: Decisions,
 }
 
-/// What an agent did in a batch of games.
-pub struct Play<'t, R: Real> {
-    /// ln π(aₜ) of each of N actions, `[batch]`.
-    pub action_log_probs: Steps<'t, R>,
-    /// ln π(lₜ) of l₁, …, l_{N−1}, `[batch]`; none under a policy that is not learned.
-    pub location_log_probs: Steps<'t, R>,
-    /// bₜ at each of N steps, `[batch]`.
-    pub baselines: Steps<'t, R>,
-    /// ln π(·) of all actions at each of N steps, [batch, actions].
-    pub log_policies: Steps<'t, R>,
-    /// The N actions aₜ, whole numbers, `[batch]`.
-    pub actions: Steps<'t, R>,
+/// What an agent looks at, glimpse after glimpse: images that stay as they are, or games that its actions change.
+pub trait World<'t, R: Real> {
+    /// How many inputs there are in the batch.
+    fn batch(&self) -> usize;
+
+    /// The images [batch, channels, height, width] at this glimpse. The agent looks at `locations` [batch, 2], which are
+    /// clamped to [−1, 1].
+    fn images(&mut self, locations: &[R]) -> Images<'_, 't, R>;
+
+    /// Takes the action of each input, `[batch]`, whole numbers. Only an agent of [`Decisions::Each`] acts.
+    fn act(&mut self, actions: &[R]);
 }
 
-/// Memory that games need from step to step.
-#[derive(Clone, Debug, Default)]
-pub struct Screens<R> {
-    pixels: Vec<u8>,
-    /// rₜ of each move, [N, batch].
-    pub rewards: Vec<R>,
+/// Images that stay as they are.
+impl<'t, R: Real> World<'t, R> for Images<'_, 't, R> {
+    fn batch(&self) -> usize {
+        self.shape().axes()[0]
+    }
+    fn images(&mut self, _: &[R]) -> Images<'_, 't, R> {
+        *self
+    }
+    fn act(&mut self, _: &[R]) {}
 }
 
-/// What an agent did with a batch of images.
+/// What an agent did with a batch of inputs, in N glimpses.
 pub struct Episode<'t, R: Real> {
     /// l₀, …, l_{N−1} as drawn, N × [batch, 2]: the glimpses' locations before clamping.
     pub locations: Steps<'t, R>,
-    /// The policy's means μ₁, …, μ_{N−1}, [batch, 2], or the logits of its grid; none under a policy that is not learned.
-    pub means: Steps<'t, R>,
-    /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, `[batch]`; none under a policy that is not learned.
-    pub log_probs: Steps<'t, R>,
-    /// bₜ at the steps that chose l₁, …, l_{N−1}, `[batch]`.
-    pub baselines: Steps<'t, R>,
     /// ρ(x, lₜ₋₁) at each of N steps, [batch, ρ].
     pub glimpses: Steps<'t, R>,
     /// The state hₜ after each of N glimpses, [batch, hidden].
     pub states: Steps<'t, R>,
-    /// The state h_N, [batch, hidden].
-    pub state: Var<'t, R>,
-    /// The baseline b_N at the classification, `[batch]`: used where the class is sampled.
-    pub last_baseline: Var<'t, R>,
-    /// The action network's logits at h_N, [batch, classes].
-    pub logits: Var<'t, R>,
+    /// The policy's means μ₁, …, μ_{N−1}, [batch, 2], or the logits of its grid; none under a policy that is not learned.
+    pub means: Steps<'t, R>,
+    /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, `[batch]`; none under a policy that is not learned.
+    pub location_log_probs: Steps<'t, R>,
+    /// bₜ `[batch]` at each step that chooses something: at all N, or at the last one alone where the agent decides once and its
+    /// locations are not learned.
+    pub baselines: Steps<'t, R>,
+    /// What the action network says at each decision, [batch, outputs]: the logits of the classes at h_N, or at each of N
+    /// steps the log-probabilities ln π(·) of the actions.
+    pub decisions: Steps<'t, R>,
+    /// The actions aₜ at each of N steps, `[batch]`, whole numbers; none where the agent decides once.
+    pub actions: Steps<'t, R>,
+    /// ln π(aₜ) of these actions, `[batch]`.
+    pub action_log_probs: Steps<'t, R>,
 }
 
-/// Every random number of an episode, drawn beforehand.
-#[derive(Clone, Debug, Default)]
-pub struct Draws<R> {
-    /// l₀ [batch, 2].
-    pub first: Vec<R>,
-    /// What chooses l₁, …, l_{N−1}: [`LocationNetwork::choose`]'s noise, or under the random policy the locations
-    /// themselves, [N − 1, batch, 2].
-    pub noise: Vec<R>,
-    /// A uniform number on [0, 1) to choose the class by, `[batch]`; of a game one for each action, [N, batch].
-    pub class: Vec<R>,
-}
-
-/// How an episode is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Locations are samples of the policy.
-    Train,
-    /// Locations are the policy's means. (The random policy stays random.)
-    Mean,
-}
-
-impl<R: Real> Draws<R> {
-    /// Draws for a batch: each sample from streams of its own, by (seed, purpose, epoch, sample), glimpse after glimpse.
-    /// Under [`Mode::Mean`] it is the noise that chooses the most likely.
-    pub fn draw(&mut self, agent: &Agent, first: First, mode: Mode, seed: u64, epoch: u64, samples: &[u32]) {
-        self.draw_copies(agent, first, mode, seed, epoch, samples, 1);
+impl<'t, R: Real> Episode<'t, R> {
+    fn new() -> Self {
+        Episode {
+            locations: Steps::new(),
+            glimpses: Steps::new(),
+            states: Steps::new(),
+            means: Steps::new(),
+            location_log_probs: Steps::new(),
+            baselines: Steps::new(),
+            decisions: Steps::new(),
+            actions: Steps::new(),
+            action_log_probs: Steps::new(),
+        }
     }
 
-    /// As [`Draws::draw`], for so many copies of each sample, which stand next to each other; the first of them draws as if
-    /// it were alone.
-    #[allow(clippy::too_many_arguments)]
-    pub fn draw_copies(
-        &mut self,
-        agent: &Agent,
-        first: First,
-        mode: Mode,
-        seed: u64,
-        epoch: u64,
-        samples: &[u32],
-        copies: usize,
-    ) {
-        let batch = samples.len() * copies;
-        self.first.resize(2 * batch, R::ZERO);
-        self.noise.resize((agent.glimpses - 1) * 2 * batch, R::ZERO);
-        self.class.resize(agent.decisions * batch, R::ZERO);
-        let on_image = |rng: &mut ChaCha8Rng| R::from_f64(2.0 * uniform(rng) - 1.0);
-        let centred = agent.policy == Locations::Centre;
-        for i in 0..batch {
-            let sample = u64::from(samples[i / copies]) | ((i % copies) as u64) << 32;
-            let stream = |purpose| Key { seed, purpose, epoch, sample }.stream();
-            let mut rng = stream(Purpose::FirstLocation);
-            for l in &mut self.first[2 * i..2 * i + 2] {
-                *l = if centred || first == First::Centre { R::ZERO } else { on_image(&mut rng) };
-            }
-            let mut rng = stream(Purpose::Policy);
-            for noise in self.noise.chunks_exact_mut(2 * batch) {
-                let pair = match (agent.policy, mode) {
-                    (Locations::Random, _) => [on_image(&mut rng), on_image(&mut rng)],
-                    (Locations::Centre, _) => [R::ZERO; 2],
-                    (_, Mode::Mean) if agent.location.is_discrete() => [-R::ONE, R::ZERO],
-                    (_, Mode::Mean) => [R::ZERO; 2],
-                    _ if agent.location.is_discrete() => [R::from_f64(uniform(&mut rng)), R::ZERO],
-                    _ => math::normal_pair(&mut rng).map(R::from_f64),
-                };
-                noise[2 * i..2 * i + 2].copy_from_slice(&pair);
-            }
-            let mut rng = stream(Purpose::Class);
-            for class in self.class[i..].iter_mut().step_by(batch) {
-                *class = if mode == Mode::Mean { -R::ONE } else { R::from_f64(uniform(&mut rng)) };
-            }
-        }
+    /// What the action network says at the last step, [batch, outputs].
+    pub fn last_decision(&self) -> Var<'t, R> {
+        *self.decisions.last().expect("an episode ends with a decision")
     }
 }
 
 impl Agent {
-    /// Adds the parameters of a new agent, drawn from `rng`, for images of so many channels and classes.
+    /// Adds the parameters of a new agent, drawn from `rng`, for images of so many channels and so many classes or actions.
     ///
     /// # Panics
-    /// Where `config` has more than [`MAX_GLIMPSES`] glimpses or none, or a retina that [`Retina::new`] refuses (neither
-    /// passes [`Config::validate`]), or where `classes` is not from 1 to 256.
+    /// Where there are more than [`MAX_GLIMPSES`] glimpses or none, where [`Retina::new`] refuses the retina (a configuration
+    /// that was validated has neither fault), or where `outputs` is not from 1 to 256.
     #[track_caller]
     pub fn new<R: Real>(
         params: &mut Params<R>,
-        config: &Config,
+        options: AgentOptions,
         channels: usize,
-        classes: usize,
+        outputs: usize,
         rng: &mut impl Rng,
     ) -> Agent {
-        let (model, policy) = (&config.model, &config.policy);
+        let AgentOptions { model, policy, location_into_core, decisions } = options;
         let glimpses = model.glimpses;
         assert!((1..=MAX_GLIMPSES).contains(&glimpses), "agent: {glimpses} glimpses, not from 1 to {MAX_GLIMPSES}");
-        let sampling = match model.retina {
-            config::Retina::Crop => Sampling::Crop,
-            config::Retina::Bilinear => Sampling::Bilinear,
-        };
-        let retina = Retina::new(model.patch, model.scales, sampling);
-        let core_init = match model.core_init {
-            CoreInit::Identity => Init::Identity,
-            CoreInit::FanIn => Init::UniformFanIn,
-            CoreInit::He => Init::He,
-            CoreInit::Xavier => Init::Xavier,
-            CoreInit::Orthogonal => Init::Orthogonal,
-        };
+        let retina = Retina::new(model.patch, model.scales, model.retina);
         // The blind policy sees the number of the step in place of the state.
         let seen_by_policy = if policy.locations == Locations::Blind { glimpses } else { model.hidden };
-        Agent {
+        let glimpse = GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse, rng);
+        let core = Core::new(params, model.core, [model.glimpse, model.hidden], model.core_init, rng);
+        let location = LocationNetwork::new(params, seen_by_policy, policy.mean, policy.grid, policy.init_std, rng);
+        let mut agent = Agent {
             retina,
             gain: model.gain,
-            glimpse: GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse, rng),
-            core: Core::new(params, model.core, [model.glimpse, model.hidden], core_init, rng),
-            location: LocationNetwork::new(params, seen_by_policy, policy, rng),
-            action: ActionNetwork::new(params, model.hidden, classes, rng),
+            glimpse,
+            core,
+            location,
+            action: ActionNetwork::new(params, model.hidden, outputs, rng),
             baseline: Baseline::new(params, model.hidden, rng),
             hidden: model.hidden,
             glimpses,
-            decisions: if config.data.source == Source::Catch { glimpses } else { 1 },
-            policy: policy.locations,
-            location_into_core: config.loss.location_into_core,
-        }
+            decisions,
+            locations: policy.locations,
+            first: policy.first,
+            location_into_core,
+        };
+        agent.set_std(policy.std);
+        agent
     }
 
     /// Its retina.
@@ -245,16 +174,36 @@ impl Agent {
         self.glimpses
     }
 
-    /// Sets the policy's standard deviation.
+    /// When it decides.
+    pub fn decisions(&self) -> Decisions {
+        self.decisions
+    }
+
+    /// How it chooses its locations.
+    pub fn locations(&self) -> Locations {
+        self.locations
+    }
+
+    /// How its first location is chosen.
+    pub fn first(&self) -> First {
+        self.first
+    }
+
+    /// Whether its locations are the points of a grid.
+    pub fn is_discrete(&self) -> bool {
+        self.location.is_discrete()
+    }
+
+    /// Sets the standard deviation σ of the location policy, where ±1 are the image's edges.
     pub fn set_std(&mut self, std: f64) {
         self.location.set_std(std);
     }
 
-    /// What it would decide at hₜ [batch, hidden] if it looked no further: the logits of the classes or actions, [batch, classes];
-    /// and the return bₜ `[batch]` that it expects there.
+    /// What it would decide at hₜ [batch, hidden] if it looked no further: the logits of its outputs [batch, outputs], and
+    /// the return bₜ `[batch]` that it expects there.
     #[track_caller]
     pub fn believe<'t, R: Real>(&self, h: Var<'t, R>) -> (Var<'t, R>, Var<'t, R>) {
-        (self.action.logits(h), self.baseline.expect(h))
+        (self.action.logits(h), self.baseline.value(h))
     }
 
     /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁) and the state hₜ.
@@ -273,107 +222,78 @@ impl Agent {
         (rho, self.core.step(h, g))
     }
 
-    /// An episode: N glimpses of each image [batch, channels, height, width], then the class.
+    /// An episode: N glimpses of each input, with its decisions.
     ///
     /// The location clamped to [−1, 1] feeds the retina and the glimpse network; the log-probability takes the sample as
-    /// drawn. N glimpses have N − 1 log-probabilities: l₀ is given, and none is drawn after the last glimpse, since it
-    /// would not be looked at.
+    /// drawn. N glimpses have N − 1 log-probabilities of locations: l₀ is given, and none is drawn after the last glimpse,
+    /// since it would not be looked at.
     #[track_caller]
     pub fn look<'t, R: Real>(
         &self,
         t: &'t Recording<'t, R>,
-        images: Images<'_, 't, R>,
+        mut world: impl World<'t, R>,
         draws: &Draws<R>,
     ) -> Episode<'t, R> {
-        let batch = images.shape().axes()[0];
-        let mut locations = Steps::new();
-        let mut means = Steps::new();
-        let mut log_probs = Steps::new();
-        let mut baselines = Steps::new();
-        let mut glimpses = Steps::new();
-        let mut states = Steps::new();
-
+        let batch = world.batch();
+        let mut episode = Episode::new();
         // h₀ = 0; l₀ is random
         let mut state = self.core.begin(t, batch, self.hidden);
         let mut l = t.constant([batch, 2], &draws.first);
         for step in 1..=self.glimpses {
-            locations.push(l);
-            let (rho, next) = self.iterate(t, images, state, l.clamp(-R::ONE, R::ONE));
-            glimpses.push(rho);
+            let clamped = l.clamp(-R::ONE, R::ONE);
+            let images = world.images(&clamped.value());
+            let (rho, next) = self.iterate(t, images, state, clamped);
             state = next;
-            states.push(state.h);
+            episode.locations.push(l);
+            episode.glimpses.push(rho);
+            episode.states.push(state.h);
+            if self.decisions == Decisions::Each {
+                self.act(state.h, step, &mut world, draws, &mut episode);
+            }
             if step == self.glimpses {
                 break;
             }
-            let noise = &draws.noise[(step - 1) * 2 * batch..step * 2 * batch];
-            let (next, chosen) = self.next_location(t, state.h, step, noise);
+            let (next, chosen) = self.next_location(t, state.h, step, draws);
             l = next;
             if let Some(chosen) = chosen {
-                means.push(chosen.mean);
-                log_probs.push(chosen.log_prob);
-                baselines.push(self.baseline.expect(state.h));
+                episode.means.push(chosen.mean);
+                episode.location_log_probs.push(chosen.log_prob);
+                if self.decisions == Decisions::Last {
+                    episode.baselines.push(self.baseline.value(state.h));
+                }
             }
         }
-        let h = state.h;
-        let (logits, last_baseline) = (self.action.logits(h), self.baseline.expect(h));
-        Episode { locations, means, log_probs, baselines, glimpses, states, state: h, last_baseline, logits }
+        if self.decisions == Decisions::Last {
+            let (logits, baseline) = self.believe(state.h);
+            episode.decisions.push(logits);
+            episode.baselines.push(baseline);
+        }
+        episode
     }
 
-    /// A batch of games, which have begun: at each of N frames a glimpse of the screen, an action, and the next location.
-    /// `seen` is told of every frame before the move: the games, and the locations looked at, [batch, 2].
-    ///
-    /// N frames have N actions and N − 1 log-probabilities of locations: the last one would not be seen. Sec. 4.2.
+    /// The action after `step` glimpses, which the world takes. Sec. 4.2.
     #[track_caller]
-    pub fn play<'t, R: Real, E: Environment>(
+    fn act<'t, R: Real>(
         &self,
-        t: &'t Recording<'t, R>,
-        games: &mut [E],
+        h: Var<'t, R>,
+        step: usize,
+        world: &mut impl World<'t, R>,
         draws: &Draws<R>,
-        screens: &mut Screens<R>,
-        mut seen: impl FnMut(&[E], &[R]),
-    ) -> Play<'t, R> {
-        let batch = games.len();
-        let [height, width] = games.first().map_or([0; 2], Environment::size);
-        let shape = Shape::new(&[batch, 1, height, width]);
-        screens.pixels.resize(shape.len(), 0);
-        screens.rewards.resize(self.glimpses * batch, R::ZERO);
-        let mut play = Play {
-            action_log_probs: Steps::new(),
-            location_log_probs: Steps::new(),
-            baselines: Steps::new(),
-            log_policies: Steps::new(),
-            actions: Steps::new(),
+        episode: &mut Episode<'t, R>,
+    ) {
+        // aₜ ∼ f_a(hₜ)
+        let batch = h.shape().rows();
+        let log_probs = self.action.logits(h).log_softmax();
+        let uniforms = &draws.class[(step - 1) * batch..step * batch];
+        let action = match draws.mode {
+            Mode::Sample => action::sample(log_probs, uniforms.iter().copied()),
+            Mode::Best => action::most_likely(log_probs),
         };
-        let mut state = self.core.begin(t, batch, self.hidden);
-        let mut l = t.constant([batch, 2], &draws.first);
-        for step in 0..self.glimpses {
-            for (game, screen) in games.iter().zip(screens.pixels.chunks_exact_mut(height * width)) {
-                game.screen(screen);
-            }
-            let clamped = l.clamp(-R::ONE, R::ONE);
-            seen(games, &clamped.value());
-            state = self.iterate(t, Images::Pixels { data: &screens.pixels, shape }, state, clamped).1;
-
-            // aₜ ∼ f_a(hₜ)
-            let range = step * batch..(step + 1) * batch;
-            let log_probs = self.action.logits(state.h).log_softmax();
-            let chosen = action::sample_or_best(log_probs, draws.class[range.clone()].iter().copied());
-            play.action_log_probs.push(action::log_prob_of(log_probs, chosen));
-            play.log_policies.push(log_probs);
-            play.baselines.push(self.baseline.expect(state.h));
-            play.actions.push(chosen);
-            let moves = games.iter_mut().zip(&mut screens.rewards[range]);
-            for ((game, reward), chosen) in moves.zip(&*chosen.value()) {
-                *reward = R::from_f64(game.step(chosen.to_f64() as usize));
-            }
-            if step + 1 < self.glimpses {
-                let noise = &draws.noise[step * 2 * batch..(step + 1) * 2 * batch];
-                let (next, chosen) = self.next_location(t, state.h, step + 1, noise);
-                chosen.into_iter().for_each(|chosen| play.location_log_probs.push(chosen.log_prob));
-                l = next;
-            }
-        }
-        play
+        episode.actions.push(action);
+        episode.action_log_probs.push(action::log_prob_of(log_probs, action));
+        episode.decisions.push(log_probs);
+        episode.baselines.push(self.baseline.value(h));
+        world.act(&action.value());
     }
 
     /// lₜ after `step` glimpses, and where the policy is learned how it was chosen.
@@ -383,10 +303,11 @@ impl Agent {
         t: &'t Recording<'t, R>,
         h: Var<'t, R>,
         step: usize,
-        noise: &[R],
+        draws: &Draws<R>,
     ) -> (Var<'t, R>, Option<Chosen<'t, R>>) {
         let batch = h.shape().rows();
-        let seen = match self.policy {
+        let noise = &draws.noise[(step - 1) * 2 * batch..step * 2 * batch];
+        let seen = match self.locations {
             Locations::Random => return (t.constant([batch, 2], noise), None),
             Locations::Centre => return (t.zeros([batch, 2]), None),
             Locations::Blind => self.step_number(t, batch, step),
@@ -394,7 +315,7 @@ impl Agent {
             Locations::Learned => h.stop_gradient(),
         };
         // lₜ ∼ N(f_l(hₜ), σ²)
-        let chosen = self.location.choose(t, seen, noise);
+        let chosen = self.location.choose(t, seen, noise, draws.mode);
         (chosen.location, Some(chosen))
     }
 

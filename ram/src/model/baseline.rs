@@ -19,7 +19,7 @@ impl Baseline {
 
     /// bₜ `[batch]` of hₜ [batch, hidden].
     #[track_caller]
-    pub fn expect<'t, R: Real>(&self, h: Var<'t, R>) -> Var<'t, R> {
+    pub fn value<'t, R: Real>(&self, h: Var<'t, R>) -> Var<'t, R> {
         h.stop_gradient().linear(self.linear).reshape([h.shape().rows()])
     }
 }

@@ -4,8 +4,45 @@ use autograd::nn::{Init, Linear, Lstm};
 use autograd::ops::{Activation, linear_sum};
 use autograd::{Params, Real, Recording, Var};
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
-use crate::config;
+/// `model.core`: the core network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CoreKind {
+    /// Rect(Linear(hₜ₋₁) + Linear(gₜ)), of Sec. 4.1.
+    Rect,
+    /// An LSTM, of Sec. 4.2.
+    Lstm,
+}
+
+/// `model.core_init`: how the recurrent weights W_hh of a core of rectifiers start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CoreInit {
+    /// W_hh = I.
+    Identity,
+    /// Uniform on ±1/√fan-in.
+    FanIn,
+    /// He's normal distribution.
+    He,
+    /// Xavier's uniform distribution.
+    Xavier,
+    /// A random orthogonal matrix.
+    Orthogonal,
+}
+
+impl CoreInit {
+    fn weights(self) -> Init {
+        match self {
+            CoreInit::Identity => Init::Identity,
+            CoreInit::FanIn => Init::UniformFanIn,
+            CoreInit::He => Init::He,
+            CoreInit::Xavier => Init::Xavier,
+            CoreInit::Orthogonal => Init::Orthogonal,
+        }
+    }
+}
 
 /// What follows from hₜ₋₁ and gₜ: hₜ.
 #[derive(Clone, Copy, Debug)]
@@ -31,21 +68,21 @@ pub struct State<'t, R: Real> {
 }
 
 impl Core {
-    /// For gₜ of length `glimpse` and a state of length `hidden` (the paper: 256 and 256); `init` is that of the
-    /// weights from hₜ₋₁ to hₜ of a core of rectifiers.
+    /// For gₜ of length `glimpse` and a state of length `hidden` (the paper: 256 and 256); `init` is for the weights from
+    /// hₜ₋₁ to hₜ of a core of rectifiers.
     pub fn new<R: Real>(
         params: &mut Params<R>,
-        kind: config::Core,
+        kind: CoreKind,
         [glimpse, hidden]: [usize; 2],
-        init: Init,
+        init: CoreInit,
         rng: &mut impl Rng,
     ) -> Self {
         match kind {
-            config::Core::Rect => Core::Rect {
-                hidden: Linear::new(params, "core.hidden", [hidden, hidden], init, rng),
+            CoreKind::Rect => Core::Rect {
+                hidden: Linear::new(params, "core.hidden", [hidden, hidden], init.weights(), rng),
                 glimpse: Linear::new(params, "core.glimpse", [glimpse, hidden], Init::UniformFanIn, rng),
             },
-            config::Core::Lstm => Core::Lstm(Lstm::new(params, "core", [glimpse, hidden], rng)),
+            CoreKind::Lstm => Core::Lstm(Lstm::new(params, "core", [glimpse, hidden], rng)),
         }
     }
 

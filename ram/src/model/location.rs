@@ -4,9 +4,56 @@ use autograd::nn::{Init, Linear};
 use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::{Params, Real, Recording, Shape, Var, math};
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::action;
-use crate::config::{Mean, Policy};
+use super::draws::Mode;
+
+/// `policy.locations`: how the locations are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Locations {
+    /// Learned by REINFORCE from the core's state.
+    Learned,
+    /// Control: uniform on the image.
+    Random,
+    /// Control: always the centre.
+    Centre,
+    /// Control: learned, but the same for every input.
+    Blind,
+}
+
+impl Locations {
+    /// Every policy, the learned one first.
+    pub const ALL: [Locations; 4] = [Locations::Learned, Locations::Random, Locations::Centre, Locations::Blind];
+
+    /// The name in configurations and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Locations::Learned => "learned",
+            Locations::Random => "random",
+            Locations::Centre => "centre",
+            Locations::Blind => "blind",
+        }
+    }
+
+    /// Whether a location network is trained, which then has a baseline too.
+    pub fn are_learned(self) -> bool {
+        matches!(self, Locations::Learned | Locations::Blind)
+    }
+}
+
+/// `policy.mean`: what is done to the location network's output before it becomes the mean of the Gaussian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mean {
+    /// Nothing: it is unbounded, as in the paper.
+    Linear,
+    /// It is clamped to [−1, 1].
+    Clamp,
+    /// tanh.
+    Tanh,
+}
 
 /// The policy of locations, by the state hₜ.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +78,19 @@ pub struct Chosen<'t, R: Real> {
 }
 
 impl LocationNetwork {
-    /// For a state of length `hidden`; weights start from N(0, init_std²).
-    pub fn new<R: Real>(params: &mut Params<R>, hidden: usize, policy: &Policy, rng: &mut impl Rng) -> Self {
-        let outputs = if policy.grid == 0 { 2 } else { policy.grid * policy.grid };
-        LocationNetwork {
-            linear: Linear::new(params, "location", [hidden, outputs], Init::Normal(policy.init_std), rng),
-            mean: policy.mean,
-            std: policy.std,
-            grid: policy.grid,
-        }
+    /// For a state of length `hidden`. The weights start from N(0, `init_std`²); `grid` is the number of points along an
+    /// axis of a discrete policy, or 0 for the Gaussian, whose σ is set by [`LocationNetwork::set_std`].
+    pub fn new<R: Real>(
+        params: &mut Params<R>,
+        hidden: usize,
+        mean: Mean,
+        grid: usize,
+        init_std: f64,
+        rng: &mut impl Rng,
+    ) -> Self {
+        let outputs = if grid == 0 { 2 } else { grid * grid };
+        let linear = Linear::new(params, "location", [hidden, outputs], Init::Normal(init_std), rng);
+        LocationNetwork { linear, mean, std: 1.0, grid }
     }
 
     /// Sets σ.
@@ -52,15 +103,21 @@ impl LocationNetwork {
         self.grid > 0
     }
 
-    /// lₜ ∼ π(· | hₜ), drawn by `noise` [batch, 2]: standard normal numbers for the Gaussian; for a grid a number on [0, 1)
-    /// and one that is not used, or where the first is negative, the most likely point.
+    /// lₜ ∼ π(· | hₜ), drawn by `noise` [batch, 2]. The Gaussian takes standard normal numbers (zeros give its mean). A
+    /// grid takes a number on [0, 1) and one that is not used; under [`Mode::Best`] it takes its most likely point.
     ///
     /// # Panics
-    /// Where there are not two numbers of noise an image.
+    /// Unless there are two numbers of noise for each image.
     #[track_caller]
-    pub fn choose<'t, R: Real>(&self, t: &'t Recording<'t, R>, h: Var<'t, R>, noise: &[R]) -> Chosen<'t, R> {
+    pub fn choose<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        h: Var<'t, R>,
+        noise: &[R],
+        mode: Mode,
+    ) -> Chosen<'t, R> {
         if self.grid > 0 {
-            return self.choose_point(t, h, noise);
+            return self.choose_point(t, h, noise, mode);
         }
         let mean = self.mean(h);
         assert_eq!(noise.len(), mean.shape().len(), "location: noise for a mean {}", mean.shape());
@@ -88,10 +145,18 @@ impl LocationNetwork {
 
     /// A point of the grid, whose k × k points are the centres of equal parts of the image, row after row. Footnote 2.
     #[track_caller]
-    fn choose_point<'t, R: Real>(&self, t: &'t Recording<'t, R>, h: Var<'t, R>, noise: &[R]) -> Chosen<'t, R> {
+    fn choose_point<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        h: Var<'t, R>,
+        noise: &[R],
+        mode: Mode,
+    ) -> Chosen<'t, R> {
         let (k, logits) = (self.grid, h.linear(self.linear));
-        let uniforms = noise.chunks_exact(2).map(|noise| noise[0]);
-        let chosen = action::sample_or_best(logits, uniforms);
+        let chosen = match mode {
+            Mode::Sample => action::sample(logits, noise.chunks_exact(2).map(|noise| noise[0])),
+            Mode::Best => action::most_likely(logits),
+        };
         let location = t.filled_from("location", [logits.shape().rows(), 2], chosen, |chosen, l| {
             for (l, point) in l.chunks_exact_mut(2).zip(chosen) {
                 let point = point.to_f64() as usize;

@@ -1,13 +1,21 @@
 //! The model of Fig. 1, a file a part: [`retina`] ρ, [`glimpse`] f_g, [`core`] f_h, [`location`] f_l, [`action`] f_a,
-//! [`baseline`] b_t, and [`agent`], which unrolls them.
+//! [`baseline`] b_t, and [`agent`], which unrolls them over an episode. [`options`] says what they are built from, and
+//! [`draws`] makes their random numbers.
 
 pub mod action;
 pub mod agent;
 pub mod baseline;
 pub mod core;
+pub mod draws;
 pub mod glimpse;
 pub mod location;
+pub mod options;
 pub mod retina;
+pub mod steps;
 
-pub use agent::{Agent, Draws, Episode};
+pub use agent::{Agent, AgentOptions, Decisions, Episode, World};
+pub use draws::{DrawKey, Draws, First, Mode};
+pub use location::{Locations, Mean};
+pub use options::{Model, ModelKind, Policy};
 pub use retina::{Images, Retina, Sampling};
+pub use steps::{MAX_GLIMPSES, Steps};

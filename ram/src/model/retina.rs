@@ -14,9 +14,11 @@ use autograd::kernels::arch::prefetch;
 use autograd::kernels::simd::{Kernel, Simd};
 use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::{Real, Recording, Shape, Var};
+use serde::{Deserialize, Serialize};
 
-/// How a patch that starts between pixels is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `model.retina`: how a patch that starts between pixels is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Sampling {
     /// It is moved to whole pixels. The glimpse does not change smoothly with the location, which gets no gradient.
     Crop,

@@ -11,7 +11,7 @@ pub struct Report {
     pub run: String,
     /// What it is, in words: network, task.
     pub about: String,
-    /// `ram`, `fc`, `conv` or `catch`.
+    /// `ram`, `fc` or `conv`, or `game` for an agent that plays.
     pub kind: &'static str,
     /// The resolved configuration, TOML.
     pub config: String,
@@ -58,7 +58,7 @@ pub struct Found {
     pub loss: f64,
     /// Images or games.
     pub count: usize,
-    /// See [`crate::evaluate::evaluation::Evaluation`].
+    /// See [`crate::evaluation::Evaluation`].
     pub on_digit: Option<f64>,
     /// The same for each glimpse.
     pub on_digit_at: Vec<f64>,
@@ -126,7 +126,7 @@ pub struct Unit {
 }
 
 /// An image or a game that the player shows.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Item {
     /// Its number in the split.
     pub index: usize,
@@ -154,7 +154,7 @@ pub struct Item {
 }
 
 /// A glimpse, and what was believed after it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Step {
     /// (x, y), −1 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]

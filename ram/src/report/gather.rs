@@ -3,22 +3,21 @@
 use std::fs;
 use std::path::Path;
 
-use autograd::Params;
-
 use super::data::{Found, Report, ResultRow};
 use super::{Options, shown, weights};
-use crate::config::{Canvas, Config, Core, Locations, ModelKind, Source};
-use crate::data::{TrainingData, test_set};
+use crate::config::{Canvas, Config, Source};
 use crate::error::RamError;
-use crate::evaluate::evaluation::{Evaluation, GRID, evaluate_on};
+use crate::evaluate::evaluator::evaluate_on;
 use crate::evaluate::trace::Tracer;
+use crate::evaluate::trained::Trained;
+use crate::evaluation::{Evaluation, GRID};
 use crate::experiments::parameters;
-use crate::runs::checkpoint::Checkpoint;
+use crate::model::core::CoreKind;
+use crate::model::{Decisions, Locations, ModelKind};
 use crate::runs::metrics::EpochMetrics;
 use crate::runs::run_folder::{RunFolder, Which, read_info};
 use crate::split::SplitName;
-use crate::train::learner::Network;
-use crate::train::trainer::{Threads, evaluate, restore};
+use crate::threads::Threads;
 
 /// Evaluates a checkpoint of the run at `path` and gathers what there is to tell. The test part stays closed unless
 /// `options` name it.
@@ -29,20 +28,18 @@ use crate::train::trainer::{Threads, evaluate, restore};
 pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
     let info = read_info(path)?;
     let checkpoint = RunFolder::read(path, options.which)?;
-    let config = checkpoint.config()?;
-    let tracer = match config.model.kind {
-        ModelKind::Ram => Some(Tracer::new(&checkpoint)?),
-        ModelKind::Fc | ModelKind::Conv => None,
+    let trained = match options.task.clone() {
+        Some(task) => Trained::for_task(task, &checkpoint)?,
+        None => Trained::of(&checkpoint)?,
     };
-    let (evaluation, items) = if config.data.source == Source::Catch {
-        let found = evaluate(&checkpoint, options.split, 1, options.data_dir, options.threads)?;
-        let numbers = shown::choose(&options.chosen, &found.wrong, found.count, options.count)?;
-        let tracer = tracer.as_ref().ok_or_else(|| RamError::Config("Catch is played by model.kind=ram".to_owned()))?;
-        let items = shown::games(tracer, options.split, &numbers)?;
-        (found, items)
-    } else {
-        look_at_images(&checkpoint, &config, tracer.as_ref(), options)?
-    };
+    let config = trained.config.clone();
+    let examples = trained.task.examples(options.split, options.data_dir)?;
+    let evaluation = Threads::new(options.threads)?.install(|| evaluate_on(&config, trained.subject(), &examples, 1));
+    let count = shown::fitting(options.count, examples.size().iter().product());
+    let numbers = shown::choose(&options.chosen, &evaluation.wrong, evaluation.count, count)?;
+    let plays = trained.task.decisions() == Decisions::Each;
+    let tracer = Tracer::new(&trained).ok();
+    let items = shown::items(&trained, tracer, &examples, &numbers);
 
     let mut epochs = RunFolder::metrics(path)?;
     let results = results(path, &config, &epochs, options.split, &evaluation);
@@ -54,12 +51,7 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
     Ok(Report {
         run: name_of(path),
         about: about(&config),
-        kind: match config.model.kind {
-            _ if config.data.source == Source::Catch => "catch",
-            ModelKind::Ram => "ram",
-            ModelKind::Fc => "fc",
-            ModelKind::Conv => "conv",
-        },
+        kind: if plays { "game" } else { config.model.kind.name() },
         config: config.to_toml(),
         command: info.command.join(" "),
         version: info.versions.get("ram").cloned().unwrap_or_default(),
@@ -94,29 +86,9 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
         },
         results,
         weights: weights::first_layer(&checkpoint, &config),
-        retina: tracer.as_ref().map(|tracer| [tracer.retina().patch, tracer.retina().scales]),
+        retina: tracer.map(|tracer| [tracer.retina().patch, tracer.retina().scales]),
         items,
     })
-}
-
-fn look_at_images(
-    checkpoint: &Checkpoint,
-    config: &Config,
-    tracer: Option<&Tracer>,
-    options: &Options,
-) -> Result<(Evaluation, Vec<super::data::Item>), RamError> {
-    let set = match options.split {
-        SplitName::Validation => TrainingData::open(config, options.data_dir)?.validation,
-        SplitName::Test => test_set(config, options.data_dir)?,
-    };
-    let mut params = Params::new();
-    let network = Network::new(&mut params, config, set.set.images.channels(), set.set.classes);
-    restore(&mut params, checkpoint)?;
-    let found = Threads::new(options.threads)?.install(|| evaluate_on(config, &network, &params, &set, 1));
-    let count = shown::fitting(options.count, set.set.images.image_len());
-    let numbers = shown::choose(&options.chosen, &found.wrong, found.count, count)?;
-    let items = shown::images(config, &network, &params, tracer, &set, &numbers);
-    Ok((found, items))
 }
 
 /// This run, then the runs beside it whose configurations differ in the seed and the policy of locations alone.
@@ -181,7 +153,7 @@ fn name_of(path: &Path) -> String {
 fn about(config: &Config) -> String {
     let (data, model) = (&config.data, &config.model);
     let task = match (data.source, data.canvas) {
-        (Source::Catch, _) => format!("Catch on a {0}×{0} screen", data.size),
+        (Source::Game(game), _) => format!("{} on a {1}×{1} screen", game.title, data.size),
         (source, canvas) => {
             let source = if source == Source::Mnist { "MNIST" } else { "built-in digits" };
             let canvas = match canvas {
@@ -199,7 +171,7 @@ fn about(config: &Config) -> String {
         ModelKind::Conv => format!("convolutional network of {} filters, which sees the whole image", model.filters),
         ModelKind::Ram => {
             let scales = if model.scales == 1 { "1 scale".to_owned() } else { format!("{} scales", model.scales) };
-            let core = if model.core == Core::Lstm { "LSTM" } else { "rectifiers" };
+            let core = if model.core == CoreKind::Lstm { "LSTM" } else { "rectifiers" };
             let policy = match config.policy.locations {
                 Locations::Learned => "learned locations",
                 Locations::Random => "random locations",

@@ -9,6 +9,7 @@ mod shown;
 mod weights;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use data::Report;
 pub use gather::gather;
@@ -17,14 +18,17 @@ use crate::error::RamError;
 use crate::runs::atomic;
 use crate::runs::run_folder::{REPORT, Which};
 use crate::split::SplitName;
+use crate::tasks::Task;
 
 const PAGE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("report.css");
 const SCRIPTS: [&str; 3] = [include_str!("charts.js"), include_str!("player.js"), include_str!("report.js")];
 
 /// What is reported of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options<'a> {
+    /// The task that the run was trained for, or `None` for the one that its configuration names.
+    pub task: Option<Arc<dyn Task>>,
     /// The images or games it is evaluated on.
     pub split: SplitName,
     /// The checkpoint.
@@ -43,6 +47,7 @@ impl Default for Options<'_> {
     /// The best checkpoint on the validation part.
     fn default() -> Self {
         Options {
+            task: None,
             split: SplitName::Validation,
             which: Which::Best,
             count: 24,

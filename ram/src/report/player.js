@@ -51,7 +51,7 @@ class Player {
   constructor(parent, report) {
     this.report = report;
     this.items = report.items;
-    this.games = report.kind === "catch";
+    this.games = report.kind === "game";
     this.glimpses = report.retina !== null && report.retina !== undefined;
     this.item = 0;
     this.step = 0;

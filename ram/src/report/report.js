@@ -2,7 +2,7 @@
 
 const report = JSON.parse(document.getElementById("data").textContent);
 const found = report.found;
-const games = report.kind === "catch";
+const games = report.kind === "game";
 const part = (id) => document.querySelector(`#${id} .body`);
 
 /** A table; a cell may be [text, class]. */

@@ -1,21 +1,20 @@
 //! The images and games that the player steps through.
 
-use autograd::{Params, Shape, Tape};
+use autograd::{Shape, Tape};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use datasets::Fixed;
 
 use super::data::{Item, Step};
 use super::weights::signed_bytes;
-use crate::config::Config;
 use crate::data::FIXED_SEED;
 use crate::error::RamError;
-use crate::evaluate::trace::{Frame, GameTrace, Glimpse, Trace, Tracer, Window};
-use crate::model::Images;
-use crate::model::action::argmax_of;
-use crate::model::agent::{Draws, Mode};
-use crate::split::SplitName;
-use crate::train::learner::Network;
+use crate::evaluate::trace::{Glimpse, Trace, Tracer, Window};
+use crate::evaluate::trained::Trained;
+use crate::model::action::argmax;
+use crate::model::{DrawKey, Draws, Images, Mode};
+use crate::network::Network;
+use crate::tasks::Examples;
 
 /// Bytes of pixels in a report, at most.
 const BUDGET: usize = 900_000;
@@ -50,66 +49,87 @@ pub fn fitting(count: usize, bytes: usize) -> usize {
     count.min((BUDGET / (bytes * 8 / 3).max(1)).max(1))
 }
 
-/// Images, as the network saw them.
-pub fn images(
-    config: &Config,
-    network: &Network,
-    params: &Params<f32>,
-    tracer: Option<&Tracer>,
-    set: &Fixed,
-    numbers: &[usize],
-) -> Vec<Item> {
+/// Images and games, as the network saw them.
+pub fn items(trained: &Trained, tracer: Option<Tracer>, examples: &Examples, numbers: &[usize]) -> Vec<Item> {
     let mut tape = Tape::new();
-    let source = &set.set.images;
     let item = |&index: &usize| {
-        let (probabilities, saliency) = saliency(config, network, params, set, index, &mut tape);
-        let label = usize::from(set.set.labels[index]);
-        let traced = tracer.map(|tracer| tracer.trace(set, index..index + 1).remove(0));
-        let steps = match traced {
-            Some(trace) => glimpses(&trace, config),
-            // A network that sees everything has one look, and no place.
-            None => vec![Step { probabilities: rounded(&probabilities), ..nowhere() }],
-        };
-        let answer = argmax_of(&probabilities);
-        Item {
-            index,
-            right: answer == label,
-            label: Some(label),
-            answer: Some(answer),
-            size: [source.channels(), source.height(), source.width()],
-            pixels: Some(STANDARD.encode(source.image(index))),
-            saliency: Some(signed_bytes(&saliency).0),
-            steps,
-            end: None,
+        let trace = tracer.map(|tracer| tracer.trace(examples, index..index + 1).remove(0));
+        match (&examples.images, trace) {
+            (Some(images), trace) => image(trained, images, index, trace, &mut tape),
+            (None, Some(trace)) => game(&trace, trained.config.model.gain),
+            (None, None) => Item { index, ..Item::default() },
         }
     };
     numbers.iter().map(item).collect()
 }
 
+/// An image, and which of its pixels moved the decision.
+fn image(trained: &Trained, images: &Fixed, index: usize, trace: Option<Trace>, tape: &mut Tape<f32>) -> Item {
+    let source = &images.set.images;
+    let (probabilities, saliency) = saliency(trained, images, index, tape);
+    let (label, answer) = (usize::from(images.set.labels[index]), argmax(&probabilities));
+    let gain = trained.config.model.gain;
+    let steps = match trace {
+        Some(trace) => trace.glimpses.iter().map(|glimpse| step(glimpse, gain)).collect(),
+        // A network that sees everything has one look, and no place.
+        None => vec![Step { probabilities: rounded(&probabilities), ..Step::default() }],
+    };
+    Item {
+        index,
+        right: answer == label,
+        label: Some(label),
+        answer: Some(answer),
+        size: [source.channels(), source.height(), source.width()],
+        pixels: Some(STANDARD.encode(source.image(index))),
+        saliency: Some(signed_bytes(&saliency).0),
+        steps,
+        end: None,
+    }
+}
+
+/// A game, as it was played.
+fn game(trace: &Trace, gain: f64) -> Item {
+    let steps = trace.glimpses.iter().enumerate();
+    Item {
+        index: trace.index,
+        right: trace.right() == Some(true),
+        size: [trace.channels, trace.height, trace.width],
+        steps: steps.map(|(i, glimpse)| Step { lit: Some(lit(trace.picture(i))), ..step(glimpse, gain) }).collect(),
+        end: Some(lit(trace.picture(trace.glimpses.len()))),
+        ..Item::default()
+    }
+}
+
+fn step(glimpse: &Glimpse, gain: f64) -> Step {
+    Step {
+        at: Some(glimpse.location.map(|l| round(l, 1e4))),
+        windows: glimpse.windows.iter().map(corner).collect(),
+        rho: Some(bytes(&glimpse.rho, gain)),
+        probabilities: rounded(&glimpse.probabilities),
+        baseline: glimpse.baseline.map(|b| round(b, 1e4)),
+        lit: None,
+        action: glimpse.action,
+    }
+}
+
 /// The probabilities of an image's classes, and ∂(the winner's logit)/∂pixel, [height, width], channels added up: through
 /// all glimpses, their locations held where they were.
-fn saliency(
-    config: &Config,
-    network: &Network,
-    params: &Params<f32>,
-    set: &Fixed,
-    index: usize,
-    tape: &mut Tape<f32>,
-) -> (Vec<f64>, Vec<f32>) {
+fn saliency(trained: &Trained, set: &Fixed, index: usize, tape: &mut Tape<f32>) -> (Vec<f64>, Vec<f32>) {
     let source = &set.set.images;
     let [channels, height, width] = [source.channels(), source.height(), source.width()];
     let levels: Vec<f32> = source.image(index).iter().map(|&level| f32::from(level)).collect();
-    let t = tape.begin(params);
+    let t = tape.begin(&trained.params);
     let pixels = t.input(Shape::new(&[1, channels, height, width]), &levels);
-    let logits = match network {
-        Network::Agent(agent) | Network::Player(agent) => {
+    let logits = match &trained.network {
+        Network::Agent(agent) => {
             let mut draws = Draws::default();
-            draws.draw(agent, config.policy.first, Mode::Mean, FIXED_SEED, 0, &[index as u32]);
-            agent.look(&t, Images::Var(pixels), &draws).logits
+            let samples = &[index as u32];
+            draws.draw(agent, &DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples, copies: 1 });
+            agent.look(&t, Images::Var(pixels), &draws).last_decision()
         }
         Network::Comparator(comparator) => comparator.logits(&t, Images::Var(pixels)),
     };
-    let answer = argmax_of(&logits.value());
+    let answer = argmax(&logits.value());
     let probabilities = logits.log_softmax().exp().value().iter().map(|&p| f64::from(p)).collect();
     let only: Vec<f32> = (0..logits.shape().len()).map(|class| if class == answer { 1.0 } else { 0.0 }).collect();
     (logits * t.constant(logits.shape(), &only)).sum().sweep();
@@ -119,77 +139,6 @@ fn saliency(
         sum.iter_mut().zip(channel).for_each(|(sum, d)| *sum += d);
     }
     (probabilities, sum)
-}
-
-fn glimpses(trace: &Trace, config: &Config) -> Vec<Step> {
-    let step = |glimpse: &Glimpse| Step {
-        at: Some(glimpse.location.map(|l| round(l, 1e4))),
-        windows: glimpse.windows.iter().map(corner).collect(),
-        rho: Some(bytes(&glimpse.rho, config.model.gain)),
-        probabilities: rounded(&glimpse.probabilities),
-        baseline: glimpse.baseline.map(|b| round(b, 1e4)),
-        lit: None,
-        action: None,
-    };
-    trace.glimpses.iter().map(step).collect()
-}
-
-/// Games, as they were played.
-///
-/// # Errors
-/// As [`Tracer::games`].
-pub fn games(tracer: &Tracer, split: SplitName, numbers: &[usize]) -> Result<Vec<Item>, RamError> {
-    let mut items = Vec::new();
-    for &index in numbers {
-        let game = tracer.games(split, index..index + 1)?.remove(0);
-        items.push(Item {
-            index,
-            right: game.reward() > 0.0,
-            label: None,
-            answer: None,
-            size: [1, game.size, game.size],
-            pixels: None,
-            saliency: None,
-            steps: frames(tracer, &game),
-            end: Some(lit(&game.end)),
-        });
-    }
-    Ok(items)
-}
-
-fn frames(tracer: &Tracer, game: &GameTrace) -> Vec<Step> {
-    // All frames are looked at once more, as a batch.
-    let params = Params::new();
-    let mut tape = Tape::new();
-    let t = tape.begin(&params);
-    let screens: Vec<u8> = game.frames.iter().flat_map(|frame| frame.screen.iter().copied()).collect();
-    let locations: Vec<f32> = game.frames.iter().flat_map(|frame| frame.location.map(|l| l as f32)).collect();
-    let locations = t.constant([game.frames.len(), 2], &locations);
-    let shape = Shape::new(&[game.frames.len(), 1, game.size, game.size]);
-    let seen = tracer.retina().sense(&t, Images::Pixels { data: &screens, shape }, locations);
-    let rho = tracer.retina().len(1);
-    let step = |(frame, rho): (&Frame, &[f32])| Step {
-        at: Some(frame.location.map(|l| round(l, 1e4))),
-        windows: frame.windows.iter().map(corner).collect(),
-        rho: Some(bytes(rho, tracer.config().model.gain)),
-        probabilities: rounded(&frame.probabilities),
-        baseline: frame.baseline.map(|b| round(b, 1e4)),
-        lit: Some(lit(&frame.screen)),
-        action: Some(frame.action),
-    };
-    game.frames.iter().zip(seen.value().chunks_exact(rho)).map(step).collect()
-}
-
-fn nowhere() -> Step {
-    Step {
-        at: None,
-        windows: Vec::new(),
-        rho: None,
-        probabilities: Vec::new(),
-        baseline: None,
-        lit: None,
-        action: None,
-    }
 }
 
 fn corner(&Window { x, y, side }: &Window) -> [i64; 3] {
@@ -218,7 +167,7 @@ fn round(x: f64, to: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::evaluate::trace::tests::trained;
-    use crate::train::trainer::restore;
+    use crate::split::SplitName;
 
     #[test]
     fn wrong_ones_come_first_and_none_comes_twice() {
@@ -245,32 +194,30 @@ mod tests {
         for sets in [&["model.kind=fc"][..], &["model.retina=bilinear"], &["model.scales=1", "policy.locations=centre"]]
         {
             let checkpoint = trained("demo", sets);
-            let config = checkpoint.config().unwrap();
-            let mut params = Params::new();
-            let network = Network::new(&mut params, &config, 1, 10);
-            restore(&mut params, &checkpoint).unwrap();
-            let set = crate::data::TrainingData::open(&config, None).unwrap().validation;
-            let (probabilities, slope) = saliency(&config, &network, &params, &set, 3, &mut Tape::new());
+            let trained = Trained::of(&checkpoint).unwrap();
+            let examples = trained.examples(SplitName::Validation, None).unwrap();
+            let set = examples.images.as_ref().unwrap();
+            let (probabilities, slope) = saliency(&trained, set, 3, &mut Tape::new());
             assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5);
-            let steepest = argmax_of(&slope.iter().map(|d| d.abs()).collect::<Vec<_>>());
+            let steepest = argmax(&slope.iter().map(|d| d.abs()).collect::<Vec<_>>());
             let logit = |change: f32| -> f64 {
                 let mut tape = Tape::new();
-                let t = tape.begin(&params);
+                let t = tape.begin(&trained.params);
                 let mut levels: Vec<f32> = set.set.images.image(3).iter().map(|&x| f32::from(x)).collect();
                 levels[steepest] += change;
-                let size = config.data.size;
+                let size = trained.config.data.size;
                 let pixels = Images::Var(t.input(Shape::new(&[1, 1, size, size]), &levels));
-                let logits = match &network {
+                let logits = match &trained.network {
                     Network::Comparator(comparator) => comparator.logits(&t, pixels),
                     Network::Agent(agent) => {
                         // As training draws it, but where the policy's mean does not follow the change.
                         let mut draws = Draws::default();
-                        draws.draw(agent, config.policy.first, Mode::Mean, FIXED_SEED, 0, &[3]);
-                        agent.look(&t, pixels, &draws).logits
+                        let key = DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples: &[3], copies: 1 };
+                        draws.draw(agent, &key);
+                        agent.look(&t, pixels, &draws).last_decision()
                     }
-                    Network::Player(_) => unreachable!(),
                 };
-                f64::from(logits.value()[argmax_of(&probabilities)])
+                f64::from(logits.value()[argmax(&probabilities)])
             };
             let measured = logit(0.5) - logit(-0.5);
             let found = f64::from(slope[steepest]);

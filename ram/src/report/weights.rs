@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::data::{Unit, Weights};
-use crate::config::{Config, ModelKind};
+use crate::config::Config;
+use crate::model::ModelKind;
 use crate::runs::checkpoint::{Checkpoint, PARAMS};
 
 /// Bytes of patches in a report, at most.

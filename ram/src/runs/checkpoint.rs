@@ -8,14 +8,15 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use autograd::Params;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::error::RamError;
+use crate::losses::Running;
 use crate::runs::atomic;
-use crate::runs::metrics::Running;
 
 /// The version of the format that is written, and the only one that is read.
 pub const FORMAT: u64 = 1;
@@ -183,6 +184,18 @@ impl Checkpoint {
     pub fn config(&self) -> Result<Config, RamError> {
         Config::from_toml(&self.state.config, &format!("the configuration in {}", self.path.display()))
             .map_err(|error| RamError::checkpoint(&self.path, format!("{error}; {DAMAGED}")))
+    }
+
+    /// Writes the parameters of the checkpoint into `params`.
+    ///
+    /// # Errors
+    /// [`RamError::Checkpoint`] where a parameter is missing or has another shape.
+    pub fn restore(&self, params: &mut Params<f32>) -> Result<(), RamError> {
+        for id in params.ids() {
+            let values = self.tensor(&format!("{PARAMS}{}", params.name(id)), params.axes(id))?;
+            params.change(id, |theta| theta.copy_from_slice(values));
+        }
+        Ok(())
     }
 
     /// The values of a tensor that must have this name and shape.

@@ -3,35 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Locations, ModelKind};
-use crate::evaluate::evaluation::Evaluation;
-use crate::losses::{Losses, zip};
+use crate::config::Config;
+use crate::evaluation::Evaluation;
+use crate::losses::Losses;
+use crate::model::ModelKind;
 use crate::schedule::Rates;
-
-/// [`Losses`] gathered over the epoch under way. Part of a checkpoint, so that a run resumed in the middle of an epoch writes
-/// the line it would have written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Running {
-    /// Images so far.
-    pub images: u64,
-    /// Each step's losses times its images, added in the order of the steps.
-    pub sums: Losses,
-}
-
-impl Running {
-    /// Adds a step over `images` images.
-    pub fn add(&mut self, step: &Losses, images: usize) {
-        self.images += images as u64;
-        self.sums = zip(&self.sums, step, |sum, x| sum + x * images as f64);
-    }
-
-    /// The mean over the images so far; zeros before the first.
-    pub fn mean(&self) -> Losses {
-        let images = self.images.max(1) as f64;
-        zip(&self.sums, &self.sums, |sum, _| sum / images)
-    }
-}
 
 /// How the validation images fared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,7 +54,7 @@ pub struct EpochMetrics {
     /// Validation images of each class (row) by the answer (column).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<u32>>,
-    /// For each glimpse, how many of the validation images' locations lie in each part of [`GRID`](crate::evaluate::evaluation::GRID)
+    /// For each glimpse, how many of the validation images' locations lie in each part of [`GRID`](crate::evaluation::GRID)
     /// × `GRID`, row after row. Of episodes of up to [`DENSITY_UP_TO`] glimpses, or the lines would be long.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub density: Vec<Vec<u32>>,
@@ -90,7 +66,7 @@ pub const DENSITY_UP_TO: usize = 8;
 impl EpochMetrics {
     /// The epoch's line, by what training and validation found.
     pub fn new(config: &Config, epoch: usize, step: u64, rates: Rates, train: Losses, found: &Evaluation) -> Self {
-        let chooses = matches!(config.policy.locations, Locations::Learned | Locations::Blind);
+        let chooses = config.policy.locations.are_learned();
         let gaussian = config.model.kind == ModelKind::Ram && chooses && config.policy.grid == 0;
         EpochMetrics {
             epoch,
@@ -223,14 +199,5 @@ mod tests {
         assert_eq!(read_lines::<EpochMetrics>(&text[..text.len() - 3]).unwrap(), [metrics(1)]);
         let error = read_lines::<EpochMetrics>(&format!("{}{{oops\n{text}", metrics(1).to_line())).unwrap_err();
         assert!(error.starts_with("line 2: "), "{error}");
-    }
-
-    #[test]
-    fn the_running_mean_weighs_steps_by_their_images() {
-        let mut running = Running::default();
-        assert_eq!(running.mean(), Losses::default());
-        running.add(&Losses { total: 1.0, ..Losses::default() }, 3);
-        running.add(&Losses { total: 5.0, ..Losses::default() }, 1);
-        assert_eq!(running.mean().total, 2.0);
     }
 }

@@ -323,12 +323,12 @@ mod tests {
         assert_eq!(config, study(TEXT).config(3).unwrap());
         assert_eq!(config.optimiser.learning_rate.to_bits(), 0.002_561_045_158_678_89_f64.to_bits());
         assert_eq!(config.policy.std.to_bits(), 0.129_004_302_654_643_5_f64.to_bits());
-        assert_eq!((config.model.glimpses, config.policy.mean), (1, crate::config::Mean::Tanh));
+        assert_eq!((config.model.glimpses, config.policy.mean), (1, crate::model::Mean::Tanh));
         let base = Config::preset("demo").unwrap();
         assert_eq!(base.differences(&config).len(), 4, "nothing else changes: {:?}", base.differences(&config));
         // A key less, and the others draw the same; another number of trials, too.
         let less = TEXT.replace("policy.std = { uniform = [0.05, 0.5] }\n", "").replace("trials = 9", "trials = 90");
-        let config = Config { policy: crate::config::Policy { std: 0.15, ..config.policy }, ..config };
+        let config = Config { policy: crate::model::Policy { std: 0.15, ..config.policy }, ..config };
         assert_eq!(study(&less).config(3).unwrap(), config);
     }
 

@@ -8,20 +8,18 @@ pub mod lines;
 
 use std::path::Path;
 
-use autograd::{Grads, ParamId, Params, Shape, Tape, Var};
-use datasets::Batch;
+use autograd::{Grads, ParamId, Params, Tape, Var};
 use serde::Serialize;
 
-use self::lines::Place;
-use super::learner::{Network, begin_games};
-use crate::config::{Baseline, Config, LossKind, ModelKind, Reward};
-use crate::environments::Catch;
+use self::lines::SourceLine;
+use crate::config::{Config, LossKind};
 use crate::error::RamError;
-use crate::model::Images;
-use crate::model::agent::{Draws, Episode, Mode, Play, Screens, Steps};
-use crate::reinforce::{self, LossTerms, Weights};
-use crate::schedule::{Rates, rates};
-use crate::tasks::Task;
+use crate::losses::{LossTerms, Objective};
+use crate::model::{Decisions, Episode, ModelKind, Steps};
+use crate::network::Network;
+use crate::reinforce::BaselineKind;
+use crate::schedule::rates;
+use crate::tasks::{self, Inputs, Recorded, Task};
 
 /// A variable of the step.
 #[derive(Clone, Debug, Serialize)]
@@ -43,7 +41,7 @@ pub struct Variable {
     /// ‖∂L/∂·‖; a constant has none.
     pub gradient: Option<f64>,
     /// Where it is computed.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// A term of the loss.
@@ -58,7 +56,7 @@ pub struct Term {
     /// What it weighs.
     pub weight: f64,
     /// Where it is computed.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// A parameter.
@@ -75,7 +73,7 @@ pub struct Parameter {
     /// ‖∂/∂θ‖ of each weighed term, in the order of [`Explanation::terms`].
     pub by_term: Vec<f64>,
     /// Where it is used.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// A training step.
@@ -100,21 +98,35 @@ pub struct Explanation {
 /// Records the first step of a training.
 ///
 /// # Errors
-/// As [`Task::open`].
+/// A faulty configuration, or missing or damaged data.
 pub fn explain(config: &Config, dir: Option<&Path>) -> Result<Explanation, RamError> {
     config.validate()?;
-    let mut task = Task::open(config, dir)?;
-    let ([channels, classes], steps) = (task.sizes(), task.steps());
+    explain_task(&*tasks::named(config)?, config, dir)
+}
+
+/// As [`explain`], for a task of the caller's own.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_task(task: &dyn Task, config: &Config, dir: Option<&Path>) -> Result<Explanation, RamError> {
+    let mut data = task.training(dir)?;
+    let (sizes, steps) = ([data.channels, data.outputs.len()], data.batches.steps());
     let mut params = Params::new();
-    let mut network = Network::new(&mut params, config, channels, classes);
-    let rates = rates(config, 0, steps);
-    if let Network::Agent(agent) | Network::Player(agent) = &mut network {
-        agent.set_std(rates.std);
-    }
-    let mut batches = task.epoch(0, 0);
-    let batch =
-        batches.next_batch()?.ok_or_else(|| RamError::Config("data.train is 0: there is no batch".to_owned()))?;
-    Ok(record(config, &network, &params, batch, rates))
+    let mut network = Network::new(&mut params, config, sizes, task.decisions());
+    let std = rates(config, 0, steps).std;
+    network.set_std(std);
+    data.batches.begin(0, 0);
+    let no_batch = || RamError::Config("data.train is 0: there is no batch".to_owned());
+    let batch = data.batches.next_batch()?.ok_or_else(no_batch)?;
+
+    let samples = config.train.samples;
+    let (inputs, episodes) = (Inputs::of_batch(batch, 0..batch.len(), config.seed, 0, samples), batch.len() * samples);
+    let (mut tape, mut recorder) = (Tape::new(), task.recorder());
+    let t = tape.begin(&params);
+    let recorded = recorder.record(&t, &network, &inputs, episodes);
+    let step = Recording { config, params: &params, decisions: task.decisions(), recorded: &recorded };
+    let glimpses = network.agent().map_or(0, |agent| agent.glimpses());
+    Ok(Explanation { batch: episodes, glimpses, std, ..step.explain() })
 }
 
 /// A variable of interest: its glimpse, its symbol, what it means, the line that computes it.
@@ -123,131 +135,146 @@ struct Row<'t> {
     symbol: String,
     meaning: &'static str,
     var: Var<'t, f32>,
-    constant: bool,
-    place: Place,
+    is_constant: bool,
+    place: SourceLine,
 }
-
-/// What was recorded of interest, in the order of the computation.
-#[derive(Default)]
-struct Found<'t>(Vec<Row<'t>>);
 
 /// What is known of a variable beforehand: its symbol, `_` standing for the index, its meaning, whether it is held constant,
 /// and where it is computed.
-type Known = (&'static str, &'static str, bool, Place);
+type Known = (&'static str, &'static str, bool, SourceLine);
 
-impl<'t> Found<'t> {
+/// Rows in the order of the computation.
+#[derive(Default)]
+struct Rows<'t>(Vec<Row<'t>>);
+
+impl<'t> Rows<'t> {
     /// A variable of a glimpse.
     fn step(
         &mut self,
         step: usize,
         index: usize,
         var: Option<Var<'t, f32>>,
-        (symbol, meaning, constant, place): Known,
+        (symbol, meaning, is_constant, place): Known,
     ) {
         let symbol = symbol.replace('_', &subscript(index));
-        self.0.extend(var.map(|var| Row { step: Some(step), symbol, meaning, var, constant, place }));
+        self.0.extend(var.map(|var| Row { step: Some(step), symbol, meaning, var, is_constant, place }));
     }
 
     /// A variable of the whole episode.
-    fn whole(&mut self, var: Var<'t, f32>, (symbol, meaning, constant, place): Known) {
-        self.0.push(Row { step: None, symbol: symbol.to_owned(), meaning, var, constant, place });
+    fn whole(&mut self, var: Var<'t, f32>, (symbol, meaning, is_constant, place): Known) {
+        self.0.push(Row { step: None, symbol: symbol.to_owned(), meaning, var, is_constant, place });
+    }
+}
+
+/// A step that was recorded, to be explained.
+struct Recording<'a, 't> {
+    config: &'a Config,
+    params: &'a Params<f32>,
+    decisions: Decisions,
+    recorded: &'a Recorded<'t>,
+}
+
+impl<'t> Recording<'_, 't> {
+    /// Everything but the sizes.
+    fn explain(&self) -> Explanation {
+        let Recording { config, params, recorded: Recorded { observed, loss, .. }, .. } = *self;
+        let plays = self.decisions == Decisions::Each;
+        let mut rows = Rows::default();
+        match (&observed.episode, self.decisions) {
+            (Some(episode), Decisions::Last) => self.images(episode, &mut rows),
+            (Some(episode), Decisions::Each) => self.games(episode, &mut rows),
+            (None, _) => {}
+        }
+        if !plays {
+            rows.whole(observed.logits, ("f_a", "log-odds of the classes", false, lines::logits(&config.model)));
+        }
+        rows.whole(loss.reward, ("R", "the return", true, lines::reward(plays)));
+        let one = loss.location.is_none() && loss.baseline.is_none();
+        let is_agent = observed.episode.is_some();
+        rows.whole(loss.total, ("L", "what is minimised", false, lines::total(one && !is_agent)));
+
+        let mut grads = params.zeros();
+        loss.total.backward(&mut grads);
+        // Before another sweep: the gradients of this one.
+        let variables = rows.0.into_iter().map(told).collect();
+        let terms = terms(loss, config, plays);
+        let by_term: Vec<Grads<f32>> = terms
+            .iter()
+            .map(|(term, var)| {
+                let mut grads = params.zeros();
+                var.scale(term.weight as f32).backward(&mut grads);
+                grads
+            })
+            .collect();
+        let parameter = |id: ParamId| Parameter {
+            name: params.name(id).to_owned(),
+            shape: params.axes(id).to_vec(),
+            norm: norm(params.get(id)),
+            gradient: norm(grads.get(id)),
+            by_term: by_term.iter().map(|grads| norm(grads.get(id))).collect(),
+            place: lines::parameter(config, params.name(id)),
+        };
+        Explanation {
+            batch: 0,
+            glimpses: 0,
+            std: 0.0,
+            variables,
+            terms: terms.iter().map(|(term, _)| term.clone()).collect(),
+            parameters: params.ids().map(parameter).collect(),
+            grad_norm: f64::from(grads.norm()),
+        }
     }
 
-    fn images(&mut self, config: &Config, episode: &Episode<'t, f32>) {
+    /// The variables of an episode over images.
+    fn images(&self, episode: &Episode<'t, f32>, rows: &mut Rows<'t>) {
+        let config = self.config;
+        let learned = config.loss.baseline == BaselineKind::Learned;
         for step in 0..episode.locations.len() {
-            let at = |vars: &Steps<'t, f32>| vars.iter().nth(step);
+            let at = |vars: &Steps<'t, f32>| vars.get(step).copied();
             // What the step before chose is told where it is looked at.
-            let chosen = |vars: &Steps<'t, f32>| vars.iter().nth(step.wrapping_sub(1));
+            let chosen = |vars: &Steps<'t, f32>| vars.get(step.wrapping_sub(1)).copied();
             let n = step + 1;
             let mean =
                 if config.policy.grid > 0 { "log-odds of the grid's points" } else { "the policy's mean, f_l(h)" };
-            let learned = chosen(&episode.baselines).filter(|_| config.loss.baseline == Baseline::Learned);
-            self.step(n, step, learned, ("b_", "the return expected", false, lines::baseline()));
-            self.step(n, step, chosen(&episode.means), ("μ_", mean, false, lines::mean(&config.policy)));
-            self.step(
+            // Under a policy that is not learned the only baseline is that of the class.
+            let baseline = chosen(&episode.baselines).filter(|_| learned && !episode.location_log_probs.is_empty());
+            rows.step(n, step, baseline, ("b_", "the return expected", false, lines::baseline()));
+            rows.step(n, step, chosen(&episode.means), ("μ_", mean, false, lines::mean(&config.policy)));
+            rows.step(
                 n,
                 step,
                 at(&episode.locations),
                 ("l_", "where it looks", true, lines::location(&config.policy, step)),
             );
             let log_prob = ("log π(l_)", "log-probability of that location", false, lines::log_prob(&config.policy));
-            self.step(n, step, chosen(&episode.log_probs), log_prob);
-            self.step(n, n, at(&episode.glimpses), ("ρ_", "the glimpse, ρ(x, l)", true, lines::retina(&config.model)));
-            self.step(n, n, at(&episode.states), ("h_", "the state, f_h(h, g)", false, lines::core(&config.model)));
+            rows.step(n, step, chosen(&episode.location_log_probs), log_prob);
+            rows.step(n, n, at(&episode.glimpses), ("ρ_", "the glimpse, ρ(x, l)", true, lines::retina(&config.model)));
+            rows.step(n, n, at(&episode.states), ("h_", "the state, f_h(h, g)", false, lines::core(&config.model)));
         }
-        self.whole(episode.logits, ("f_a", "log-odds of the classes", false, lines::logits(&config.model)));
     }
 
-    fn games(&mut self, config: &Config, play: &Play<'t, f32>) {
-        for n in 1..=play.actions.len() {
-            let at = |vars: &Steps<'t, f32>| vars.iter().nth(n - 1);
+    /// The variables of a game.
+    fn games(&self, episode: &Episode<'t, f32>, rows: &mut Rows<'t>) {
+        let config = self.config;
+        for n in 1..=episode.actions.len() {
+            let at = |vars: &Steps<'t, f32>| vars.get(n - 1).copied();
             let policy = ("log π(·|h_)", "log-probability of every action", false, lines::actions());
-            self.step(n, n, at(&play.log_policies), policy);
-            self.step(n, n, at(&play.actions), ("a_", "the action drawn", true, lines::action()));
+            rows.step(n, n, at(&episode.decisions), policy);
+            rows.step(n, n, at(&episode.actions), ("a_", "the action drawn", true, lines::action()));
             let log_prob = ("log π(a_)", "log-probability of that action", false, lines::pick());
-            self.step(n, n, at(&play.action_log_probs), log_prob);
-            let learned = at(&play.baselines).filter(|_| config.loss.baseline == Baseline::Learned);
-            self.step(n, n, learned, ("b_", "the return expected", false, lines::baseline()));
+            rows.step(n, n, at(&episode.action_log_probs), log_prob);
+            let learned = at(&episode.baselines).filter(|_| config.loss.baseline == BaselineKind::Learned);
+            rows.step(n, n, learned, ("b_", "the return expected", false, lines::baseline()));
             let log_prob =
                 ("log π(l_)", "log-probability of the next location", false, lines::log_prob(&config.policy));
-            self.step(n, n, at(&play.location_log_probs), log_prob);
+            rows.step(n, n, at(&episode.location_log_probs), log_prob);
         }
     }
 }
 
-fn record(config: &Config, network: &Network, params: &Params<f32>, batch: &Batch, rates: Rates) -> Explanation {
-    let mut tape = Tape::new();
-    let t = tape.begin(params);
-    let (mut draws, mut found) = (Draws::default(), Found::default());
-    let weights = Weights::new(config);
-    // Each image is looked at so many times; its episodes stand next to each other.
-    let copies = config.train.samples;
-    let size = batch.len() * copies;
-    let labels: Vec<u32> = batch.labels.iter().flat_map(|&label| std::iter::repeat_n(label, copies)).collect();
-    let labels = labels.as_slice();
-    let image = (batch.channels * batch.height * batch.width).max(1);
-    let pixels: Vec<u8> = batch.pixels.chunks_exact(image).flat_map(|pixels| pixels.repeat(copies)).collect();
-    let shape = Shape::new(&[size, batch.channels, batch.height, batch.width]);
-    let images = Images::Pixels { data: &pixels, shape };
-    let mut glimpses = 0;
-    if let Network::Agent(agent) | Network::Player(agent) = network {
-        glimpses = agent.glimpses();
-        draws.draw_copies(agent, config.policy.first, Mode::Train, config.seed, 0, &batch.samples, copies);
-    }
-    let loss = match network {
-        Network::Agent(agent) => {
-            let episode = agent.look(&t, images, &draws);
-            found.images(config, &episode);
-            match config.loss.kind {
-                LossKind::Hybrid => {
-                    let sampled = (config.loss.reward == Reward::Sampled).then_some(&*draws.class);
-                    reinforce::hybrid_loss(&episode, labels, weights, sampled, size)
-                }
-                LossKind::Reinforce => reinforce::reinforce_loss(&episode, labels, weights, &draws.class, size),
-            }
-        }
-        Network::Player(agent) => {
-            let (mut games, mut screens) = (Vec::new(), Screens::default());
-            begin_games(&mut games, config.data.size, config.seed, 0, &batch.samples, copies);
-            let play = agent.play(&t, &mut games, &draws, &mut screens, |_: &[Catch], _| {});
-            found.games(config, &play);
-            reinforce::play_loss(&play, &screens.rewards, weights, &config.loss, size)
-        }
-        Network::Comparator(comparator) => {
-            let logits = comparator.logits(&t, images);
-            found.whole(logits, ("f_a", "log-odds of the classes", false, lines::logits(&config.model)));
-            reinforce::supervised_loss(logits, labels, size)
-        }
-    };
-    let plays = matches!(network, Network::Player(_));
-    found.whole(loss.reward, ("R", "the return", true, lines::reward(plays)));
-    let one = loss.location.is_none() && loss.baseline.is_none();
-    found.whole(loss.total, ("L", "what is minimised", false, lines::total(one)));
-
-    let mut grads = params.zeros();
-    loss.total.backward(&mut grads);
-    // Before another sweep: the gradients of this one.
-    let variables = found.0.into_iter().map(|Row { step, symbol, meaning, var, constant, place }| Variable {
+/// The numbers of a variable.
+fn told(Row { step, symbol, meaning, var, is_constant, place }: Row) -> Variable {
+    Variable {
         step,
         symbol,
         meaning,
@@ -255,55 +282,30 @@ fn record(config: &Config, network: &Network, params: &Params<f32>, batch: &Batc
         first: firsts(var),
         mean: mean(&var.value()),
         deviation: deviation(&var.value()),
-        gradient: (!constant).then(|| norm(&var.grad())),
+        gradient: (!is_constant).then(|| norm(&var.grad())),
         place,
-    });
-    let variables = variables.collect();
-    let terms = terms(&loss, weights, config, plays);
-    let by_term: Vec<Grads<f32>> = terms
-        .iter()
-        .map(|(term, var)| {
-            let mut grads = params.zeros();
-            var.scale(term.weight as f32).backward(&mut grads);
-            grads
-        })
-        .collect();
-    let parameter = |id: ParamId| Parameter {
-        name: params.name(id).to_owned(),
-        shape: params.axes(id).to_vec(),
-        norm: norm(params.get(id)),
-        gradient: norm(grads.get(id)),
-        by_term: by_term.iter().map(|grads| norm(grads.get(id))).collect(),
-        place: lines::parameter(config, params.name(id)),
-    };
-    Explanation {
-        batch: size,
-        glimpses,
-        std: rates.std,
-        variables,
-        terms: terms.iter().map(|(term, _)| term.clone()).collect(),
-        parameters: params.ids().map(parameter).collect(),
-        grad_norm: f64::from(grads.norm()),
     }
 }
 
-fn terms<'t>(loss: &LossTerms<'t, f32>, weights: Weights, config: &Config, plays: bool) -> Vec<(Term, Var<'t, f32>)> {
+fn terms<'t>(loss: &LossTerms<'t, f32>, config: &Config, plays: bool) -> Vec<(Term, Var<'t, f32>)> {
+    let objective = Objective::new(config);
     let class = match (plays, config.loss.kind) {
         (true, _) if config.loss.entropy_weight > 0.0 => {
-            "−1/M Σᵢ Σₜ log π(aₜⁱ)(Rⁱ − bₜⁱ), minus the entropy by its weight"
+            "−1/M Σᵢ Σₜ log π(aₜⁱ)(Rₜⁱ − bₜⁱ), minus the entropy by its weight"
         }
-        (true, _) => "−1/M Σᵢ Σₜ log π(aₜⁱ)(Rⁱ − bₜⁱ)",
+        (true, _) => "−1/M Σᵢ Σₜ log π(aₜⁱ)(Rₜⁱ − bₜⁱ)",
         (_, LossKind::Reinforce) if config.model.kind == ModelKind::Ram => "−1/M Σᵢ log π(aⁱ)(Rⁱ − b_Tⁱ)",
         _ => "−1/M Σᵢ log π(a*ⁱ)",
     };
     let location = match config.loss.baseline {
-        Baseline::Learned => "−1/M Σᵢ Σₜ log π(lₜⁱ)(Rⁱ − bₜⁱ)",
-        Baseline::LeaveOneOut => "−1/M Σᵢ Σₜ log π(lₜⁱ)(Rⁱ − bⁱ), bⁱ being the mean of the input's other samples",
+        BaselineKind::Learned => "−1/M Σᵢ Σₜ log π(lₜⁱ)(Rₜⁱ − bₜⁱ)",
+        BaselineKind::LeaveOneOut => "−1/M Σᵢ Σₜ log π(lₜⁱ)(Rₜⁱ − bⁱ), bⁱ being the mean of the input's other samples",
+        BaselineKind::None => "−1/M Σᵢ Σₜ log π(lₜⁱ) Rₜⁱ",
     };
     let of = [
         ("class", class, Some(loss.classification), 1.0),
-        ("location", location, loss.location, weights.location),
-        ("baseline", "1/(M·T) Σᵢ Σₜ (Rⁱ − bₜⁱ)²", loss.baseline, weights.baseline),
+        ("location", location, loss.location, objective.location_weight),
+        ("baseline", "1/(M·T) Σᵢ Σₜ (Rₜⁱ − bₜⁱ)²", loss.baseline, objective.baseline_weight),
     ];
     let term = |(name, equation, var, weight): (&'static str, _, Option<Var<'t, f32>>, _)| {
         let var = var?;

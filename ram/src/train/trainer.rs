@@ -1,6 +1,7 @@
 //! The training loop: epochs of steps, validation after each, checkpoints from which a run goes on bit for bit.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -9,14 +10,16 @@ use autograd::Params;
 use super::learner::Learner;
 use crate::config::Config;
 use crate::error::RamError;
-use crate::evaluate::evaluation::Evaluation;
+use crate::evaluate::evaluator::{Subject, evaluate_on};
+use crate::evaluation::Evaluation;
 use crate::losses::Losses;
 use crate::runs::checkpoint::{self, Checkpoint, PARAMS, Tensor, TrainState};
 use crate::runs::metrics::{EpochMetrics, Timing};
 use crate::runs::run_folder::RunFolder;
-use crate::schedule::rates;
+use crate::schedule::{Rates, rates};
 use crate::split::SplitName;
-use crate::tasks::{self as task, Task};
+use crate::tasks::{self, Task, Training, check_classes};
+use crate::threads::Threads;
 
 /// Is told how the training goes on.
 pub trait Progress: Send {
@@ -24,6 +27,12 @@ pub trait Progress: Send {
     fn step(&mut self, epoch: usize, epochs: usize, step: usize, steps: usize, images: usize, losses: &Losses);
     /// After an epoch and its validation: how many seconds it took, and training images a second.
     fn epoch(&mut self, metrics: &EpochMetrics, seconds: f64, images_per_second: f64);
+}
+
+/// Nobody is told.
+impl Progress for () {
+    fn step(&mut self, _: usize, _: usize, _: usize, _: usize, _: usize, _: &Losses) {}
+    fn epoch(&mut self, _: &EpochMetrics, _: f64, _: f64) {}
 }
 
 /// How a training ended.
@@ -45,28 +54,42 @@ pub enum Outcome {
     },
 }
 
-/// Trains an agent as a configuration says.
+/// Trains a network as a configuration says.
 pub struct Trainer {
     config: Config,
-    task: Task,
+    data: Training,
     learner: Learner,
     state: TrainState,
     threads: Threads,
 }
 
 impl Trainer {
-    /// A new agent. `data_dir` is where MNIST lies (else `RAM_DATA_DIR` says); `threads` is how many threads take part
-    /// (else one a core).
+    /// A new network for the task that the configuration names. `data_dir` is where MNIST lies (else `RAM_DATA_DIR` says);
+    /// `threads` is how many threads take part (else one for each core).
     ///
     /// # Errors
-    /// A configuration that cannot be, missing or damaged data, or no threads to be had.
+    /// A faulty configuration, missing or damaged data, or threads that cannot be started.
     pub fn new(config: Config, data_dir: Option<&Path>, threads: Option<usize>) -> Result<Trainer, RamError> {
         config.validate()?;
-        let task = Task::open(&config, data_dir)?;
-        let [channels, classes] = task.sizes();
-        let learner = Learner::new(&config, channels, classes);
-        let state = TrainState { config: config.to_toml(), classes: task.classes(), ..TrainState::default() };
-        Ok(Trainer { config, task, learner, state, threads: Threads::new(threads)? })
+        let task = tasks::named(&config)?;
+        Trainer::of(task, config, data_dir, threads)
+    }
+
+    /// A new network for a task of the caller's own, such as a [`Play`](crate::tasks::Play) of its own game.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn of(
+        task: Arc<dyn Task>,
+        config: Config,
+        data_dir: Option<&Path>,
+        threads: Option<usize>,
+    ) -> Result<Trainer, RamError> {
+        config.validate()?;
+        let data = task.training(data_dir)?;
+        let learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
+        let state = TrainState { config: config.to_toml(), classes: data.outputs.clone(), ..TrainState::default() };
+        Ok(Trainer { config, data, learner, state, threads: Threads::new(threads)? })
     }
 
     /// Goes on from a checkpoint, to the same bits as if it had never stopped.
@@ -80,8 +103,14 @@ impl Trainer {
         threads: Option<usize>,
     ) -> Result<Trainer, RamError> {
         let mut trainer = Trainer::new(config, data_dir, threads)?;
-        task::check_classes(&checkpoint.state.classes, &trainer.state.classes)?;
-        let Learner { params, optimiser, .. } = &mut trainer.learner;
+        trainer.restore(checkpoint)?;
+        Ok(trainer)
+    }
+
+    /// Takes weights, moments and progress of a checkpoint.
+    fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), RamError> {
+        check_classes(&checkpoint.state.classes, &self.state.classes)?;
+        let Learner { params, optimiser, .. } = &mut self.learner;
         let moments: Vec<&str> = optimiser.moments().iter().map(|(name, _)| *name).collect();
         let all: Vec<(String, Vec<usize>)> = std::iter::once("params")
             .chain(moments.iter().copied())
@@ -89,7 +118,7 @@ impl Trainer {
             .map(|(kind, id)| (format!("{kind}/{}", params.name(id)), params.axes(id).to_vec()))
             .collect();
         checkpoint.expect(all.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))?;
-        restore(params, &checkpoint)?;
+        checkpoint.restore(params)?;
         for (kind, moment) in optimiser.moments() {
             for id in params.ids() {
                 let name = format!("{kind}/{}", params.name(id));
@@ -97,8 +126,8 @@ impl Trainer {
             }
         }
         optimiser.resume_at(checkpoint.state.optimiser_steps);
-        trainer.state = checkpoint.state;
-        Ok(trainer)
+        self.state = checkpoint.state;
+        Ok(())
     }
 
     /// Takes the weights of another run for the new ones; the optimiser and the schedule begin anew. Where the classes differ, by
@@ -133,24 +162,14 @@ impl Trainer {
         Ok(drawn.into_iter().map(|id| params.name(id).to_owned()).collect())
     }
 
-    /// What was wrong with pictures of one's own that are left out, a line each.
+    /// What was left out of the data, one line each.
     pub fn notes(&self) -> &[String] {
-        self.task.notes()
+        &self.data.notes
     }
 
     /// The data at a glance: `1600 training images, 4 classes`.
-    pub fn summary(&self) -> String {
-        let [channels, classes] = self.task.sizes();
-        match &self.task {
-            Task::Images { data, .. } => format!(
-                "{} training and {} validation images {size}×{size}, {}, {classes} classes",
-                data.train.len(),
-                data.validation.set.len(),
-                if channels == 3 { "in colour" } else { "grey" },
-                size = self.config.data.size,
-            ),
-            Task::Games { count, .. } => format!("{count} games an epoch"),
-        }
+    pub fn summary(&self) -> &str {
+        &self.data.summary
     }
 
     /// Trains until all epochs are done, patience runs out or `stop` is set; writes into `run`, where there is one.
@@ -178,9 +197,22 @@ impl Trainer {
         stop: &AtomicBool,
         progress: &mut dyn Progress,
     ) -> Result<Outcome, RamError> {
-        let Trainer { config, task, learner, state, threads } = self;
+        let Trainer { config, data, learner, state, threads } = self;
+        let mut training = Loop { config, data, learner, state, run, stop, progress };
         // On the pool from here on: a step's work is then handed out without a lock or an allocation.
-        threads.install(|| train(config, epochs, task, learner, state, run, stop, progress))
+        threads.install(|| training.until(epochs))
+    }
+
+    /// How the network fares as it is now. A run's best checkpoint is evaluated by
+    /// [`evaluate`](crate::evaluate::evaluator::evaluate).
+    ///
+    /// # Errors
+    /// Missing or damaged data.
+    pub fn evaluate(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Evaluation, RamError> {
+        let Learner { task, params, .. } = &self.learner;
+        let examples = task.examples(split, data_dir)?;
+        let (config, subject) = (&self.config, Subject { task: &**task, network: self.learner.network(), params });
+        Ok(self.threads.install(|| evaluate_on(config, subject, &examples, 1)))
     }
 
     /// The SHA-256 of the parameters: equal weights, equal hash.
@@ -191,106 +223,116 @@ impl Trainer {
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn train(
-    config: &Config,
-    until: usize,
-    task: &mut Task,
-    learner: &mut Learner,
-    state: &mut TrainState,
-    mut run: Option<&mut RunFolder>,
-    stop: &AtomicBool,
-    progress: &mut dyn Progress,
-) -> Result<Outcome, RamError> {
-    let (epochs, steps) = (config.train.epochs, task.steps());
-    let out_of_patience =
-        |state: &TrainState| config.train.patience > 0 && state.epochs_since_best >= config.train.patience;
-    while state.epoch < epochs.min(until) && !out_of_patience(state) {
-        let begun = Instant::now();
-        let first_step = state.step;
+/// A training under way.
+struct Loop<'a> {
+    config: &'a Config,
+    data: &'a mut Training,
+    learner: &'a mut Learner,
+    state: &'a mut TrainState,
+    run: Option<&'a mut RunFolder>,
+    stop: &'a AtomicBool,
+    progress: &'a mut dyn Progress,
+}
+
+impl Loop<'_> {
+    /// Trains until so many epochs are done, patience runs out, or it is to stop.
+    fn until(&mut self, epochs: usize) -> Result<Outcome, RamError> {
+        let patience = self.config.train.patience;
+        let out_of_patience = |state: &TrainState| patience > 0 && state.epochs_since_best >= patience;
+        while self.state.epoch < self.config.train.epochs.min(epochs) && !out_of_patience(self.state) {
+            let begun = Instant::now();
+            let Some((images, last_rates)) = self.steps()? else {
+                self.save(false)?;
+                return Ok(Outcome::Interrupted { epoch: self.state.epoch + 1, step: self.state.step });
+            };
+            let images_per_second = images as f64 / begun.elapsed().as_secs_f64();
+            self.end_epoch(last_rates, begun, images_per_second)?;
+        }
+        let (best_error, best_epoch) = (self.state.best_error.unwrap_or(1.0), self.state.best_epoch.unwrap_or(0));
+        Ok(Outcome::Finished { best_error, best_epoch })
+    }
+
+    /// The rest of an epoch's steps: how many images they had, and the rates of the last one. `None` where it is to stop.
+    fn steps(&mut self) -> Result<Option<(usize, Rates)>, RamError> {
+        let Loop { config, data, learner, state, stop, progress, .. } = self;
+        let (epochs, steps) = (config.train.epochs, data.batches.steps());
         let mut images = 0;
         let mut rate = rates(config, state.optimiser_steps.saturating_sub(1), steps);
-        let mut batches = task.epoch(state.epoch as u64, first_step);
-        while let Some(batch) = batches.next_batch()? {
+        data.batches.begin(state.epoch as u64, state.step);
+        while let Some(batch) = data.batches.next_batch()? {
             rate = rates(config, state.optimiser_steps, steps);
             let losses = learner.step(batch, state.epoch as u64, rate);
-            if !losses.total.is_finite() || !losses.grad_norm.is_finite() {
-                let clip = match config.optimiser.clip {
-                    0.0 => "optimiser.clip=1".to_owned(),
-                    clip => format!("a lower optimiser.clip (it is {clip})"),
-                };
-                return Err(RamError::Diverged(format!(
-                    "epoch {}, step {}: the loss is {} and the gradient's norm {}; try a lower optimiser.learning_rate (it is {}) or {clip}",
-                    state.epoch + 1,
-                    state.step + 1,
-                    losses.total,
-                    losses.grad_norm,
-                    config.optimiser.learning_rate,
-                )));
-            }
+            check_finite(config, state, &losses)?;
             state.step += 1;
             state.optimiser_steps += 1;
             state.running.add(&losses, batch.len());
             images += batch.len();
             progress.step(state.epoch + 1, epochs, state.step, steps, batch.len(), &losses);
             if stop.load(Ordering::Relaxed) {
-                if let Some(run) = &mut run {
-                    save(learner, |tensors| run.save_last(tensors, state))?;
-                }
-                return Ok(Outcome::Interrupted { epoch: state.epoch + 1, step: state.step });
+                return Ok(None);
             }
         }
-        let images_per_second = images as f64 / begun.elapsed().as_secs_f64();
-        let found = task.validate(config, learner.network(), &learner.params);
+        Ok(Some((images, rate)))
+    }
+
+    /// Validates after an epoch, and writes down what was found.
+    fn end_epoch(&mut self, rates: Rates, begun: Instant, images_per_second: f64) -> Result<(), RamError> {
+        let Loop { config, data, learner, state, .. } = self;
+        let subject = Subject { task: &*learner.task, network: learner.network(), params: &learner.params };
+        let found = evaluate_on(config, subject, &data.validation, 1);
         let seconds = begun.elapsed().as_secs_f64();
 
         state.epoch += 1;
         state.step = 0;
         let train = std::mem::take(&mut state.running).mean();
-        let metrics = EpochMetrics::new(config, state.epoch, state.optimiser_steps, rate, train, &found);
-        let better = state.best_error.is_none_or(|best| found.error < best);
-        if better {
+        let metrics = EpochMetrics::new(config, state.epoch, state.optimiser_steps, rates, train, &found);
+        let is_better = state.best_error.is_none_or(|best| found.error < best);
+        if is_better {
             (state.best_error, state.best_epoch, state.epochs_since_best) = (Some(found.error), Some(state.epoch), 0);
         } else {
             state.epochs_since_best += 1;
         }
-        if let Some(run) = &mut run {
+        if let Some(run) = &mut self.run {
             run.append_metrics(&metrics)?;
             let (threads, kernel) = (rayon::current_num_threads(), crate::kernel_path().to_owned());
             run.append_timing(&Timing { epoch: state.epoch, seconds, images_per_second, threads, kernel })?;
-            save(learner, |tensors| {
-                if better {
-                    run.save_best(tensors, state)?;
-                }
-                run.save_last(tensors, state)
-            })?;
         }
-        progress.epoch(&metrics, seconds, images_per_second);
+        self.save(is_better)?;
+        self.progress.epoch(&metrics, seconds, images_per_second);
+        Ok(())
     }
-    let (best_error, best_epoch) = (state.best_error.unwrap_or(1.0), state.best_epoch.unwrap_or(0));
-    Ok(Outcome::Finished { best_error, best_epoch })
+
+    /// Saves a checkpoint, as the best one too if `is_best`.
+    fn save(&mut self, is_best: bool) -> Result<(), RamError> {
+        let Loop { learner, state, run, .. } = self;
+        let Some(run) = run else { return Ok(()) };
+        save(learner, |tensors| {
+            if is_best {
+                run.save_best(tensors, state)?;
+            }
+            run.save_last(tensors, state)
+        })
+    }
 }
 
-/// The threads that take part. WebAssembly can start none: there rayon's global pool is the caller's thread.
-pub(crate) struct Threads(Option<rayon::ThreadPool>);
-
-impl Threads {
-    pub(crate) fn new(threads: Option<usize>) -> Result<Threads, RamError> {
-        if cfg!(target_family = "wasm") {
-            return Ok(Threads(None));
-        }
-        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
-        let pool = builder.thread_name(|i| format!("ram {i}")).build();
-        pool.map(|pool| Threads(Some(pool)))
-            .map_err(|error| RamError::Training(format!("cannot start {threads:?} threads: {error}; try --threads 1")))
+/// # Errors
+/// [`RamError::Diverged`] where the loss or the gradient is not finite.
+fn check_finite(config: &Config, state: &TrainState, losses: &Losses) -> Result<(), RamError> {
+    if losses.total.is_finite() && losses.grad_norm.is_finite() {
+        return Ok(());
     }
-
-    pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        match &self.0 {
-            Some(pool) => pool.install(work),
-            None => work(),
-        }
-    }
+    let clip = match config.optimiser.clip {
+        0.0 => "optimiser.clip=1".to_owned(),
+        clip => format!("a lower optimiser.clip (it is {clip})"),
+    };
+    Err(RamError::Diverged(format!(
+        "epoch {}, step {}: the loss is {} and the gradient's norm {}; try a lower optimiser.learning_rate (it is {}) or {clip}",
+        state.epoch + 1,
+        state.step + 1,
+        losses.total,
+        losses.grad_norm,
+        config.optimiser.learning_rate,
+    )))
 }
 
 fn names(kind: &str, params: &Params<f32>) -> Vec<String> {
@@ -316,44 +358,4 @@ fn save(learner: &mut Learner, write: impl FnOnce(&[Tensor]) -> Result<(), RamEr
         list.extend(of_moment.map(|(name, id)| Tensor { name, shape: params.axes(id), data: moment.get(id) }));
     }
     write(&list)
-}
-
-pub(crate) fn restore(params: &mut Params<f32>, checkpoint: &Checkpoint) -> Result<(), RamError> {
-    for id in params.ids() {
-        let values = checkpoint.tensor(&format!("{PARAMS}{}", params.name(id)), params.axes(id))?;
-        params.change(id, |theta| theta.copy_from_slice(values));
-    }
-    Ok(())
-}
-
-/// Evaluates the network of a checkpoint on the validation or the test set, in so many passes (see [`Evaluation`]).
-///
-/// # Errors
-/// A checkpoint of another model, or missing or damaged data.
-pub fn evaluate(
-    checkpoint: &Checkpoint,
-    split: SplitName,
-    passes: usize,
-    data_dir: Option<&Path>,
-    threads: Option<usize>,
-) -> Result<Evaluation, RamError> {
-    evaluate_noting(checkpoint, split, passes, data_dir, threads, &mut Vec::new())
-}
-
-/// As [`evaluate`]; what was wrong with pictures of one's own that are left out is added to `notes`, a line each.
-///
-/// # Errors
-/// As [`evaluate`].
-pub fn evaluate_noting(
-    checkpoint: &Checkpoint,
-    split: SplitName,
-    passes: usize,
-    data_dir: Option<&Path>,
-    threads: Option<usize>,
-    notes: &mut Vec<String>,
-) -> Result<Evaluation, RamError> {
-    let config = checkpoint.config()?;
-    let restore = |params: &mut Params<f32>| restore(params, checkpoint);
-    let classes = &checkpoint.state.classes;
-    Threads::new(threads)?.install(|| task::evaluate(&config, split, passes, data_dir, classes, notes, restore))
 }

@@ -1,12 +1,16 @@
 use std::sync::atomic::AtomicBool;
 
+use datasets::rng::{Key, Purpose};
+
+use super::super::evaluator::evaluate;
 use super::*;
 use crate::config::Base;
 use crate::losses::Losses;
 use crate::model::retina::Sampling;
+use crate::runs::checkpoint::Checkpoint;
 use crate::runs::metrics::EpochMetrics;
 use crate::runs::run_folder::{Existing, Name, RunFolder, RunInfo, Which};
-use crate::train::trainer::{Progress, Trainer, evaluate};
+use crate::train::trainer::{Progress, Trainer};
 
 struct Silent;
 impl Progress for Silent {
@@ -49,11 +53,12 @@ fn a_trace_is_the_episode_that_evaluation_counts() {
         &["policy.grid=4"],
     ] {
         let checkpoint = trained("demo", sets);
-        let tracer = Tracer::new(&checkpoint).unwrap();
+        let trained = Trained::of(&checkpoint).unwrap();
+        let tracer = Tracer::new(&trained).unwrap();
         for split in [SplitName::Validation, SplitName::Test] {
             let found = evaluate(&checkpoint, split, 1, None, Some(1)).unwrap();
-            let set = tracer.images(split, None).unwrap();
-            let traces = tracer.trace(&set, 0..set.set.len());
+            let set = tracer.examples(split, None).unwrap();
+            let traces = tracer.trace(&set, 0..set.count);
             let wrong = traces.iter().filter(|trace| trace.right() == Some(false)).count();
             assert!(found.error > 0.0 && found.error < 1.0, "{sets:?}: a test that could not fail");
             assert_eq!(wrong as f64 / traces.len() as f64, found.error, "{sets:?} {split:?}");
@@ -80,9 +85,10 @@ fn a_trace_is_the_episode_that_evaluation_counts() {
 #[test]
 fn windows_are_where_the_pixels_were_read() {
     let checkpoint = trained("demo", &["policy.std=0.9", "policy.init_std=2"]);
-    let tracer = Tracer::new(&checkpoint).unwrap();
+    let trained = Trained::of(&checkpoint).unwrap();
+    let tracer = Tracer::new(&trained).unwrap();
     assert_eq!(tracer.retina().sampling, Sampling::Crop);
-    let set = tracer.images(SplitName::Validation, None).unwrap();
+    let set = tracer.examples(SplitName::Validation, None).unwrap();
     let (mut outside, mut lit) = (0, 0);
     for trace in tracer.trace(&set, 0..60) {
         for glimpse in &trace.glimpses {
@@ -98,7 +104,7 @@ fn windows_are_where_the_pixels_were_read() {
                         let inside = (0..trace.width as i64).contains(&x) && (0..trace.height as i64).contains(&y);
                         outside += usize::from(!inside);
                         if inside {
-                            sum += f64::from(trace.pixels[y as usize * trace.width + x as usize]);
+                            sum += f64::from(trace.picture(0)[y as usize * trace.width + x as usize]);
                         }
                     }
                     lit += usize::from(sum > 0.0);
@@ -114,10 +120,11 @@ fn windows_are_where_the_pixels_were_read() {
 #[test]
 fn any_image_can_be_looked_at_and_the_splits_first_is_traced_as_there() {
     let checkpoint = trained("demo", &[]);
-    let tracer = Tracer::new(&checkpoint).unwrap();
-    let set = tracer.images(SplitName::Test, None).unwrap();
+    let trained = Trained::of(&checkpoint).unwrap();
+    let tracer = Tracer::new(&trained).unwrap();
+    let set = tracer.examples(SplitName::Test, None).unwrap();
     let mut first = tracer.trace(&set, 0..1).remove(0);
-    let images = &set.set.images;
+    let images = &set.images.as_ref().unwrap().set.images;
     let again = tracer.trace_image(images.image(0), [1, images.height(), images.width()]).unwrap();
     assert_eq!((first.label.take().is_some(), again.right()), (true, None));
     assert_eq!(again, first);
@@ -127,7 +134,6 @@ fn any_image_can_be_looked_at_and_the_splits_first_is_traced_as_there() {
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("images of 1 channels"), "{error}");
     }
-    assert_eq!(tracer.games(SplitName::Test, 0..1).unwrap_err().exit_code(), 2);
     assert!(tracer.trace(&set, 5..5).is_empty());
 }
 
@@ -137,15 +143,16 @@ fn a_games_trace_is_the_game_that_evaluation_counts() {
         "catch",
         &["model.glimpses=23", "data.train=2000", "optimiser.learning_rate=0.003", "loss.entropy_weight=0"],
     );
-    let tracer = Tracer::new(&checkpoint).unwrap();
+    let trained = Trained::of(&checkpoint).unwrap();
+    let tracer = Tracer::new(&trained).unwrap();
     assert!(tracer.plays() && tracer.classes() == ["left", "stay", "right"]);
     for split in [SplitName::Validation, SplitName::Test] {
         let found = evaluate(&checkpoint, split, 1, None, Some(1)).unwrap();
-        let traces = tracer.games(split, 0..130).unwrap();
-        let lost = 1.0 - traces.iter().map(GameTrace::reward).sum::<f64>() / 130.0;
+        let traces = tracer.trace(&tracer.examples(split, None).unwrap(), 0..130);
+        let lost = 1.0 - traces.iter().map(Trace::total).sum::<f64>() / 130.0;
         assert!((lost - found.error).abs() < 1e-12, "{split:?}: {lost}, {}", found.error);
         let fixed = |step: usize, axis: usize| {
-            let l: Vec<f64> = traces.iter().map(|trace| trace.frames[step].location[axis]).collect();
+            let l: Vec<f64> = traces.iter().map(|trace| trace.glimpses[step].location[axis]).collect();
             let mean = l.iter().sum::<f64>() / l.len() as f64;
             l.iter().map(|l| (l - mean) * (l - mean)).sum::<f64>() / l.len() as f64
         };
@@ -153,36 +160,46 @@ fn a_games_trace_is_the_game_that_evaluation_counts() {
             assert!((fixed(step, 0) + fixed(step, 1) - spread).abs() < 1e-9);
         }
         for trace in &traces {
-            assert_eq!((trace.frames.len(), trace.frames[0].windows.len(), trace.size), (23, 3, 24));
+            assert_eq!((trace.glimpses.len(), trace.glimpses[0].windows.len()), (23, 3));
+            assert_eq!((trace.height, trace.width, trace.pictures.len()), (24, 24, 24));
+            assert_eq!(trace.right(), Some(trace.total() == 1.0));
             // The ball falls a row a frame; the paddle moves as the action says.
             let lit = |screen: &[u8]| -> Vec<usize> { (0..576).filter(|&at| screen[at] == 255).collect() };
-            for (row, frame) in trace.frames.iter().enumerate() {
-                let next = trace.frames.get(row + 1).map_or(&trace.end, |frame| &frame.screen);
-                let (now, then) = (lit(&frame.screen), lit(next));
+            for (row, glimpse) in trace.glimpses.iter().enumerate() {
+                let (now, then) = (lit(trace.picture(row)), lit(trace.picture(row + 1)));
                 assert_eq!((now[0] / 24, now.len()), (row, 3));
-                let moved = (now[1] % 24 + frame.action).clamp(1, 23) - 1;
+                let action = glimpse.action.unwrap();
+                let moved = (now[1] % 24 + action).clamp(1, 23) - 1;
                 assert!(then.contains(&(23 * 24 + moved)), "frame {row}");
-                assert_eq!(frame.action, argmax_of(&frame.probabilities));
-                assert!((frame.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+                assert_eq!(action, argmax(&glimpse.probabilities));
+                assert!((glimpse.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
             }
         }
     }
     // Whoever makes the agent's own moves sees its own game; whoever makes others sees it look on.
-    let trace = tracer.games(SplitName::Validation, 4..5).unwrap().remove(0);
+    let examples = tracer.examples(SplitName::Validation, None).unwrap();
+    let trace = tracer.trace(&examples, 4..5).remove(0);
     let key = Key { seed: FIXED_SEED, purpose: Purpose::Game, epoch: VALIDATION_GAMES, sample: 4 };
-    let mut begun = Catch::default();
-    begun.reset(&mut key.stream());
-    let (mut game, mut frames) = (begun.clone(), trace.frames.iter());
-    let reward = tracer.look_on(&mut game, 4, &mut |game, windows| {
-        let frame = frames.next().unwrap();
-        assert_eq!((&screen(game, 24), windows), (&frame.screen, &frame.windows[..]));
-        frame.action
+    let begun = || {
+        let mut game = (crate::environments::game("catch").unwrap().open)(24).unwrap();
+        game.reset(&mut key.stream());
+        game
+    };
+    let screen = |game: &dyn Environment| {
+        let mut pixels = vec![0; 576];
+        game.screen(&mut pixels);
+        pixels
+    };
+    let (mut game, mut step) = (begun(), 0);
+    let total = tracer.look_on(&mut game, 4, &mut |game, windows| {
+        let glimpse = &trace.glimpses[step];
+        assert_eq!((&*screen(game), windows), (trace.picture(step), &glimpse.windows[..]));
+        step += 1;
+        glimpse.action.unwrap()
     });
-    assert_eq!((reward, screen(&game, 24)), (trace.reward(), trace.end));
-    assert_eq!(tracer.look_on(&mut begun, 4, &mut |game, _| game.oracle() as usize), 1.0);
-    assert!(tracer.games(SplitName::Test, 0..0).unwrap().is_empty());
-    let set = tracer.images(SplitName::Test, None).unwrap_err();
-    assert_eq!(set.exit_code(), 2);
+    assert_eq!((total, &*screen(&*game)), (trace.total(), trace.picture(23)));
+    assert_eq!(tracer.look_on(&mut begun(), 4, &mut |game, _| game.oracle().unwrap()), 1.0);
+    assert!(tracer.trace(&examples, 0..0).is_empty());
     assert_eq!(tracer.trace_image(&[0; 4], [1, 2, 2]).unwrap_err().exit_code(), 2);
 }
 
@@ -190,7 +207,8 @@ fn a_games_trace_is_the_game_that_evaluation_counts() {
 fn a_network_that_sees_everything_has_no_glimpses() {
     for kind in ["fc", "conv"] {
         let checkpoint = trained("demo", &[&format!("model.kind={kind}")]);
-        let error = Tracer::new(&checkpoint).err().unwrap();
+        let trained = Trained::of(&checkpoint).unwrap();
+        let error = Tracer::new(&trained).err().unwrap();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains(&format!("model.kind is {kind}")), "{error}");
     }

@@ -5,11 +5,13 @@
 
 use serde::Serialize;
 
-use crate::config::{Config, Core, Locations, LossKind, Mean, Model, ModelKind, Policy, Retina};
+use crate::config::{Config, LossKind};
+use crate::model::core::CoreKind;
+use crate::model::{Locations, Mean, Model, ModelKind, Policy, Sampling};
 
-/// A place in the source.
+/// A line of the source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct SourceLine {
     /// The file, from the repository's root.
     pub file: &'static str,
     /// The line, from 1; 0 where it was not found.
@@ -28,18 +30,21 @@ const CORE: Source = ("ram/src/model/core.rs", include_str!("../../model/core.rs
 const LOCATION: Source = ("ram/src/model/location.rs", include_str!("../../model/location.rs"));
 const ACTION: Source = ("ram/src/model/action.rs", include_str!("../../model/action.rs"));
 const BASELINE: Source = ("ram/src/model/baseline.rs", include_str!("../../model/baseline.rs"));
+const LOSSES: Source = ("ram/src/losses.rs", include_str!("../../losses.rs"));
+const CLASSIFY: Source = ("ram/src/tasks/classify.rs", include_str!("../../tasks/classify.rs"));
+const PLAY: Source = ("ram/src/tasks/play.rs", include_str!("../../tasks/play.rs"));
 const REINFORCE: Source = ("ram/src/reinforce.rs", include_str!("../../reinforce.rs"));
 const COMPARATORS: Source = ("ram/src/comparators.rs", include_str!("../../comparators.rs"));
 
 /// The first line that holds `code`.
-fn find((file, text): Source, code: &str) -> Place {
+fn find((file, text): Source, code: &str) -> SourceLine {
     let found = text.lines().enumerate().find(|(_, line)| line.contains(code));
     let (line, code) = found.map_or((0, code), |(i, line)| (i + 1, line.trim()));
-    Place { file, line, code: code.to_owned() }
+    SourceLine { file, line, code: code.to_owned() }
 }
 
 /// lₜ, of the glimpse after `step` others.
-pub fn location(policy: &Policy, step: usize) -> Place {
+pub fn location(policy: &Policy, step: usize) -> SourceLine {
     match (step, policy.locations) {
         (0, _) => find(AGENT, "let mut l = t.constant([batch, 2], &draws.first);"),
         (_, Locations::Random) => find(AGENT, "Locations::Random => return (t.constant("),
@@ -50,7 +55,7 @@ pub fn location(policy: &Policy, step: usize) -> Place {
 }
 
 /// μₜ, or the logits of a grid.
-pub fn mean(policy: &Policy) -> Place {
+pub fn mean(policy: &Policy) -> SourceLine {
     let code = match policy.mean {
         _ if policy.grid > 0 => "(self.grid, h.linear(self.linear))",
         Mean::Linear => "let mean = h.linear(self.linear);",
@@ -61,38 +66,38 @@ pub fn mean(policy: &Policy) -> Place {
 }
 
 /// log π(lₜ)
-pub fn log_prob(policy: &Policy) -> Place {
+pub fn log_prob(policy: &Policy) -> SourceLine {
     if policy.grid > 0 { pick() } else { find(LOCATION, "sum + (constant - R::from_f64(0.5) * z * z)") }
 }
 
 /// log π(a), of an action or a point of a grid.
-pub fn pick() -> Place {
+pub fn pick() -> SourceLine {
     find(ACTION, "*y = cx.x(0)[Pick::index(r, columns, chosen)];")
 }
 
 /// ρ
-pub fn retina(model: &Model) -> Place {
+pub fn retina(model: &Model) -> SourceLine {
     match model.retina {
-        Retina::Crop => find(RETINA, "*cell = sum * unit;"),
-        Retina::Bilinear => find(RETINA, "y[cell] += R::from_f64(wx * wy * unit) * image[pixel].level();"),
+        Sampling::Crop => find(RETINA, "*cell = sum * unit;"),
+        Sampling::Bilinear => find(RETINA, "y[cell] += R::from_f64(wx * wy * unit) * image[pixel].level();"),
     }
 }
 
 /// hₜ
-pub fn core(model: &Model) -> Place {
+pub fn core(model: &Model) -> SourceLine {
     match model.core {
-        Core::Rect => find(CORE, "linear_sum(&[(state.h, hidden), (g, glimpse)]"),
-        Core::Lstm => find(CORE, "lstm.step("),
+        CoreKind::Rect => find(CORE, "linear_sum(&[(state.h, hidden), (g, glimpse)]"),
+        CoreKind::Lstm => find(CORE, "lstm.step("),
     }
 }
 
 /// bₜ
-pub fn baseline() -> Place {
+pub fn baseline() -> SourceLine {
     find(BASELINE, "h.stop_gradient().linear(self.linear)")
 }
 
 /// The logits of the classes.
-pub fn logits(model: &Model) -> Place {
+pub fn logits(model: &Model) -> SourceLine {
     match model.kind {
         ModelKind::Ram => find(ACTION, "h.linear(self.linear)"),
         ModelKind::Fc => find(COMPARATORS, "flat(x).linear_then(first"),
@@ -101,48 +106,44 @@ pub fn logits(model: &Model) -> Place {
 }
 
 /// log π of every action of a game.
-pub fn actions() -> Place {
-    find(AGENT, "self.action.logits(state.h).log_softmax()")
+pub fn actions() -> SourceLine {
+    find(AGENT, "self.action.logits(h).log_softmax()")
 }
 
 /// The action drawn.
-pub fn action() -> Place {
-    find(ACTION, "*y = R::from(if u < R::ZERO { best } else")
+pub fn action() -> SourceLine {
+    find(ACTION, "*y = R::from(chosen.unwrap_or(actions - 1) as u8);")
 }
 
 /// R
-pub fn reward(plays: bool) -> Place {
-    if plays {
-        find(REINFORCE, "*y = gamma.mul_add(later, r);")
-    } else {
-        find(ACTION, "*y = if chosen == R::from(label")
-    }
+pub fn reward(plays: bool) -> SourceLine {
+    if plays { find(PLAY, "*y = gamma.mul_add(later, r);") } else { find(ACTION, "*y = if chosen == R::from(label") }
 }
 
-/// The sum of the terms, or the one term that there is.
-pub fn total(one: bool) -> Place {
-    find(REINFORCE, if one { "total: classification" } else { "Some(term) => total + term.scale(" })
+/// The sum of the terms, or the one term of a network that chooses nothing but the class.
+pub fn total(is_one: bool) -> SourceLine {
+    if is_one { find(CLASSIFY, "total: classification") } else { find(LOSSES, "Some(term) => total + term.scale(") }
 }
 
 /// A term of the loss by its name.
-pub fn term(name: &str, config: &Config, plays: bool) -> Place {
-    let code = match (name, plays) {
-        ("class", true) => "let mut actions = score(&play.action_log_probs);",
-        ("class", _) if config.model.kind != ModelKind::Ram => "let classification = logits.cross_entropy(labels)",
+pub fn term(name: &str, config: &Config, plays: bool) -> SourceLine {
+    match (name, plays) {
+        ("class", true) => find(PLAY, "let mut actions = reinforce(&episode.action_log_probs,"),
+        ("class", _) if config.model.kind != ModelKind::Ram => {
+            let images = "logits.cross_entropy(labels).sum().scale(R::from_f64(1.0 / images as f64));";
+            find(CLASSIFY, images)
+        }
         ("class", _) => match config.loss.kind {
-            LossKind::Hybrid => "let classification = episode.logits.cross_entropy(labels)",
-            LossKind::Reinforce => "reinforce_with_baseline(&one(log_prob), reward,",
+            LossKind::Hybrid => find(CLASSIFY, "let classification = logits.cross_entropy(labels)"),
+            LossKind::Reinforce => find(CLASSIFY, "let classification = reinforce(&[log_prob],"),
         },
-        ("location", true) => "(log_prob * (of(step) - b).stop_gradient()).sum()",
-        ("location", _) => "(log_prob * (returns - b).stop_gradient()).sum()",
-        (_, true) => "(of(step) - b).square().sum()",
-        _ => "(returns - b).square().sum()",
-    };
-    find(REINFORCE, code)
+        ("location", _) => find(REINFORCE, "(log_prob * (r - b).stop_gradient()).sum()"),
+        _ => find(REINFORCE, "(r.stop_gradient() - b).square().sum()"),
+    }
 }
 
 /// Where a parameter is used, by its name.
-pub fn parameter(config: &Config, name: &str) -> Place {
+pub fn parameter(config: &Config, name: &str) -> SourceLine {
     let layer = name.rsplit_once('.').map_or(name, |(layer, _)| layer);
     match (config.model.kind, layer) {
         (ModelKind::Ram, "glimpse.retina") => find(GLIMPSE, "rho.linear_then(self.retina"),

@@ -20,6 +20,7 @@ fn all() -> Vec<Config> {
         demo(&["policy.mean=linear", "loss.reward=sampled", "policy.locations=blind", "model.retina=bilinear"]),
         demo(&["policy.grid=3", "loss.location_into_core=true"]),
         demo(&["loss.baseline=leave-one-out", "train.samples=3"]),
+        demo(&["loss.baseline=none"]),
         demo(&["train.samples=2"]),
         demo(&["policy.locations=random"]),
         demo(&["policy.locations=centre"]),
@@ -57,11 +58,12 @@ fn the_lines_that_are_named_are_there_and_compute() {
 fn it_is_the_step_that_training_makes() {
     for config in all() {
         let told = explain(&config, None).unwrap();
-        let mut task = Task::open(&config, None).unwrap();
-        let ([channels, classes], steps) = (task.sizes(), task.steps());
-        let mut learner = Learner::new(&config, channels, classes);
-        let mut batches = task.epoch(0, 0);
-        let losses = learner.step(batches.next_batch().unwrap().unwrap(), 0, rates(&config, 0, steps));
+        let task = tasks::named(&config).unwrap();
+        let mut data = task.training(None).unwrap();
+        let steps = data.batches.steps();
+        let mut learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
+        data.batches.begin(0, 0);
+        let losses = learner.step(data.batches.next_batch().unwrap().unwrap(), 0, rates(&config, 0, steps));
         let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * b.abs().max(1e-3);
         let term = |name: &str| told.terms.iter().find(|term| term.name == name).map_or(0.0, |term| term.value);
         assert!(near(told.grad_norm, losses.grad_norm), "{} {}", told.grad_norm, losses.grad_norm);

@@ -1,0 +1,338 @@
+//! How an agent fares on images that it did not learn from.
+//!
+//! The protocol: a single pass, locations at the policy's mean, the first location as in training (drawn for each image
+//! from a fixed seed). Validation chooses; the test split is opened once, for the chosen checkpoint. With several passes,
+//! another protocol, the probabilities of the classes are averaged over as many first locations.
+
+use std::path::Path;
+
+use autograd::{Params, Tape, Var, math};
+use datasets::DigitBox;
+use rayon::prelude::*;
+
+use super::trained::Trained;
+use crate::config::Config;
+use crate::error::RamError;
+use crate::evaluation::{Evaluation, GRID};
+use crate::model::{Decisions, Episode, Retina};
+use crate::network::Network;
+use crate::reinforce::BaselineKind;
+use crate::runs::checkpoint::Checkpoint;
+use crate::split::SplitName;
+use crate::tasks::{Examples, Inputs, Recorder, Task, Verdict};
+use crate::threads::Threads;
+
+/// Examples on a tape at a time.
+const CHUNK: usize = 100;
+
+/// What is evaluated: a network that was trained for a task.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// The task.
+    pub task: &'a dyn Task,
+    /// The network.
+    pub network: &'a Network,
+    /// Its parameters.
+    pub params: &'a Params<f32>,
+}
+
+/// Evaluates the network of a checkpoint on the validation or the test part, in so many passes (see [`Evaluation`]).
+///
+/// # Errors
+/// A checkpoint of another model, or missing or damaged data.
+pub fn evaluate(
+    checkpoint: &Checkpoint,
+    split: SplitName,
+    passes: usize,
+    data_dir: Option<&Path>,
+    threads: Option<usize>,
+) -> Result<Evaluation, RamError> {
+    let trained = Trained::of(checkpoint)?;
+    let examples = trained.examples(split, data_dir)?;
+    Threads::new(threads)?.install(|| Ok(evaluate_on(&trained.config, trained.subject(), &examples, passes)))
+}
+
+/// Evaluates on some examples, on the current rayon pool. The sums are added in the order of the examples.
+pub fn evaluate_on(config: &Config, subject: Subject, examples: &Examples, passes: usize) -> Evaluation {
+    let starts: Vec<usize> = (0..examples.count).step_by(CHUNK).collect();
+    let sums: Vec<Sums> = starts
+        .into_par_iter()
+        .map_init(
+            || Chunk { subject, examples, passes, tape: Tape::new(), recorder: subject.task.recorder() },
+            |chunk, start| chunk.evaluate(start),
+        )
+        .collect();
+    conclude(config, subject.task.decisions(), &sums, examples.count)
+}
+
+/// Sums over a chunk of examples.
+#[derive(Clone, Default)]
+struct Sums {
+    verdict: Verdict,
+    steps: Vec<Step>,
+    baselines: Vec<f64>,
+    is_placed: bool,
+}
+
+/// Sums over the locations of one step.
+#[derive(Clone)]
+struct Step {
+    /// Σx, Σy, Σx², Σy².
+    moments: [f64; 4],
+    touching: u32,
+    density: [u32; GRID * GRID],
+}
+
+/// What a thread needs to evaluate one chunk of examples after the other.
+struct Chunk<'a> {
+    subject: Subject<'a>,
+    examples: &'a Examples,
+    passes: usize,
+    tape: Tape<f32>,
+    recorder: Box<dyn Recorder>,
+}
+
+impl Chunk<'_> {
+    /// The chunk of examples from `start` on.
+    fn evaluate(&mut self, start: usize) -> Sums {
+        let Chunk { subject, examples, passes, tape, recorder } = self;
+        let Subject { network, params, .. } = *subject;
+        let (range, passes) = (start..(start + CHUNK).min(examples.count), *passes);
+        let mut sums = Sums::default();
+        // Σ over passes of the classes' probabilities.
+        let mut probabilities: Vec<f64> = Vec::new();
+        for pass in 0..passes {
+            examples.inputs(range.clone(), pass as u64, |inputs| {
+                let t = tape.begin(params);
+                let observed = recorder.observe(&t, network, inputs);
+                if let (0, Some(episode), Some(agent)) = (pass, &observed.episode, network.agent()) {
+                    sums.add_episode(episode, agent.decisions(), agent.retina(), &**recorder, inputs);
+                }
+                if passes == 1 {
+                    sums.verdict = recorder.judge(network, &observed, inputs);
+                    return;
+                }
+                let log_probabilities = observed.logits.log_softmax();
+                probabilities.resize(observed.logits.shape().len(), 0.0);
+                for (sum, &x) in probabilities.iter_mut().zip(&*log_probabilities.value()) {
+                    *sum += math::exp(f64::from(x));
+                }
+                if pass + 1 == passes {
+                    sums.verdict = averaged(&probabilities, passes, inputs);
+                }
+            });
+        }
+        sums
+    }
+}
+
+/// The verdict on classes' probabilities that were added up over so many passes.
+fn averaged(probabilities: &[f64], passes: usize, inputs: &Inputs) -> Verdict {
+    let mut verdict = Verdict::of_answers(probabilities, inputs);
+    let classes = probabilities.len() / inputs.len().max(1);
+    for (row, &label) in probabilities.chunks_exact(classes.max(1)).zip(inputs.labels) {
+        verdict.loss -= math::ln((row[label as usize] / passes as f64).max(f64::MIN_POSITIVE));
+    }
+    verdict
+}
+
+/// What the sums over chunks say of all `count` examples, added in the order of the chunks.
+fn conclude(config: &Config, decisions: Decisions, found: &[Sums], count: usize) -> Evaluation {
+    let n = count.max(1) as f64;
+    let share = |count: u32| f64::from(count) / n;
+    let mut all = Sums::default();
+    for sums in found {
+        all.merge(sums);
+    }
+    let Sums { verdict, steps, baselines, is_placed } = all;
+    let touching = steps.iter().map(|step| f64::from(step.touching)).sum::<f64>();
+    let classes = verdict.confusion.len().isqrt();
+    let on_digit_at: Vec<f64> = steps.iter().filter(|_| is_placed).map(|step| share(step.touching)).collect();
+    Evaluation {
+        error: verdict.errors / n,
+        loss: verdict.loss / n,
+        count,
+        on_digit: (is_placed && !steps.is_empty()).then(|| touching / (n * steps.len() as f64)),
+        // All games go in step: at each frame their balls are in one row.
+        tracking: if decisions == Decisions::Each { on_digit_at.clone() } else { Vec::new() },
+        on_digit_at,
+        fixation_spread: steps.iter().map(|step| step.spread(n)).collect(),
+        density: steps.iter().map(|step| step.density.to_vec()).collect(),
+        error_after: verdict.wrong_after.iter().map(|&wrong| share(wrong)).collect(),
+        // A baseline that nothing was compared with was not learned.
+        baselines: match config.loss.baseline {
+            BaselineKind::Learned => baselines.iter().map(|sum| sum / n).collect(),
+            BaselineKind::LeaveOneOut | BaselineKind::None => Vec::new(),
+        },
+        confusion: verdict.confusion.chunks(classes.max(1)).map(<[u32]>::to_vec).collect(),
+        wrong: verdict.wrong,
+    }
+}
+
+fn total(var: &Var<f32>) -> f64 {
+    var.value().iter().map(|&x| f64::from(x)).sum()
+}
+
+impl Sums {
+    /// Where the agent looked, and what it expected.
+    fn add_episode(
+        &mut self,
+        episode: &Episode<f32>,
+        decisions: Decisions,
+        retina: Retina,
+        recorder: &dyn Recorder,
+        inputs: &Inputs,
+    ) {
+        let [_, height, width] = recorder.picture_size(inputs);
+        for (step, locations) in episode.locations.iter().enumerate() {
+            let targets = recorder.targets(inputs, step);
+            self.is_placed = targets.is_some();
+            self.add_step(&locations.value(), retina, targets, [width, height]);
+        }
+        // Of a classification, those alone that are subtracted for a location.
+        let used = match decisions {
+            Decisions::Last => episode.location_log_probs.len(),
+            Decisions::Each => episode.baselines.len(),
+        };
+        self.baselines = episode.baselines[..used].iter().map(total).collect();
+    }
+
+    /// Where the agent looked at the next step, [images, 2], on images of [width, height] pixels, and whether it saw the targets.
+    fn add_step(&mut self, locations: &[f32], retina: Retina, targets: Option<&[DigitBox]>, size: [usize; 2]) {
+        let mut step = Step::NONE;
+        for (i, l) in locations.chunks_exact(2).enumerate() {
+            let [x, y] = [l[0], l[1]].map(|l| f64::from(l.clamp(-1.0, 1.0)));
+            for (sum, value) in step.moments.iter_mut().zip([x, y, x * x, y * y]) {
+                *sum += value;
+            }
+            step.touching += u32::from(targets.is_some_and(|all| touches(retina, [x, y], &all[i], size)));
+            let [column, row] = [x, y].map(|l| (((l + 1.0) / 2.0 * GRID as f64) as usize).min(GRID - 1));
+            step.density[row * GRID + column] += 1;
+        }
+        self.steps.push(step);
+    }
+
+    /// Adds what another chunk found.
+    fn merge(&mut self, other: &Sums) {
+        fn add<T: Copy + std::ops::AddAssign>(all: &mut Vec<T>, these: &[T]) {
+            match all.is_empty() {
+                true => *all = these.to_vec(),
+                false => all.iter_mut().zip(these).for_each(|(all, x)| *all += *x),
+            }
+        }
+        let (verdict, others) = (&mut self.verdict, &other.verdict);
+        verdict.wrong.extend(&others.wrong);
+        verdict.errors += others.errors;
+        verdict.loss += others.loss;
+        add(&mut verdict.wrong_after, &others.wrong_after);
+        add(&mut verdict.confusion, &others.confusion);
+        self.is_placed = other.is_placed;
+        self.steps.resize(other.steps.len(), Step::NONE);
+        for (all, step) in self.steps.iter_mut().zip(&other.steps) {
+            all.moments.iter_mut().zip(step.moments).for_each(|(all, x)| *all += x);
+            all.touching += step.touching;
+            all.density.iter_mut().zip(step.density).for_each(|(all, x)| *all += x);
+        }
+        add(&mut self.baselines, &other.baselines);
+    }
+}
+
+impl Step {
+    const NONE: Step = Step { moments: [0.0; 4], touching: 0, density: [0; GRID * GRID] };
+
+    /// The variance of the location across `n` images, x and y added.
+    fn spread(&self, n: f64) -> f64 {
+        let [x, y, xx, yy] = self.moments.map(|sum| sum / n);
+        ((xx - x * x) + (yy - y * y)).max(0.0)
+    }
+}
+
+/// Whether the finest patch of a glimpse overlaps the digit's box.
+fn touches(retina: Retina, location: [f64; 2], digit: &DigitBox, size: [usize; 2]) -> bool {
+    let start = retina.window(location, 0, size);
+    let side = retina.side(0) as i64;
+    let overlaps = |start: i64, at: u32, len: u32| start < i64::from(at + len) && start + side > i64::from(at);
+    overlaps(start[0], digit.x, digit.width) && overlaps(start[1], digit.y, digit.height)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::evaluate::trace::Tracer;
+    use crate::evaluate::trace::tests::trained;
+
+    use super::*;
+
+    /// Against the episodes themselves, image by image.
+    #[test]
+    fn what_is_counted_is_what_the_traces_show() {
+        for sets in [&["policy.first=centre"][..], &["model.core=lstm", "policy.init_std=1"]] {
+            let checkpoint = trained("demo", sets);
+            let found = evaluate(&checkpoint, SplitName::Validation, 1, None, Some(1)).unwrap();
+            let trained = Trained::of(&checkpoint).unwrap();
+            let tracer = Tracer::new(&trained).unwrap();
+            let examples = tracer.examples(SplitName::Validation, None).unwrap();
+            let traces = tracer.trace(&examples, 0..examples.count);
+            let share = |count: usize| count as f64 / traces.len() as f64;
+
+            for step in 0..3 {
+                let wrong = |t: &&crate::evaluate::trace::Trace| t.glimpses[step].leader() != t.label.unwrap();
+                assert_eq!(found.error_after[step], share(traces.iter().filter(wrong).count()));
+                let mut density = vec![0; GRID * GRID];
+                for trace in &traces {
+                    let cell = trace.glimpses[step].location.map(|l| ((l + 1.0) * 6.0).floor().min(11.0) as usize);
+                    density[cell[1] * GRID + cell[0]] += 1;
+                }
+                assert_eq!(found.density[step], density, "{sets:?} {step}");
+            }
+            assert_eq!(found.error_after[2], found.error);
+            assert_ne!(found.error_after[0], found.error_after[2], "a test that could not fail");
+
+            let wrong = traces.iter().filter(|trace| trace.right() == Some(false));
+            assert_eq!(found.wrong, wrong.map(|trace| trace.index as u32).collect::<Vec<_>>());
+            let mut confusion = vec![vec![0; 10]; 10];
+            for trace in &traces {
+                confusion[trace.label.unwrap()][trace.answer()] += 1;
+            }
+            assert_eq!(found.confusion, confusion);
+            // Of three steps, two choose a location.
+            let baseline = |step: usize| traces.iter().filter_map(|t| t.glimpses[step].baseline).sum::<f64>() / 130.0;
+            assert_eq!(found.baselines.len(), 2);
+            assert!((0..2).all(|step| (found.baselines[step] - baseline(step)).abs() < 1e-6), "{:?}", found.baselines);
+            let on_digit = found.on_digit_at.iter().sum::<f64>() / 3.0;
+            assert!((on_digit - found.on_digit.unwrap()).abs() < 1e-12 && on_digit > 0.0);
+
+            assert_eq!(evaluate(&checkpoint, SplitName::Validation, 1, None, Some(3)).unwrap(), found);
+            let passes = evaluate(&checkpoint, SplitName::Validation, 2, None, Some(1)).unwrap();
+            assert!(passes.error_after.is_empty());
+            let right: u32 = (0..10).map(|class| passes.confusion[class][class]).sum();
+            assert_eq!(right as usize, 130 - passes.wrong.len());
+            assert_eq!(passes.wrong.len() as f64 / 130.0, passes.error);
+        }
+    }
+
+    #[test]
+    fn games_tell_of_each_frame_and_of_those_lost() {
+        let sets = ["model.glimpses=23", "data.train=2000", "optimiser.learning_rate=0.003", "loss.entropy_weight=0"];
+        let checkpoint = trained("catch", &sets);
+        let found = evaluate(&checkpoint, SplitName::Validation, 1, None, Some(1)).unwrap();
+        let trained = Trained::of(&checkpoint).unwrap();
+        let examples = trained.examples(SplitName::Validation, None).unwrap();
+        let traces = Tracer::new(&trained).unwrap().trace(&examples, 0..130);
+        let lost = traces.iter().filter(|trace| trace.total() == 0.0).map(|trace| trace.index as u32);
+        assert_eq!(found.wrong, lost.collect::<Vec<_>>());
+        assert!(found.error > 0.0 && found.error < 1.0 && found.wrong.len() as f64 / 130.0 == found.error);
+        assert_eq!((found.tracking.len(), found.baselines.len(), found.density.len()), (23, 23, 23));
+        assert!(found.density.iter().all(|step| step.iter().sum::<u32>() == 130));
+        assert!(found.confusion.is_empty() && found.error_after.is_empty());
+        assert_eq!(evaluate(&checkpoint, SplitName::Validation, 1, None, Some(3)).unwrap(), found);
+    }
+
+    #[test]
+    fn a_network_without_glimpses_has_a_confusion_and_no_policy() {
+        let checkpoint = trained("demo", &["model.kind=fc"]);
+        let found = evaluate(&checkpoint, SplitName::Validation, 1, None, Some(1)).unwrap();
+        assert!(found.density.is_empty() && found.error_after.is_empty() && found.baselines.is_empty());
+        let right: u32 = (0..10).map(|class| found.confusion[class][class]).sum();
+        assert_eq!(right as usize, 130 - found.wrong.len());
+    }
+}

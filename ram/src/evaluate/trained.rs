@@ -1,0 +1,88 @@
+//! A trained network as a checkpoint holds it, with the task that it was trained for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use autograd::Params;
+
+use super::evaluator::Subject;
+use crate::config::Config;
+use crate::error::RamError;
+use crate::model::ModelKind;
+use crate::network::Network;
+use crate::runs::checkpoint::{Checkpoint, PARAMS};
+use crate::split::SplitName;
+use crate::tasks::{self, Examples, Task, check_classes};
+
+/// A trained network.
+pub struct Trained {
+    /// The file of the checkpoint.
+    pub path: PathBuf,
+    /// The run's configuration.
+    pub config: Config,
+    /// What it was trained for.
+    pub task: Arc<dyn Task>,
+    /// The network.
+    pub network: Network,
+    /// Its parameters.
+    pub params: Params<f32>,
+    /// The names of its classes or actions.
+    pub outputs: Vec<String>,
+    /// Channels of the images that it sees.
+    pub channels: usize,
+}
+
+impl Trained {
+    /// Restores the network of a checkpoint, for the task that its configuration names.
+    ///
+    /// # Errors
+    /// A checkpoint of another model or of a task that only another program has.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Trained, RamError> {
+        Trained::for_task(tasks::named(&checkpoint.config()?)?, checkpoint)
+    }
+
+    /// Restores the network of a checkpoint, for this task.
+    ///
+    /// # Errors
+    /// A checkpoint of another model.
+    pub fn for_task(task: Arc<dyn Task>, checkpoint: &Checkpoint) -> Result<Trained, RamError> {
+        let config = checkpoint.config()?;
+        let outputs = checkpoint.state.classes.clone();
+        if !(1..=256).contains(&outputs.len()) {
+            let message = format!("it names {} classes, expected 1 to 256; use another checkpoint", outputs.len());
+            return Err(RamError::checkpoint(&checkpoint.path, message));
+        }
+        let channels = channels_of(checkpoint, &config);
+        let mut params = Params::new();
+        let network = Network::new(&mut params, &config, [channels, outputs.len()], task.decisions());
+        checkpoint.restore(&mut params)?;
+        Ok(Trained { path: checkpoint.path.clone(), config, task, network, params, outputs, channels })
+    }
+
+    /// The examples of a part of its task.
+    ///
+    /// # Errors
+    /// Missing or damaged data, or data of other classes than it was trained on.
+    pub fn examples(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Examples, RamError> {
+        let examples = self.task.examples(split, data_dir)?;
+        check_classes(&self.outputs, &examples.outputs)?;
+        Ok(examples)
+    }
+
+    /// What is evaluated.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { task: &*self.task, network: &self.network, params: &self.params }
+    }
+}
+
+/// Channels of the images that a network was trained on. The attention model's weights tell without the data: ρ has k·g²
+/// numbers for each channel.
+fn channels_of(checkpoint: &Checkpoint, config: &Config) -> usize {
+    let model = &config.model;
+    if model.kind != ModelKind::Ram {
+        return config.data.channels;
+    }
+    let weights = checkpoint.tensors.get(&format!("{PARAMS}glimpse.retina.weight"));
+    let rows = weights.and_then(|stored| stored.shape.first());
+    rows.map_or(1, |rows| rows / (model.scales * model.patch * model.patch)).max(1)
+}

@@ -1,0 +1,115 @@
+//! What the networks are built from: the sections `[model]` and `[policy]` of a configuration.
+
+use serde::{Deserialize, Serialize};
+
+use super::core::{CoreInit, CoreKind};
+use super::draws::First;
+use super::location::{Locations, Mean};
+use super::retina::Sampling;
+
+/// `[model]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Model {
+    /// The network: the recurrent attention model, or one that sees the whole image.
+    pub kind: ModelKind,
+    /// Edge g_w of the finest patch, in pixels; even.
+    pub patch: usize,
+    /// Patches in one glimpse, each twice as wide as the one before.
+    pub scales: usize,
+    /// Glimpses T of one episode.
+    pub glimpses: usize,
+    /// How the retina reads between pixels.
+    pub retina: Sampling,
+    /// The glimpse is multiplied by this number. It helps where images have few bright pixels: in the third patch a single
+    /// one is only 1/16.
+    pub gain: f64,
+    /// Width of h_g and of h_l. Sec. 4: 128.
+    pub features: usize,
+    /// Width of the glimpse feature g_t. Sec. 4: 256.
+    pub glimpse: usize,
+    /// Width of the core's state h_t (Sec. 4: 256). For `fc` and `conv`, the width of their hidden layers.
+    pub hidden: usize,
+    /// The core network f_h.
+    pub core: CoreKind,
+    /// How the recurrent weights W_hh of a `rect` core start.
+    pub core_init: CoreInit,
+    /// Number of filters of `conv`. Tables 1 and 2 say 8, the text of Sec. 4.1 says 16.
+    pub filters: usize,
+}
+
+/// `model.kind`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// The recurrent attention model.
+    Ram,
+    /// Two fully connected layers of rectifiers.
+    Fc,
+    /// A convolution, then a fully connected layer.
+    Conv,
+}
+
+impl ModelKind {
+    /// The name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            ModelKind::Ram => "ram",
+            ModelKind::Fc => "fc",
+            ModelKind::Conv => "conv",
+        }
+    }
+}
+
+/// `[policy]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// How the locations are chosen.
+    pub locations: Locations,
+    /// What is done to the location network's output before it becomes the mean of the Gaussian.
+    pub mean: Mean,
+    /// Standard deviation of the Gaussian; −1 and 1 are the image's edges.
+    pub std: f64,
+    /// The standard deviation at the end. It changes in a straight line over all steps; 0 keeps it at `std`.
+    pub std_final: f64,
+    /// k, where the locations are the k × k points of a grid, chosen by a softmax (footnote 2); 0 for the Gaussian.
+    pub grid: usize,
+    /// The first location l₀.
+    pub first: First,
+    /// The location network's weights start as N(0, init_std²).
+    pub init_std: f64,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Model {
+            kind: ModelKind::Ram,
+            patch: 8,
+            scales: 1,
+            glimpses: 6,
+            retina: Sampling::Crop,
+            gain: 1.0,
+            features: 128,
+            glimpse: 256,
+            hidden: 256,
+            core: CoreKind::Rect,
+            core_init: CoreInit::Identity,
+            filters: 8,
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            locations: Locations::Learned,
+            mean: Mean::Clamp,
+            std: 0.1,
+            std_final: 0.0,
+            grid: 0,
+            first: First::Random,
+            init_std: 0.01,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! To classify images: Sec. 4.1. The hybrid loss of Sec. 3.2, pure REINFORCE, and cross entropy alone.
+
+use std::path::Path;
+
+use autograd::{Real, Recording, Shape, Var};
+use datasets::{Batch, DigitBox, Loader};
+
+use super::task::{Batches, Examples, Inputs, Observed, Recorder, Task, Training, Verdict};
+use crate::config::{Config, LossKind, Reward};
+use crate::data::{TrainingData, test_set_noting};
+use crate::error::RamError;
+use crate::losses::{LossTerms, Objective};
+use crate::model::action::{self, argmax};
+use crate::model::{Decisions, Draws, Episode, Images};
+use crate::network::Network;
+use crate::reinforce::{self, baseline_error, reinforce};
+use crate::split::SplitName;
+
+/// To classify the images of a configuration.
+pub struct Classify {
+    config: Config,
+}
+
+impl Classify {
+    /// The task of a configuration.
+    pub fn new(config: &Config) -> Classify {
+        Classify { config: config.clone() }
+    }
+}
+
+impl Task for Classify {
+    fn decisions(&self) -> Decisions {
+        Decisions::Last
+    }
+
+    fn training(&self, dir: Option<&Path>) -> Result<Training, RamError> {
+        let config = &self.config;
+        let data = TrainingData::open(config, dir)?;
+        let loader = data.loader(config)?;
+        let [channels, classes] = [data.train.images.channels(), data.train.classes];
+        let summary = format!(
+            "{} training and {} validation images {size}×{size}, {}, {classes} classes",
+            data.train.len(),
+            data.validation.set.len(),
+            if channels == 3 { "in colour" } else { "grey" },
+            size = config.data.size,
+        );
+        let TrainingData { validation, classes: outputs, notes, .. } = data;
+        Ok(Training {
+            batches: Box::new(loader),
+            validation: examples(config, validation, outputs.clone(), Vec::new()),
+            channels,
+            outputs,
+            notes,
+            summary,
+        })
+    }
+
+    fn examples(&self, split: SplitName, dir: Option<&Path>) -> Result<Examples, RamError> {
+        let (images, classes, notes) = match split {
+            SplitName::Validation => {
+                let TrainingData { validation, classes, notes, .. } = TrainingData::open(&self.config, dir)?;
+                (validation, classes, notes)
+            }
+            SplitName::Test => test_set_noting(&self.config, dir)?,
+        };
+        Ok(examples(&self.config, images, classes, notes))
+    }
+
+    fn recorder(&self) -> Box<dyn Recorder> {
+        Box::new(ImageRecorder {
+            objective: Objective::new(&self.config),
+            kind: self.config.loss.kind,
+            reward: self.config.loss.reward,
+            draws: Draws::default(),
+            pixels: Vec::new(),
+            labels: Vec::new(),
+        })
+    }
+}
+
+fn examples(config: &Config, images: datasets::Fixed, outputs: Vec<String>, notes: Vec<String>) -> Examples {
+    // Where the digit lies is known of canvases alone.
+    let is_placed = !config.data.source.is_own();
+    Examples { count: images.set.len(), images: Some(images), is_placed, epoch: 0, outputs, notes }
+}
+
+impl Batches for Loader {
+    fn steps(&self) -> usize {
+        Loader::steps(self)
+    }
+    fn begin(&mut self, epoch: u64, first: usize) {
+        Loader::begin(self, epoch, first);
+    }
+    fn next_batch(&mut self) -> Result<Option<&Batch>, RamError> {
+        Ok(Loader::next_batch(self)?)
+    }
+}
+
+/// What classification needs from step to step.
+struct ImageRecorder {
+    objective: Objective,
+    kind: LossKind,
+    reward: Reward,
+    draws: Draws<f32>,
+    /// The images, each as often as it is looked at.
+    pixels: Vec<u8>,
+    /// Their classes.
+    labels: Vec<u32>,
+}
+
+impl Recorder for ImageRecorder {
+    fn observe<'t>(&mut self, t: &'t Recording<'t, f32>, network: &Network, inputs: &Inputs) -> Observed<'t> {
+        let copies = inputs.key.copies;
+        self.labels.clear();
+        self.labels.extend(inputs.labels.iter().flat_map(|&label| std::iter::repeat_n(label, copies)));
+        let [channels, height, width] = inputs.size;
+        let mut data = inputs.pixels;
+        if copies > 1 {
+            self.pixels.clear();
+            let images = data.chunks_exact(channels * height * width);
+            images.for_each(|x| (0..copies).for_each(|_| self.pixels.extend_from_slice(x)));
+            data = &self.pixels;
+        }
+        let shape = Shape::new(&[self.labels.len(), channels, height, width]);
+        let images = Images::Pixels { data, shape };
+        match network {
+            Network::Agent(agent) => {
+                self.draws.draw(agent, &inputs.key);
+                let episode = agent.look(t, images, &self.draws);
+                Observed { logits: episode.last_decision(), episode: Some(episode) }
+            }
+            Network::Comparator(comparator) => Observed { logits: comparator.logits(t, images), episode: None },
+        }
+    }
+
+    fn loss<'t>(&mut self, observed: &Observed<'t>, episodes: usize) -> LossTerms<'t, f32> {
+        let (labels, objective) = (&self.labels, &self.objective);
+        let Some(episode) = &observed.episode else { return supervised_loss(observed.logits, labels, episodes) };
+        match self.kind {
+            LossKind::Hybrid => {
+                let sampled = (self.reward == Reward::Sampled).then_some(&*self.draws.class);
+                hybrid_loss(episode, labels, objective, sampled, episodes)
+            }
+            LossKind::Reinforce => reinforce_loss(episode, labels, objective, &self.draws.class, episodes),
+        }
+    }
+
+    fn errors(&self, observed: &Observed) -> f64 {
+        wrong_rows(&observed.logits.value(), &self.labels).count() as f64
+    }
+
+    fn judge(&self, network: &Network, observed: &Observed, inputs: &Inputs) -> Verdict {
+        let wrong_after = match (network, &observed.episode) {
+            (Network::Agent(agent), Some(episode)) => {
+                let wrong = |&h| wrong_rows(&agent.believe(h).0.value(), &self.labels).count() as u32;
+                episode.states.iter().map(wrong).collect()
+            }
+            _ => Vec::new(),
+        };
+        let nats = observed.logits.cross_entropy(&self.labels);
+        let loss = nats.value().iter().map(|&x| f64::from(x)).sum();
+        Verdict { loss, wrong_after, ..Verdict::of_answers(&observed.logits.value(), inputs) }
+    }
+
+    fn picture(&self, inputs: &Inputs, _: usize, i: usize) -> Vec<u8> {
+        let image: usize = inputs.size.iter().product();
+        inputs.pixels[i * image..(i + 1) * image].to_vec()
+    }
+
+    fn picture_size(&self, inputs: &Inputs) -> [usize; 3] {
+        inputs.size
+    }
+
+    fn targets<'a>(&'a self, inputs: &Inputs<'a>, _: usize) -> Option<&'a [DigitBox]> {
+        inputs.boxes
+    }
+}
+
+impl Verdict {
+    /// The verdict on answers to images, by one row of logits or probabilities for each.
+    pub fn of_answers<R: Real>(rows: &[R], inputs: &Inputs) -> Verdict {
+        let labels = inputs.labels;
+        let wrong: Vec<u32> = wrong_rows(rows, labels).map(|i| inputs.key.samples[i]).collect();
+        let classes = rows.len() / labels.len().max(1);
+        let mut confusion = vec![0; classes * classes];
+        for (row, &label) in rows.chunks_exact(classes.max(1)).zip(labels) {
+            confusion[label as usize * classes + argmax(row)] += 1;
+        }
+        Verdict { errors: wrong.len() as f64, wrong, confusion, ..Verdict::default() }
+    }
+}
+
+/// The rows whose most likely class is not their label.
+fn wrong_rows<R: Real>(rows: &[R], labels: &[u32]) -> impl Iterator<Item = usize> {
+    let classes = rows.len() / labels.len().max(1);
+    let answers = rows.chunks_exact(classes.max(1)).zip(labels).enumerate();
+    answers.filter(|(_, (row, label))| argmax(row) != **label as usize).map(|(i, _)| i)
+}
+
+/// The hybrid loss of Sec. 3.2: cross entropy for the class, whose gradient passes the core and the glimpse network;
+/// eq. (2) for the locations; the squared error for the baseline. The reward is 1 where the most likely class is right, or
+/// with `sampled` a class drawn from the policy by these uniform numbers `[batch]`.
+#[track_caller]
+pub fn hybrid_loss<'t, R: Real>(
+    episode: &Episode<'t, R>,
+    labels: &[u32],
+    objective: &Objective,
+    sampled: Option<&[R]>,
+    episodes: usize,
+) -> LossTerms<'t, R> {
+    let logits = episode.last_decision();
+    let chosen = match sampled {
+        Some(uniforms) => action::sample(logits, uniforms.iter().copied()),
+        None => action::most_likely(logits),
+    };
+    let reward = action::reward(chosen, labels);
+    // −log π(a*_T | s₁:_T)
+    let classification = logits.cross_entropy(labels).sum().scale(R::from_f64(1.0 / episodes as f64));
+    // One glimpse chooses no location: it has neither term.
+    let choices = &episode.location_log_probs;
+    if choices.is_empty() {
+        return objective.weigh(classification, None, None, reward);
+    }
+    // The reward comes at the end: Rₜ = R for every choice of a location.
+    let (returns, learned) = (repeated(reward, choices.len()), &episode.baselines[..choices.len()]);
+    let baselines = reinforce::baselines(objective.baseline, learned, &returns, objective.samples);
+    let location = reinforce(choices, &returns, &baselines, episodes);
+    let baseline = objective.learns_baseline().then(|| baseline_error(&returns, learned, episodes));
+    objective.weigh(classification, Some(location), baseline, reward)
+}
+
+/// Pure REINFORCE: eq. (2) for the locations and for the class too, a ∼ π(a), drawn by these uniform numbers `[batch]`.
+/// No label is used but for the reward.
+#[track_caller]
+pub fn reinforce_loss<'t, R: Real>(
+    episode: &Episode<'t, R>,
+    labels: &[u32],
+    objective: &Objective,
+    uniforms: &[R],
+    episodes: usize,
+) -> LossTerms<'t, R> {
+    let logits = episode.last_decision();
+    let chosen = action::sample(logits, uniforms.iter().copied());
+    let reward = action::reward(chosen, labels);
+    let log_prob = action::log_prob_of(logits.log_softmax(), chosen);
+    // Rₜ = R; the class is the last choice, the locations are those before it.
+    let (returns, locations) = (repeated(reward, episode.baselines.len()), &episode.location_log_probs);
+    let baselines = reinforce::baselines(objective.baseline, &episode.baselines, &returns, objective.samples);
+    let last = baselines.len() - 1;
+    let classification = reinforce(&[log_prob], &returns, &baselines[last..], episodes);
+    let location = (!locations.is_empty()).then(|| reinforce(locations, &returns, &baselines, episodes));
+    let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &episode.baselines, episodes));
+    objective.weigh(classification, location, baseline, reward)
+}
+
+/// Cross entropy alone, for a network that chooses nothing but the class.
+#[track_caller]
+pub fn supervised_loss<'t, R: Real>(logits: Var<'t, R>, labels: &[u32], images: usize) -> LossTerms<'t, R> {
+    let reward = action::reward(action::most_likely(logits), labels);
+    let classification = logits.cross_entropy(labels).sum().scale(R::from_f64(1.0 / images as f64));
+    LossTerms { classification, location: None, baseline: None, total: classification, reward }
+}
+
+/// Rₜ = R at each of so many steps.
+fn repeated<'t, R: Real>(reward: Var<'t, R>, steps: usize) -> crate::model::Steps<'t, R> {
+    std::iter::repeat_n(reward, steps).collect()
+}

@@ -1,0 +1,268 @@
+//! What a task is: the only way from a batch of inputs to a loss, to a verdict and to what was seen.
+
+use std::ops::Range;
+use std::path::Path;
+
+use autograd::{Recording, Var};
+use datasets::{Batch, DigitBox, Fixed};
+
+use crate::error::RamError;
+use crate::losses::LossTerms;
+use crate::model::{Decisions, DrawKey, Episode, Mode};
+use crate::network::Network;
+use crate::split::SplitName;
+
+/// Something that a network can be trained for: to classify images, to play a game.
+///
+/// A task is cheap to make; its data are opened when they are asked for. Training, evaluation, traces, reports and `ram explain`
+/// know tasks by this trait alone.
+pub trait Task: Send + Sync {
+    /// When the network decides.
+    fn decisions(&self) -> Decisions;
+
+    /// Opens what training may see. The test part stays closed. Files are looked for in `dir`, else where the configuration
+    /// or the environment says.
+    ///
+    /// # Errors
+    /// Missing or damaged data.
+    fn training(&self, dir: Option<&Path>) -> Result<Training, RamError>;
+
+    /// Opens one of the parts that a network is judged on.
+    ///
+    /// # Errors
+    /// Missing or damaged data.
+    fn examples(&self, split: SplitName, dir: Option<&Path>) -> Result<Examples, RamError>;
+
+    /// A recorder with memory of its own. Each thread needs one.
+    fn recorder(&self) -> Box<dyn Recorder>;
+
+    /// How many examples the players without a network would fail, as shares from 0 to 1. Only games have such players.
+    fn scripted(&self) -> Option<Scripted> {
+        None
+    }
+}
+
+/// Records on a tape what a network does with some inputs, and what it is to be blamed for.
+pub trait Recorder: Send {
+    /// Records what the network does.
+    fn observe<'t>(&mut self, t: &'t Recording<'t, f32>, network: &Network, inputs: &Inputs) -> Observed<'t>;
+
+    /// Records the loss of what was just observed. `episodes` is M of the whole batch, of which the inputs may be a part.
+    fn loss<'t>(&mut self, observed: &Observed<'t>, episodes: usize) -> LossTerms<'t, f32>;
+
+    /// From a batch to a loss: [`observe`](Self::observe), then [`loss`](Self::loss).
+    fn record<'t>(
+        &mut self,
+        t: &'t Recording<'t, f32>,
+        network: &Network,
+        inputs: &Inputs,
+        episodes: usize,
+    ) -> Recorded<'t> {
+        let observed = self.observe(t, network, inputs);
+        let loss = self.loss(&observed, episodes);
+        let errors = self.errors(&observed);
+        Recorded { observed, loss, errors }
+    }
+
+    /// How much of what was just observed is wrong, added up over the episodes: 1 for each wrong answer, or the share of the
+    /// best return that a game missed.
+    fn errors(&self, observed: &Observed) -> f64;
+
+    /// How each of the inputs just observed fared, one episode for each.
+    fn judge(&self, network: &Network, observed: &Observed, inputs: &Inputs) -> Verdict;
+
+    /// The image [channels, height, width] that episode `i` of those just observed saw at glimpse `step`, from 0. After the
+    /// last glimpse of a game, it is how the game ended.
+    fn picture(&self, inputs: &Inputs, step: usize, i: usize) -> Vec<u8>;
+
+    /// The [channels, height, width] of such an image.
+    fn picture_size(&self, inputs: &Inputs) -> [usize; 3];
+
+    /// Where the thing to look at lay in each of the episodes just observed at glimpse `step`, from 0, if that is known.
+    fn targets<'a>(&'a self, inputs: &Inputs<'a>, step: usize) -> Option<&'a [DigitBox]>;
+
+    /// The rewards of the episodes just observed, [steps, episodes]; empty where only the answer is rewarded.
+    fn rewards(&self) -> &[f32] {
+        &[]
+    }
+}
+
+/// Some consecutive inputs of a batch or of the examples.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// The inputs' numbers, and how their episodes are drawn.
+    pub key: DrawKey<'a>,
+    /// Images, [inputs, channels, height, width]; games have none.
+    pub pixels: &'a [u8],
+    /// Channels, height and width of an image.
+    pub size: [usize; 3],
+    /// The class of each image; without a meaning for games.
+    pub labels: &'a [u32],
+    /// Where the digit lies on each image, where it is known.
+    pub boxes: Option<&'a [DigitBox]>,
+}
+
+impl<'a> Inputs<'a> {
+    /// A part of a training batch, `copies` episodes of each input.
+    pub fn of_batch(batch: &'a Batch, range: Range<usize>, seed: u64, epoch: u64, copies: usize) -> Inputs<'a> {
+        let size = [batch.channels, batch.height, batch.width];
+        let image: usize = size.iter().product();
+        Inputs {
+            key: DrawKey { mode: Mode::Sample, seed, epoch, samples: &batch.samples[range.clone()], copies },
+            pixels: &batch.pixels[range.start * image..range.end * image],
+            size,
+            labels: &batch.labels[range],
+            boxes: None,
+        }
+    }
+
+    /// How many inputs there are.
+    pub fn len(&self) -> usize {
+        self.key.samples.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.key.samples.is_empty()
+    }
+}
+
+/// What a network did.
+pub struct Observed<'t> {
+    /// The episode of the attention model; `None` of a network that sees everything at once.
+    pub episode: Option<Episode<'t, f32>>,
+    /// What the network said at its last decision, [episodes, outputs].
+    pub logits: Var<'t, f32>,
+}
+
+/// A batch's way to its loss.
+pub struct Recorded<'t> {
+    /// What the network did.
+    pub observed: Observed<'t>,
+    /// What it is blamed for.
+    pub loss: LossTerms<'t, f32>,
+    /// How much of it is wrong, added up over the episodes.
+    pub errors: f64,
+}
+
+/// How some inputs fared.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// How much is wrong, added up over the inputs: see [`Recorder::errors`].
+    pub errors: f64,
+    /// The numbers of the inputs that were answered wrongly, or of the games that were lost.
+    pub wrong: Vec<u32>,
+    /// Cross entropy, added up over the inputs, in nats; 0 of games.
+    pub loss: f64,
+    /// How many inputs of each class (row) were taken for which class (column), row after row. Games have none.
+    pub confusion: Vec<u32>,
+    /// How many answers would be wrong if the network decided after 1, 2, … T glimpses. Games have none.
+    pub wrong_after: Vec<u32>,
+}
+
+/// What training sees.
+pub struct Training {
+    /// The batches of an epoch.
+    pub batches: Box<dyn Batches>,
+    /// What is validated on after each epoch.
+    pub validation: Examples,
+    /// Channels of an image.
+    pub channels: usize,
+    /// The names of the classes or actions.
+    pub outputs: Vec<String>,
+    /// What was left out of the data, one line each.
+    pub notes: Vec<String>,
+    /// The data at a glance: `1600 training images, 4 classes`.
+    pub summary: String,
+}
+
+/// The batches of an epoch, one after the other.
+pub trait Batches: Send {
+    /// How many batches an epoch has.
+    fn steps(&self) -> usize;
+
+    /// Begins an epoch at batch `first`, from 0.
+    fn begin(&mut self, epoch: u64, first: usize);
+
+    /// The next batch, or `None` at the end of the epoch. It is lent until the next one is asked for.
+    ///
+    /// # Errors
+    /// Batches that cannot be prepared.
+    fn next_batch(&mut self) -> Result<Option<&Batch>, RamError>;
+}
+
+/// What a network is judged on: images that are drawn once, or games that are known by their numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Examples {
+    /// How many there are.
+    pub count: usize,
+    /// The images; `None` of games.
+    pub images: Option<Fixed>,
+    /// Whether it is known where the digit lies on each image.
+    pub is_placed: bool,
+    /// The epoch under which games and first locations are drawn.
+    pub epoch: u64,
+    /// The names of the classes or actions.
+    pub outputs: Vec<String>,
+    /// What was left out of the data, one line each.
+    pub notes: Vec<String>,
+}
+
+impl Examples {
+    /// The shape of an image, [channels, height, width]; zeros of games, whose screens are drawn as they are played.
+    pub fn size(&self) -> [usize; 3] {
+        self.images.as_ref().map_or([0; 3], |fixed| {
+            let images = &fixed.set.images;
+            [images.channels(), images.height(), images.width()]
+        })
+    }
+
+    /// Hands the inputs `range` to `with`, drawn as in evaluation: by a fixed seed, with the most likely choices. `pass` counts
+    /// the passes over the same images, from 0.
+    ///
+    /// # Panics
+    /// Where the range leaves the examples, as slices do.
+    pub fn inputs<T>(&self, range: Range<usize>, pass: u64, with: impl FnOnce(&Inputs) -> T) -> T {
+        let samples: Vec<u32> = (range.start as u32..range.end as u32).collect();
+        let fixed = self.images.as_ref();
+        let labels = fixed.map(|fixed| fixed.set.labels[range.clone()].iter().map(|&label| u32::from(label)).collect());
+        let labels: Vec<u32> = labels.unwrap_or_else(|| vec![0; samples.len()]);
+        with(&Inputs {
+            key: DrawKey {
+                mode: Mode::Best,
+                seed: crate::data::FIXED_SEED,
+                epoch: self.epoch + pass,
+                samples: &samples,
+                copies: 1,
+            },
+            pixels: fixed.map_or(&[], |fixed| fixed.set.images.slice(range.clone())),
+            size: self.size(),
+            labels: &labels,
+            boxes: fixed.filter(|_| self.is_placed).map(|fixed| &fixed.boxes[range.clone()]),
+        })
+    }
+}
+
+/// The shares of test games that players without a network fail, from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scripted {
+    /// One that acts at random.
+    pub random: f64,
+    /// One that knows everything, where the rules have one.
+    pub oracle: Option<f64>,
+}
+
+/// Whether data still have the classes that a network was trained on.
+///
+/// # Errors
+/// [`RamError::Data`] with both lists.
+pub fn check_classes(trained: &[String], found: &[String]) -> Result<(), RamError> {
+    if trained == found {
+        return Ok(());
+    }
+    Err(RamError::Data(format!(
+        "the data have the classes {}, but the run was trained on {}; put the folders back as they were, or train anew",
+        found.join(", "),
+        trained.join(", ")
+    )))
+}
