@@ -6,7 +6,7 @@ use autograd::Params;
 use datasets::{Batch, Epoch, Loader};
 
 use crate::config::{Config, Source};
-use crate::data::{self, TrainingData};
+use crate::data::{TestData, TrainingData};
 use crate::environments::{Catch, Environment};
 use crate::error::RamError;
 use crate::evaluate::evaluation::{Evaluation, TEST_GAMES, VALIDATION_GAMES, evaluate_on, play_games};
@@ -189,7 +189,10 @@ pub fn evaluate(
             let TrainingData { validation, classes, notes, .. } = TrainingData::open(config, dir)?;
             (validation, classes, notes)
         }
-        SplitName::Test => data::test_set_noting(config, dir)?,
+        SplitName::Test => {
+            let TestData { test, classes, notes } = TestData::open(config, dir)?;
+            (test, classes, notes)
+        }
     };
     check_classes(classes, &found)?;
     notes.extend(bad);
