@@ -3,7 +3,7 @@
 //! It works with a mutex and two condition variables instead of a pair of channels. A channel allocates memory when a thread
 //! waits on it for the first time, which may happen at any time, and training must not allocate after its first steps.
 //!
-//! A buffer is always in one of four states: `free`, being filled (counted by `filling`), `ready`, or `lent` to the caller.
+//! A buffer is always in one of four states: `free`, being filled, `ready`, or `lent` to the caller.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::DataError;
 
-/// Fills a buffer for a step of an epoch.
+/// Fills a buffer for an epoch and a step.
 trait Fill<B>: FnMut(u64, usize, &mut B) + Send + 'static {}
 impl<B, F: FnMut(u64, usize, &mut B) + Send + 'static> Fill<B> for F {}
 

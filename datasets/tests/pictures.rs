@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use datasets::idx::Idx;
 use datasets::picture::Header;
-use datasets::{DataError, Fit, Folder, IdxPair, Picture, Preparation, Source, Split};
+use datasets::{DataError, Fit, Folder, IdxPair, Picture, Preparation, Source, Split, Splits};
 use proptest::prelude::*;
 
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
@@ -306,6 +306,9 @@ fn damaged_pictures_are_named_and_counted_and_the_others_read() {
         assert!(read.set.images.pixels().chunks(4).all(|row| row == [0, 200, 200, 0]));
         bad.extend(read.unreadable.iter().map(|error| error.to_string()));
     }
+    let Splits { train, validation } = folder.train_validation().unwrap();
+    let of_source = [train, validation, folder.test().unwrap()].map(|read| read.set);
+    assert_eq!(of_source, SPLITS.map(|split| folder.read(split).unwrap().set));
     assert_eq!(count, 60);
     assert_eq!(bad.len(), damaged.len(), "{bad:?}");
     for (name, _, what) in damaged {
@@ -346,8 +349,8 @@ fn a_pair_of_idx_files_is_split_resized_and_checked() {
     let labels = file("labels", &[100], (0..100).map(|i| i % 3).collect());
     let pair = IdxPair { images: images.clone(), labels, preparation: grey(4), seed: 1 };
     let mut seen = Vec::new();
-    for split in SPLITS {
-        let read = pair.read(split).unwrap();
+    let Splits { train, validation } = pair.train_validation().unwrap();
+    for read in [train, validation, pair.test().unwrap()] {
         assert_eq!(read.class_names, ["0", "1", "2"]);
         for (image, &label) in read.set.images.pixels().chunks(16).zip(&read.set.labels) {
             assert_eq!((image, label), (&[image[0]; 16][..], image[0] % 3));

@@ -39,6 +39,8 @@ pub struct TrainingData {
     pub classes: Vec<String>,
     /// Lines that tell the user which pictures were left out, and why.
     pub notes: Vec<String>,
+    /// Whether each object fills its image, so that the boxes on the canvases tell where the objects are.
+    pub object_fills_image: bool,
 }
 
 impl TrainingData {
@@ -75,7 +77,8 @@ impl TrainingData {
         let canvas = canvas(config);
         canvas.validate(&train.images)?;
         let validation = fixed(&validation, &canvas, FIXED_SEED, Purpose::ValidationCanvas)?;
-        Ok(TrainingData { train: Arc::new(train), validation, canvas, classes, notes })
+        let (train, object_fills_image) = (Arc::new(train), source.object_fills_image());
+        Ok(TrainingData { train, validation, canvas, classes, notes, object_fills_image })
     }
 
     /// A loader of shuffled batches, whose canvases are drawn again in each epoch.
@@ -106,6 +109,8 @@ pub struct TestData {
     pub classes: Vec<String>,
     /// Lines that tell the user which pictures were left out, and why.
     pub notes: Vec<String>,
+    /// Whether each object fills its image, so that the boxes on the canvases tell where the objects are.
+    pub object_fills_image: bool,
 }
 
 impl TestData {
@@ -126,7 +131,7 @@ impl TestData {
         let classes = read.class_names.clone();
         let test = selected(config, Split::Test, read, &mut notes)?;
         let test = fixed(&test, &canvas(config), FIXED_SEED, Purpose::TestCanvas)?;
-        Ok(TestData { test, classes, notes })
+        Ok(TestData { test, classes, notes, object_fills_image: source.object_fills_image() })
     }
 }
 
@@ -291,7 +296,7 @@ mod tests {
     #[test]
     fn a_source_of_ones_own_is_opened() {
         let load = |sets: &[&str]| {
-            let sets: Vec<String> = ["data.size=20"].iter().chain(sets).map(|&set| set.to_owned()).collect();
+            let sets: Vec<String> = ["data.size=30"].iter().chain(sets).map(|&set| set.to_owned()).collect();
             Config::load(config::Base::Preset("translated"), &sets).unwrap()
         };
         let names = ["odd", "even"];
@@ -305,7 +310,7 @@ mod tests {
         );
         assert_eq!(
             (data.validation.set.images.height(), data.validation.set.images.pixels().iter().max()),
-            (20, Some(&2))
+            (30, Some(&2))
         );
         let said = ["image 1 is torn", "1 training picture cannot", "image 2 is torn", "1 validation picture cannot"];
         assert!(

@@ -26,13 +26,6 @@ pub struct Digits {
     pub test: u32,
 }
 
-impl Default for Digits {
-    /// As many images as MNIST has: 50 000 to train on, 10 000 to validate on and 10 000 to test on.
-    fn default() -> Self {
-        Digits { seed: 1, train: 50_000, validation: 10_000, test: 10_000 }
-    }
-}
-
 impl Source for Digits {
     fn train_validation(&self) -> Result<Splits, DataError> {
         Ok(Splits {

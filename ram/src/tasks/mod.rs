@@ -190,7 +190,7 @@ pub fn evaluate(
             (validation, classes, notes)
         }
         SplitName::Test => {
-            let TestData { test, classes, notes } = TestData::open(config, dir)?;
+            let TestData { test, classes, notes, .. } = TestData::open(config, dir)?;
             (test, classes, notes)
         }
     };
