@@ -5,9 +5,9 @@ use std::hint::black_box;
 
 use benches::{Mode, Table, criterion};
 use criterion::Throughput;
-use datasets::digits::{Split, generate};
+use datasets::digits::generate;
 use datasets::rng::{Key, Purpose};
-use datasets::{Canvas, Labelled, Placement};
+use datasets::{Canvas, Labelled, Placement, Split};
 use ram::bench::{STEPS, TrainingStep};
 
 /// The canvases of [`STEPS`] from its second row on, and one of their steps.

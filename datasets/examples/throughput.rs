@@ -1,11 +1,11 @@
-//! How many canvases a second one core draws: `cargo run --release --example throughput`.
+//! Measures how many canvases per second are drawn on one core: `cargo run --release --example throughput`.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
-use datasets::digits::{Split, generate};
-use datasets::{Canvas, Loader, Placement};
+use datasets::digits::generate;
+use datasets::{Canvas, Loader, Placement, Split};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let source = Arc::new(generate(1, Split::Train, 20_000));

@@ -1,35 +1,36 @@
-//! Batches: an epoch's samples in random order, each drawn on its canvas, prepared ahead of their use.
+//! Batches: the samples of an epoch in random order, each drawn on its canvas, prepared before they are needed.
 //!
-//! What a batch holds is a function of the seed, the epoch and the step alone: the order is a shuffle under the key
-//! (seed, [`Purpose::Shuffle`], epoch, 0), and sample i of the set lies on the canvas drawn under (seed,
-//! [`Purpose::Canvas`], epoch, i). Training therefore resumes anywhere, and no thread can change what it sees.
+//! The content of a batch depends only on the seed, the epoch and the step. The samples are shuffled with the key (seed,
+//! [`Purpose::Shuffle`], epoch, 0), and sample i of the set is drawn on its canvas with the key (seed, [`Purpose::Canvas`],
+//! epoch, i). Training can therefore resume at any step, and threads cannot change what it sees.
 
 use std::sync::Arc;
 
-use crate::canvas::zeros;
+use crate::canvas::{Canvas, DigitBox};
+use crate::error::DataError;
+use crate::images::{Labelled, zeros};
 use crate::prefetch::Prefetch;
 use crate::rng::{Key, Purpose, shuffle};
-use crate::{Canvas, DataError, DigitBox, Labelled};
 
-/// Batches that are prepared ahead.
+/// The number of batches that are prepared ahead.
 const AHEAD: usize = 3;
 
-/// Some samples on their canvases.
+/// Samples on their canvases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Pixels, `[len, channels, height, width]`.
+    /// The pixels, `[len, channels, height, width]`.
     pub pixels: Vec<u8>,
-    /// Classes, `[len]`.
+    /// The classes, `[len]`.
     pub labels: Vec<u32>,
     /// The index of each sample in its split, `[len]`.
     pub samples: Vec<u32>,
-    /// Where the digit lies on each canvas, `[len]`.
+    /// Where the source image lies on each canvas, `[len]`.
     pub boxes: Vec<DigitBox>,
-    /// Channels of a canvas.
+    /// The number of channels of a canvas.
     pub channels: usize,
-    /// Rows of a canvas, in pixels.
+    /// The height of a canvas, in pixels.
     pub height: usize,
-    /// Columns of a canvas, in pixels.
+    /// The width of a canvas, in pixels.
     pub width: usize,
 }
 
@@ -45,10 +46,11 @@ impl Batch {
     }
 }
 
-/// Prepares the shuffled batches of an epoch in a thread of its own (on wasm, which has none, when they are asked for).
+/// Prepares the shuffled batches of an epoch in a thread of its own. On wasm, which has no threads, it prepares each batch when
+/// the caller asks for it.
 ///
-/// The thread lives as long as the loader and fills the same few buffers over and over: once running, neither it nor the
-/// caller allocates.
+/// The thread lives as long as the loader and fills the same few buffers again and again, so neither the thread nor the caller
+/// allocates memory after the beginning.
 #[derive(Debug)]
 pub struct Loader {
     prefetch: Prefetch<Batch>,
@@ -56,16 +58,16 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Batches of `batch_size` samples from `source`, the last of an epoch with what is left.
+    /// Makes a loader of batches of `batch_size` samples. The last batch of an epoch has the samples that are left.
     ///
     /// # Errors
-    /// [`DataError::Mismatch`] if `batch_size` is 0, if the set has 2³² samples or more, if there is no memory for a
-    /// batch, or as [`Canvas::validate`]; [`DataError::Worker`] if the system refuses a thread.
+    /// As [`Canvas::validate`]. [`DataError::Mismatch`] if `batch_size` is 0, if the set has 2³² samples or more, or if there is not
+    /// enough memory for the batches. [`DataError::Worker`] if the operating system cannot start a thread.
     pub fn new(source: Arc<Labelled>, canvas: Canvas, batch_size: usize, seed: u64) -> Result<Self, DataError> {
         Self::with_prefetch(source, canvas, batch_size, seed, AHEAD)
     }
 
-    /// As [`Loader::new`], with `ahead` batches prepared ahead; none means no thread. The batches are the same.
+    /// As [`Loader::new`], but prepares `ahead` batches ahead; 0 means that there is no thread. The batches are the same.
     ///
     /// # Errors
     /// As [`Loader::new`].
@@ -81,13 +83,13 @@ impl Loader {
         if batch_size == 0 || samples == 0 {
             return Err(DataError::Mismatch {
                 what: "no batches can be made",
-                found: format!("batch size {batch_size}, {} samples", source.len()),
-                expected: "at least 1 and fewer than 2³² samples".to_owned(),
+                found: format!("batch size {batch_size} for {} samples", source.len()),
+                expected: "a batch size of at least 1, and fewer than 2³² samples".to_owned(),
             });
         }
         let batch_size = batch_size.min(source.len());
         let channels = source.images.channels();
-        // One more than are ready may be in the caller's hands.
+        // The caller may hold one batch while the others are ready.
         let buffers = (0..=ahead).map(|_| {
             Ok(Batch {
                 pixels: zeros(batch_size, canvas.len(channels))?,
@@ -120,9 +122,9 @@ impl Loader {
         self.steps
     }
 
-    /// The batches of an epoch from step `first_step` on; none if the epoch has no more.
+    /// The batches of an epoch from step `first_step` on. There are none if the epoch has no more steps.
     ///
-    /// What was prepared for another epoch, or for the rest of one that was left early, is dropped.
+    /// Batches that were prepared for an earlier epoch and not asked for are dropped.
     pub fn epoch(&mut self, epoch: u64, first_step: usize) -> Epoch<'_> {
         self.begin(epoch, first_step);
         Epoch { loader: self }
@@ -142,9 +144,9 @@ impl Loader {
     }
 }
 
-/// Puts the samples on their canvases.
+/// Draws the samples on their canvases.
 fn fill(source: &Labelled, canvas: &Canvas, seed: u64, epoch: u64, samples: &[u32], batch: &mut Batch) {
-    // Within the capacity that the buffers were made with.
+    // This stays within the capacity of the buffers, so it does not allocate.
     batch.pixels.resize(samples.len() * canvas.len(batch.channels), 0);
     batch.labels.clear();
     batch.samples.clear();
@@ -157,20 +159,19 @@ fn fill(source: &Labelled, canvas: &Canvas, seed: u64, epoch: u64, samples: &[u3
     }
 }
 
-/// The batches of an epoch, one after the other.
+/// The batches of an epoch, one after the other: `while let Some(batch) = epoch.next_batch()? { … }`.
 ///
-/// A batch is lent until the next one is asked for, and its buffer then used again; hence no [`Iterator`], but
-/// `while let Some(batch) = epoch.next_batch()? { … }`.
+/// This is not an [`Iterator`], because a batch is only lent until the next call, which uses its buffer again.
 #[derive(Debug)]
 pub struct Epoch<'a> {
     loader: &'a mut Loader,
 }
 
 impl Epoch<'_> {
-    /// The next batch, or `None` at the epoch's end.
+    /// The next batch, or `None` at the end of the epoch.
     ///
     /// # Errors
-    /// [`DataError::Worker`] if the thread that prepares batches panicked; so does every later call.
+    /// [`DataError::Worker`] if the thread that prepares batches panicked. Every later call then returns this error too.
     pub fn next_batch(&mut self) -> Result<Option<&Batch>, DataError> {
         self.loader.next_batch()
     }

@@ -1,17 +1,18 @@
-//! Canvases: a digit somewhere on a larger black image, among pieces of other digits.
+//! Canvases: an image such as a digit lies somewhere on a larger black image, among pieces of other images.
 //!
-//! The published procedure of "Translated" and "Cluttered Translated MNIST" (the paper's Sec. 4.1): on a canvas of zeros
-//! lie the digit, at an offset uniform over all places where it fits, and the pieces, 8×8 windows cut at uniform offsets
-//! from uniformly chosen images of the same split and laid at uniform offsets. Whatever overlaps is added and clamped to
-//! white. A window that happens to be empty, or to lie on the digit, stays.
+//! This is the published procedure of "Translated" and "Cluttered Translated MNIST" (the paper's Sec. 4.1). The digit is put on
+//! a canvas of zeros, at an offset that is uniform over all places where it fits. The pieces of clutter are windows of 8×8
+//! pixels. Each is cut at a uniform offset from a uniformly chosen image of the same split, and put at a uniform offset. Pixels
+//! that overlap are added and clamped to white. A piece may be empty or lie on the digit; it stays as it is.
 
+use crate::error::DataError;
+use crate::images::{Images, Labelled, zeros};
 use crate::rng::{Key, Purpose, below};
-use crate::{DataError, Images, Labelled};
 
-/// The side of a piece of clutter, in pixels.
+/// The height and width of a piece of clutter, in pixels.
 pub const PIECE: usize = 8;
 
-/// Longest side of a canvas, in pixels: generous, yet no slip of the keyboard takes all memory.
+/// The longest side of a canvas, in pixels. The limit is generous, but a typing mistake cannot take all memory.
 const MAX_SIDE: usize = 4096;
 
 /// The most pieces of clutter.
@@ -20,9 +21,9 @@ const MAX_CLUTTER: usize = 4096;
 /// Where on the canvas the source image lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// In the middle; rounded to the upper left where the margin is odd.
+    /// In the middle. If the margin is odd, the image is half a pixel farther to the upper left.
     Centred,
-    /// Anywhere, uniformly, the last row and column included.
+    /// Anywhere: all places where the image fits are equally likely.
     Translated,
 }
 
@@ -36,90 +37,100 @@ pub enum Placement {
 /// | 100×100 Cluttered Translated MNIST | 100 | `Translated` | 8 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Canvas {
-    /// Rows, in pixels.
+    /// The height of the canvas, in pixels.
     pub height: usize,
-    /// Columns, in pixels.
+    /// The width of the canvas, in pixels.
     pub width: usize,
     /// Where the source image lies.
     pub placement: Placement,
-    /// The number of 8×8 pieces of other images.
+    /// The number of pieces of clutter.
     pub clutter: usize,
 }
 
 /// Where a source image lies on its canvas, in pixels: columns `x .. x + width`, rows `y .. y + height`.
 ///
-/// It is the whole source image (28×28 for MNIST, where the ink fills the inner 20×20), not the ink's own box.
+/// The box contains the whole source image and not only its ink: 28×28 pixels for MNIST, where the ink fills the inner 20×20.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DigitBox {
     /// The leftmost column.
     pub x: u32,
     /// The topmost row.
     pub y: u32,
-    /// Columns.
+    /// The number of columns.
     pub width: u32,
-    /// Rows.
+    /// The number of rows.
     pub height: u32,
 }
 
-/// A rectangle to copy: its upper left corner here and there, and its size.
+/// A rectangle to copy from an image to a canvas. Each pair is (rows, columns).
 struct Window {
+    /// The upper left corner in the image.
     from: (usize, usize),
+    /// The upper left corner on the canvas.
     to: (usize, usize),
     size: (usize, usize),
 }
 
 impl Canvas {
-    /// Whether canvases can be drawn from these images.
+    /// Checks that canvases can be drawn from these images.
     ///
     /// # Errors
-    /// [`DataError::Mismatch`] if there is no image, if one does not fit on the canvas, if pieces are wanted that are
-    /// larger than the images, or if a size is beyond what is sensible (4096 pixels a side, 4096 pieces).
+    /// [`DataError::Mismatch`] if there are no images, if they do not fit on the canvas, if there shall be clutter but the images
+    /// are smaller than a piece, or if the canvas has a side of more than 4096 pixels or more than 4096 pieces.
     pub fn validate(&self, source: &Images) -> Result<(), DataError> {
         let size = |height: usize, width: usize| format!("{height}×{width}");
         let mismatch = |what, found, expected| Err(DataError::Mismatch { what, found, expected });
         let (height, width) = (source.height(), source.width());
         if source.is_empty() {
-            return mismatch("an empty data set", "0 images".into(), "at least 1".into());
+            return mismatch("the data set is empty", "0 images".into(), "at least 1".into());
         }
         if self.height.max(self.width) > MAX_SIDE {
-            return mismatch("canvas too large", size(self.height, self.width), format!("at most {MAX_SIDE} a side"));
+            return mismatch(
+                "the canvas is too large",
+                size(self.height, self.width),
+                format!("sides of at most {MAX_SIDE}"),
+            );
         }
         if self.height < height || self.width < width {
             let expected = format!("at least {}, the size of the images", size(height, width));
-            return mismatch("canvas too small", size(self.height, self.width), expected);
+            return mismatch("the canvas is too small", size(self.height, self.width), expected);
         }
         if self.clutter > MAX_CLUTTER {
-            return mismatch("too much clutter", self.clutter.to_string(), format!("at most {MAX_CLUTTER} pieces"));
+            return mismatch(
+                "there is too much clutter",
+                format!("{} pieces", self.clutter),
+                format!("at most {MAX_CLUTTER}"),
+            );
         }
         if self.clutter > 0 && height.min(width) < PIECE {
             let expected = format!("at least {}, or no clutter", size(PIECE, PIECE));
-            return mismatch("images too small to cut clutter from", size(height, width), expected);
+            return mismatch("the images are too small to cut clutter from", size(height, width), expected);
         }
         Ok(())
     }
 
-    /// Bytes of a canvas with so many channels.
+    /// The number of bytes of a canvas with this number of channels.
     pub fn len(&self, channels: usize) -> usize {
         channels * self.height * self.width
     }
 
-    /// Draws image `index` of `source` on a canvas, `[channels, height, width]`, and says where it lies.
+    /// Draws image `index` of `source` on the canvas `out`, `[channels, height, width]`, and returns where the image lies.
     ///
-    /// The canvas is a function of the source, the index and the key. The digit's place is drawn before the clutter, so
-    /// the same key puts it at the same place among any number of pieces. Nothing is allocated.
+    /// The canvas depends only on the source, the index and the key. The place of the image is drawn before the clutter, so the
+    /// same key gives the same place for any number of pieces. Nothing is allocated.
     ///
     /// # Panics
-    /// If there is no such image, if `out` has another length than the canvas, or if
-    /// [`validate`](Canvas::validate) would refuse the source.
+    /// If there is no such image, if `out` does not have the length of the canvas, or if [`validate`](Canvas::validate) refuses
+    /// the source.
     pub fn draw(&self, source: &Labelled, index: usize, key: Key, out: &mut [u8]) -> DigitBox {
         let images = &source.images;
         let (height, width) = (images.height(), images.width());
-        assert_eq!(out.len(), self.len(images.channels()), "Canvas::draw: length of the canvas");
+        assert_eq!(out.len(), self.len(images.channels()), "Canvas::draw: the length of `out`");
         out.fill(0);
 
         let rng = &mut key.stream();
         let (room_y, room_x) = (self.height - height, self.width - width);
-        let mut offset = |room: usize| below(rng, room as u32 + 1) as usize; // {0 .. room}, both ends included
+        let mut offset = |room: usize| below(rng, room as u32 + 1) as usize; // uniform on {0, …, room}
         let (y, x) = match self.placement {
             Placement::Centred => (room_y / 2, room_x / 2),
             Placement::Translated => (offset(room_y), offset(room_x)),
@@ -135,7 +146,7 @@ impl Canvas {
         DigitBox { x: x as u32, y: y as u32, width: width as u32, height: height as u32 }
     }
 
-    /// Adds a window of an image to the canvas and clamps to white, which makes the order of windows irrelevant.
+    /// Adds a window of an image to the canvas. Sums are clamped to white, so the order of the windows does not matter.
     fn add(&self, images: &Images, index: usize, window: &Window, out: &mut [u8]) {
         let planes = images.image(index).chunks_exact(images.height() * images.width());
         for (source, canvas) in planes.zip(out.chunks_exact_mut(self.height * self.width)) {
@@ -151,25 +162,24 @@ impl Canvas {
     }
 }
 
-/// A set of canvases that is drawn once, to validate or test on.
+/// Canvases that are drawn once, to validate or test on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fixed {
     /// The canvases and their classes, in the order of the source.
     pub set: Labelled,
-    /// Where the digit lies on each.
+    /// Where the source image lies on each canvas.
     pub boxes: Vec<DigitBox>,
 }
 
-/// The seed of the validation and test canvases, the same for every run whatever its own seed.
+/// The seed of the validation and test canvases. It is the same for every run, whatever the seed of the run.
 pub const EVALUATION_SEED: u64 = 2014;
 
-/// One canvas for each image of `source`, in order, canvas i under the key (`seed`, `purpose`, 0, i).
+/// Draws one canvas for each image of `source`, in order. Canvas i has the key (`seed`, `purpose`, 0, i).
 ///
-/// Pass [`EVALUATION_SEED`] and [`Purpose::ValidationCanvas`] or [`Purpose::TestCanvas`] for the sets on which figures
-/// are reported.
+/// Results are reported on the canvases of [`EVALUATION_SEED`] with [`Purpose::ValidationCanvas`] or [`Purpose::TestCanvas`].
 ///
 /// # Errors
-/// As [`Canvas::validate`], and [`DataError::Mismatch`] if there is no memory for so many.
+/// As [`Canvas::validate`]. [`DataError::Mismatch`] if there is not enough memory for the canvases.
 pub fn fixed(source: &Labelled, canvas: &Canvas, seed: u64, purpose: Purpose) -> Result<Fixed, DataError> {
     canvas.validate(&source.images)?;
     let channels = source.images.channels();
@@ -181,21 +191,6 @@ pub fn fixed(source: &Labelled, canvas: &Canvas, seed: u64, purpose: Purpose) ->
     let boxes = boxes.collect();
     let images = Images::from_parts(pixels, source.len(), channels, canvas.height, canvas.width);
     Ok(Fixed { set: Labelled { images, labels: source.labels.clone(), classes: source.classes }, boxes })
-}
-
-/// Room for `count` canvases of `size` bytes, or an error rather than an abort if there is none.
-pub(crate) fn zeros(count: usize, size: usize) -> Result<Vec<u8>, DataError> {
-    let mut bytes = Vec::new();
-    let reserved = count.checked_mul(size).is_some_and(|total| bytes.try_reserve_exact(total).is_ok());
-    if !reserved {
-        return Err(DataError::Mismatch {
-            what: "not enough memory for the canvases",
-            found: format!("{count} of {size} bytes"),
-            expected: "fewer or smaller ones".to_owned(),
-        });
-    }
-    bytes.resize(count * size, 0);
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -248,7 +243,7 @@ mod tests {
         assert_eq!(out, source.images.pixels());
     }
 
-    /// The specification in other words: unclamped sums over a list of windows read from the same stream.
+    /// The same procedure, written in another way: sums without clamping over a list of windows that are drawn from the same stream.
     #[test]
     fn canvases_are_sums_clamped_to_white() {
         let pixels = (0..5 * 3 * 100).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -281,7 +276,7 @@ mod tests {
         assert!(clamped > 1000, "{clamped}");
     }
 
-    /// Images 1 to 3 are told apart by their values: every one of them, and nothing else, turns up as clutter.
+    /// The value of a pixel tells the image that it comes from: each of images 1 to 3, and nothing else, appears as clutter.
     #[test]
     fn clutter_is_cut_everywhere_from_every_image_of_the_split() {
         let mut source = plain(&[0, 1, 2, 3], 1, 10, 10);
@@ -300,7 +295,7 @@ mod tests {
         assert!(values.iter().all(|n| (400..600).contains(n)), "{values:?}");
         assert!(corners.iter().flatten().all(|&reached| reached), "{corners:?}");
 
-        // Pixels that number their own place show where a window was cut: at every offset, the last included.
+        // The value of a pixel is its own place, which shows where a window was cut: at every offset, also at the last.
         source = Labelled::new(Images::new((0..100).collect(), 1, 10, 10).unwrap(), vec![0], 1).unwrap();
         let mut cut = [[false; 3]; 3];
         for key in keys(500) {
@@ -333,8 +328,8 @@ mod tests {
         assert!(refuse(CLUTTERED).contains("clutter"));
         let translated = Canvas { clutter: 0, ..CLUTTERED };
         assert!(translated.validate(&source).is_ok());
-        assert!(refuse(Canvas { width: 9, ..translated }).contains("canvas too small: found 15×9"));
-        assert!(refuse(Canvas { width: usize::MAX, ..translated }).contains("canvas too large"));
+        assert!(refuse(Canvas { width: 9, ..translated }).contains("canvas is too small: found 15×9"));
+        assert!(refuse(Canvas { width: usize::MAX, ..translated }).contains("canvas is too large"));
         assert!(refuse(Canvas { clutter: usize::MAX, ..translated }).contains("too much clutter"));
         let none = Images::new(vec![], 1, 28, 28).unwrap();
         assert!(translated.validate(&none).is_err());

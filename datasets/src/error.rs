@@ -1,6 +1,6 @@
-//! What can be wrong with data, and what to do about it.
+//! What can be wrong with data, and what the user can do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::published::{File, Published};
 
@@ -8,21 +8,21 @@ use crate::published::{File, Published};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// No folder with data was named, and none was fetched.
+    /// No folder with the data set was named, and the data set was not fetched.
     #[error("missing data: no folder with the files of {} was given. {}", .set.title(), how_to_get(*.set))]
     NoFolder {
         /// The data set.
         set: Published,
     },
 
-    /// The named folder is not there, or is not a folder.
+    /// The folder that was named does not exist, or is not a folder.
     #[error("missing data: {named_by} names {}, which is not a folder. {}", .path.display(), how_to_get(*.set))]
     NotAFolder {
         /// The data set.
         set: Published,
-        /// The path given.
+        /// The path that was named.
         path: PathBuf,
-        /// Who gave it: `--data-dir` or `RAM_DATA_DIR`.
+        /// What named it: `--data-dir` or `RAM_DATA_DIR`.
         named_by: &'static str,
     },
 
@@ -31,9 +31,9 @@ pub enum DataError {
     MissingFile {
         /// The data set.
         set: Published,
-        /// The folder searched.
+        /// The folder in which the file was looked for.
         dir: PathBuf,
-        /// The file's published name.
+        /// The published name of the file.
         name: &'static str,
     },
 
@@ -42,77 +42,81 @@ pub enum DataError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 
-    /// A file is not what its format says: cut short, damaged, or something else altogether.
-    #[error("{} is damaged or not an IDX file: found {found}, expected {expected}. Fetch the file anew", .path.display())]
+    /// A file does not have its format: it is cut short, damaged, or something else.
+    #[error("{} is damaged or not an IDX file: found {found}, expected {expected}. Fetch the file again", .path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What it holds.
+        /// What it contains.
         found: String,
-        /// What it should hold.
+        /// What it should contain.
         expected: String,
     },
 
-    /// A file is well formed, but holds other bytes than those published.
+    /// A file has the right format, but its contents are not those that were published.
     #[error(
         "{} is not the published {name}: its contents have {algorithm} {found}, expected {expected}. \
-         It is damaged or was changed; fetch the file anew",
+         The file is damaged or was changed; fetch the file again",
         .path.display()
     )]
     Hash {
         /// The file.
         path: PathBuf,
-        /// The published name of what should be there.
+        /// The published name of the file that should be there.
         name: &'static str,
-        /// Which hash is compared.
+        /// The name of the hash function.
         algorithm: &'static str,
-        /// That of what it holds.
+        /// The hash of the contents.
         found: String,
-        /// That of what it should hold.
+        /// The hash of the published contents.
         expected: &'static str,
     },
 
-    /// A file holds what another file of the data set should.
+    /// A file has the contents of another file of the data set.
     #[error(
-        "{} is not {name}: it holds the contents of {holds}. The files were swapped or misnamed; \
-         give each its own name again",
+        "{} is not {name}: it has the contents of {holds}. The files were swapped or renamed; \
+         give each file its own name again",
         .path.display()
     )]
     Swapped {
         /// The file.
         path: PathBuf,
-        /// The published name of what should be there.
+        /// The published name of the file that should be there.
         name: &'static str,
-        /// The published name of what is there.
+        /// The published name of the file whose contents are there.
         holds: &'static str,
     },
 
     /// A file is not a picture that can be read.
-    #[error("{} is {found}; expected a whole PNG or JPEG picture of at most 2²⁷ pixels: save it anew, shrink it or remove it", .path.display())]
+    #[error(
+        "{} is {found}; expected a complete PNG or JPEG picture of at most 2²⁷ pixels. Save it again, make it smaller or \
+         remove it",
+        .path.display()
+    )]
     Picture {
         /// The file.
         path: PathBuf,
-        /// What it holds.
+        /// What it contains.
         found: String,
     },
 
-    /// A folder of pictures, or a pair of files, is not laid out as it must be.
+    /// A folder of pictures, or a pair of files, does not have the layout that it must have.
     #[error("{} {what}", .path.display())]
-    Folder {
+    Layout {
         /// The folder or the file.
         path: PathBuf,
-        /// What was found, what was expected, what to do.
+        /// What was found, what was expected and what to do, as the rest of a sentence that begins with the path.
         what: String,
     },
 
-    /// Sizes, counts or labels that do not fit together.
+    /// Sizes, counts or labels do not fit together.
     #[error("{what}: found {found}, expected {expected}")]
     Mismatch {
-        /// What is wrong, and with which setting it can be put right.
+        /// What is wrong.
         what: &'static str,
         /// What was found.
         found: String,
@@ -120,21 +124,33 @@ pub enum DataError {
         expected: String,
     },
 
-    /// The thread that prepares batches ended before its time.
+    /// Any other error, of a [`Source`](crate::Source) that is implemented outside this crate.
+    #[error(transparent)]
+    Other(#[from] Box<dyn std::error::Error + Send + Sync>),
+
+    /// The thread that prepares batches failed.
     #[error("the thread that prepares batches failed: {0}. This is a defect of the program; please report it")]
     Worker(String),
 }
 
+impl DataError {
+    /// A [`DataError::Layout`]; `what` is the rest of a sentence that begins with the path.
+    pub(crate) fn layout(path: &Path, what: impl Into<String>) -> Self {
+        DataError::Layout { path: path.to_owned(), what: what.into() }
+    }
+}
+
+/// What the user can do to get the files of a data set.
 fn how_to_get(set: Published) -> String {
     let names: Vec<&str> = File::ALL.map(File::name).to_vec();
     let form = match set {
-        Published::Mnist => "each plain or as .gz",
+        Published::Mnist => "each as it is or as .gz",
         Published::FashionMnist => "each as .gz",
     };
     format!(
-        "`ram data fetch {}` fetches them to where they are found; or put the four files {} ({form}; mirrors: {}) in one \
-         folder and name it with `--data-dir FOLDER` or the environment variable RAM_DATA_DIR; or use the built-in digits, \
-         which need no files: `--set data.source=digits`",
+        "`ram data fetch {}` fetches them to a folder where they are found; or put the four files {} ({form}; mirrors: {}) \
+         into one folder and name it with `--data-dir FOLDER` or the environment variable RAM_DATA_DIR; or use the built-in \
+         digits, which need no files: `--set data.source=digits`",
         set.name(),
         names.join(", "),
         set.mirrors().join(" and ")

@@ -1,13 +1,13 @@
-//! IDX, the file format of MNIST: a magic number, the sizes of the axes, then the bytes.
+//! IDX, the file format of MNIST: a magic number, the sizes of the axes, and then the elements.
 //!
 //! ```text
 //! 00 00 08 n     two zeros, the type (08: unsigned bytes), the number of axes
 //! n × u32        the size of each axis, big-endian
-//! …              one byte for each element, the last axis running fastest
+//! …              one byte for each element; the last axis runs fastest
 //! ```
 //!
-//! A file may be gzip-compressed; its first two bytes tell. Nothing a file says is believed: its sizes are checked against
-//! a limit before any memory is taken, and the memory then grows with the bytes that are there, not with those promised.
+//! A file may be gzip-compressed, which its first two bytes show. The reader does not trust what a file says: it checks the
+//! sizes against a limit before it allocates memory, and it then allocates only for bytes that are really there.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -17,22 +17,22 @@ use byteorder::{BigEndian, ByteOrder, WriteBytesExt};
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::DataError;
+use crate::error::DataError;
 
-/// No data set that is read whole has more axes than images of several channels.
+/// The most axes of an array: images with several channels have four.
 const MAX_AXES: u8 = 4;
 
-/// An array of bytes, as read from an IDX file.
+/// An array of bytes, as it is read from an IDX file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idx {
-    /// The sizes of the axes, the slowest first; one to four of them.
+    /// The sizes of the axes, one to four. The axis that runs slowest comes first.
     pub dims: Vec<u32>,
-    /// The elements, row-major; as many as the product of `dims`.
+    /// The elements in row-major order, as many as the product of `dims`.
     pub data: Vec<u8>,
 }
 
 impl Idx {
-    /// SHA-256 of the uncompressed file, in hexadecimal: the header follows from the sizes, so nothing is read again.
+    /// The SHA-256 of the uncompressed file, in hexadecimal. The file is not read again, since its header follows from the sizes.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(header(&self.dims));
@@ -40,10 +40,10 @@ impl Idx {
         hex(&hash.finalize())
     }
 
-    /// Writes the file, uncompressed.
+    /// Writes the array as an uncompressed IDX file.
     ///
     /// # Errors
-    /// Whatever the writer reports.
+    /// The errors of the writer.
     pub fn write(&self, mut to: impl Write) -> io::Result<()> {
         to.write_all(&header(&self.dims))?;
         to.write_all(&self.data)
@@ -53,19 +53,19 @@ impl Idx {
 /// Reads an IDX file of unsigned bytes, gzip-compressed or not, with at most `limit` elements.
 ///
 /// # Errors
-/// [`DataError::Read`] if the file cannot be opened or read; [`DataError::Format`] if it is cut short, damaged, larger
-/// than `limit`, of another type, or goes on after its last element.
+/// [`DataError::Read`] if the file cannot be opened or read. [`DataError::Format`] if it is cut short, damaged, larger than
+/// `limit` or of another type, or if more bytes follow its last element.
 pub fn read(path: &Path, limit: u64) -> Result<Idx, DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
-    // A device or a pipe has no end that could be checked, and a folder opens but cannot be read.
+    // A device or a pipe has no end that could be checked. A folder can be opened but not read.
     if !file.metadata().map_err(unreadable)?.is_file() {
         return Err(unreadable(io::Error::other("not a regular file")));
     }
     read_from(BufReader::new(file), path, limit)
 }
 
-/// Reads an IDX file, gzip-compressed or not, from anywhere; `path` only serves to name it in errors. See [`read`].
+/// As [`read`], but from any reader. `path` is only the name in errors.
 ///
 /// # Errors
 /// As [`read`].
@@ -74,7 +74,7 @@ pub fn read_from(mut from: impl Read, path: &Path, limit: u64) -> Result<Idx, Da
     read_header(&mut from, &mut start, path)?;
     let whole = start.chain(from);
     if start == [0x1f, 0x8b] {
-        // Several members are one stream, and anything else after the first is an error rather than overlooked.
+        // A gzip file may have several members. Anything else that follows the first member is an error.
         parse(MultiGzDecoder::new(whole), path, limit)
     } else {
         parse(whole, path, limit)
@@ -90,7 +90,7 @@ fn parse(mut from: impl Read, path: &Path, limit: u64) -> Result<Idx, DataError>
     if magic[..3] != [0, 0, 8] || axes == 0 || axes > MAX_AXES {
         return format(
             format!("the magic number {}", hex(&magic)),
-            format!("00000801 to 000008{MAX_AXES:02x}, unsigned bytes with 1 to {MAX_AXES} axes"),
+            format!("00000801 to 000008{MAX_AXES:02x}, which mean unsigned bytes with 1 to {MAX_AXES} axes"),
         );
     }
 
@@ -100,20 +100,23 @@ fn parse(mut from: impl Read, path: &Path, limit: u64) -> Result<Idx, DataError>
     let dims: Vec<u32> = sizes.chunks_exact(4).map(BigEndian::read_u32).collect();
     let elements = dims.iter().try_fold(1_u64, |product, &dim| product.checked_mul(u64::from(dim)));
     let Some(elements) = elements.filter(|&elements| elements <= limit) else {
-        return format(format!("a header that announces {dims:?} elements"), format!("at most {limit} in all"));
+        return format(format!("a header that announces {dims:?} elements"), format!("at most {limit} in total"));
     };
 
-    // One byte more than announced is asked for, so that a surplus shows; no gzip bomb gets further than that.
+    // One byte more than announced, to notice a surplus. A gzip bomb is decompressed no further than that.
     let mut data = Vec::new();
     from.take(elements.saturating_add(1)).read_to_end(&mut data).map_err(|error| unreadable(error, path))?;
     let read = data.len() as u64;
     if read < elements {
-        return format(format!("the file's end after {read} elements"), format!("{elements}, as {dims:?} announces"));
+        return format(
+            format!("the file's end after {read} elements"),
+            format!("{elements}, since the header announces {dims:?}"),
+        );
     }
     if read > elements {
         return format(
             "more bytes after the last element".to_owned(),
-            format!("{elements} elements and the file's end"),
+            format!("the file's end after {elements} elements"),
         );
     }
     data.shrink_to_fit();
@@ -125,19 +128,19 @@ fn read_header(from: &mut impl Read, into: &mut [u8], path: &Path) -> Result<(),
         io::ErrorKind::UnexpectedEof => DataError::Format {
             path: path.to_owned(),
             found: "the file's end within the header".to_owned(),
-            expected: "a whole IDX header".to_owned(),
+            expected: "a complete IDX header".to_owned(),
         },
         _ => unreadable(error, path),
     })
 }
 
-/// What the decompressor objects to is the file's fault; the rest is the operating system's.
+/// Tells the errors of the decompressor, which mean a damaged file, from those of the operating system.
 fn unreadable(error: io::Error, path: &Path) -> DataError {
     match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => DataError::Format {
             path: path.to_owned(),
             found: format!("compressed data that do not decompress ({error})"),
-            expected: "a whole, undamaged gzip file".to_owned(),
+            expected: "a complete, undamaged gzip file".to_owned(),
         },
         _ => DataError::Read { path: path.to_owned(), source: error },
     }
@@ -146,11 +149,12 @@ fn unreadable(error: io::Error, path: &Path) -> DataError {
 fn header(dims: &[u32]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, dims.len() as u8];
     for &dim in dims {
-        bytes.write_u32::<BigEndian>(dim).unwrap_or_default(); // a Vec takes everything
+        bytes.write_u32::<BigEndian>(dim).unwrap_or_default(); // writing to a Vec cannot fail
     }
     bytes
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,10 +1,10 @@
-//! Images in memory: bytes from 0 (black) to 255 (white), and their labels.
+//! Images in memory, as bytes from 0 (black) to 255 (white), and their labels.
 
 use std::ops::Range;
 
-use crate::DataError;
+use crate::error::DataError;
 
-/// Equally sized images in one buffer of layout `[count, channels, height, width]`.
+/// Images of equal size in one buffer of layout `[count, channels, height, width]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
     pixels: Vec<u8>,
@@ -15,23 +15,23 @@ pub struct Images {
 }
 
 impl Images {
-    /// Images from their pixels, `[count, channels, height, width]`; the count follows from the length.
+    /// Makes images from their pixels, `[count, channels, height, width]`. The count follows from the length.
     ///
     /// # Errors
-    /// [`DataError::Mismatch`] if a size is 0 or the pixels are no whole number of images.
+    /// [`DataError::Mismatch`] if a size is 0, or if the pixels are not a whole number of images.
     pub fn new(pixels: Vec<u8>, channels: usize, height: usize, width: usize) -> Result<Self, DataError> {
         let size = channels.checked_mul(height).and_then(|n| n.checked_mul(width)).unwrap_or(0);
         if size == 0 || !pixels.len().is_multiple_of(size) {
             return Err(DataError::Mismatch {
-                what: "pixels that do not make whole images",
+                what: "the pixels are not a whole number of images",
                 found: format!("{} bytes", pixels.len()),
-                expected: format!("a multiple of {channels}×{height}×{width}, none of them 0"),
+                expected: format!("a multiple of {channels}×{height}×{width} bytes, where no size is 0"),
             });
         }
         Ok(Images { count: pixels.len() / size, pixels, channels, height, width })
     }
 
-    /// Images of sizes that are known to fit.
+    /// Makes images from parts that are known to fit together.
     pub(crate) fn from_parts(pixels: Vec<u8>, count: usize, channels: usize, height: usize, width: usize) -> Self {
         debug_assert_eq!(pixels.len(), count * channels * height * width);
         Images { pixels, count, channels, height, width }
@@ -47,22 +47,22 @@ impl Images {
         self.count == 0
     }
 
-    /// Channels of an image: 1 for grey, 3 for colour.
+    /// The number of channels: 1 for grey, 3 for colour.
     pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Rows of an image, in pixels.
+    /// The height of an image, in pixels.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Columns of an image, in pixels.
+    /// The width of an image, in pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Bytes of one image: channels · height · width.
+    /// The number of bytes of one image: channels · height · width.
     pub fn image_len(&self) -> usize {
         self.channels * self.height * self.width
     }
@@ -75,46 +75,22 @@ impl Images {
     /// One image, `[channels, height, width]`.
     ///
     /// # Panics
-    /// If there is no image `index`, as slices do.
+    /// If there is no image `index`.
     pub fn image(&self, index: usize) -> &[u8] {
         self.slice(index..index + 1)
     }
 
-    /// The pixels of some consecutive images, `[range.len(), channels, height, width]`, without a copy.
+    /// The pixels of consecutive images, `[range.len(), channels, height, width]`, without copying them.
     ///
     /// # Panics
-    /// If the range leaves the images, as slices do.
+    /// If the range ends after the last image.
     pub fn slice(&self, range: Range<usize>) -> &[u8] {
         let size = self.image_len();
         &self.pixels[range.start * size..range.end * size]
     }
-
-    /// All images side by side in rows of `columns`, with one white pixel between them: one image
-    /// `[1, channels, rows·(height+1)−1, columns·(width+1)−1]`, to be looked at.
-    pub fn contact_sheet(&self, columns: usize) -> Images {
-        let columns = columns.clamp(1, self.count.max(1));
-        let rows = self.count.div_ceil(columns).max(1);
-        let (height, width) = (rows * (self.height + 1) - 1, columns * (self.width + 1) - 1);
-        let mut pixels = vec![0; self.channels * height * width];
-        for (channel, plane) in pixels.chunks_exact_mut(height * width).enumerate() {
-            for (y, line) in plane.chunks_exact_mut(width).enumerate() {
-                for (x, pixel) in line.iter_mut().enumerate() {
-                    let (row, y) = (y / (self.height + 1), y % (self.height + 1));
-                    let (column, x) = (x / (self.width + 1), x % (self.width + 1));
-                    let index = row * columns + column;
-                    if y == self.height || x == self.width {
-                        *pixel = 255;
-                    } else if index < self.count {
-                        *pixel = self.image(index)[(channel * self.height + y) * self.width + x];
-                    }
-                }
-            }
-        }
-        Images { pixels, count: 1, channels: self.channels, height, width }
-    }
 }
 
-/// Images and the class of each.
+/// Images and their classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labelled {
     /// The images.
@@ -125,12 +101,12 @@ pub struct Labelled {
     pub classes: usize,
 }
 
-/// Some consecutive images of a [`Labelled`] set and their classes, borrowed.
+/// Consecutive images of a [`Labelled`] set and their classes, borrowed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
-    /// Pixels, `[len, channels, height, width]`.
+    /// The pixels, `[len, channels, height, width]`.
     pub pixels: &'a [u8],
-    /// Classes, `[len]`.
+    /// The classes, `[len]`.
     pub labels: &'a [u8],
 }
 
@@ -147,23 +123,23 @@ impl View<'_> {
 }
 
 impl Labelled {
-    /// Images with their classes.
+    /// Puts images and their classes together.
     ///
     /// # Errors
-    /// [`DataError::Mismatch`] if there is not one label below `classes` for every image.
+    /// [`DataError::Mismatch`] if there is not one label for each image, or if a label is not below `classes`.
     pub fn new(images: Images, labels: Vec<u8>, classes: usize) -> Result<Self, DataError> {
         if labels.len() != images.len() {
             return Err(DataError::Mismatch {
-                what: "images and labels of different number",
+                what: "the number of labels differs from the number of images",
                 found: format!("{} labels", labels.len()),
                 expected: format!("{}, one for each image", images.len()),
             });
         }
         if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
             return Err(DataError::Mismatch {
-                what: "a label out of range",
+                what: "a label is out of range",
                 found: format!("label {label}"),
-                expected: format!("a class below {classes}"),
+                expected: format!("labels below {classes}, the number of classes"),
             });
         }
         Ok(Labelled { images, labels, classes })
@@ -179,49 +155,28 @@ impl Labelled {
         self.labels.is_empty()
     }
 
-    /// Some consecutive images and their classes, without a copy: evaluation walks a fixed set with it.
+    /// Consecutive images and their classes, without copying them.
     ///
     /// # Panics
-    /// If the range leaves the set, as slices do.
+    /// If the range ends after the last image.
     pub fn slice(&self, range: Range<usize>) -> View<'_> {
         View { pixels: self.images.slice(range.clone()), labels: &self.labels[range] }
     }
+}
 
-    /// The whole set in slices of `size` images, in order, the last one shorter.
-    ///
-    /// # Panics
-    /// If `size` is 0, as [`slice::chunks`] does.
-    pub fn chunks(&self, size: usize) -> impl ExactSizeIterator<Item = View<'_>> {
-        let pixels = self.images.pixels.chunks(size * self.images.image_len());
-        pixels.zip(self.labels.chunks(size)).map(|(pixels, labels)| View { pixels, labels })
+/// A buffer of zeros for `count` images of `size` bytes. If there is not enough memory, this is an error and not an abort.
+pub(crate) fn zeros(count: usize, size: usize) -> Result<Vec<u8>, DataError> {
+    let mut bytes = Vec::new();
+    let reserved = count.checked_mul(size).is_some_and(|total| bytes.try_reserve_exact(total).is_ok());
+    if !reserved {
+        return Err(DataError::Mismatch {
+            what: "there is not enough memory for the images",
+            found: format!("{count} images of {size} bytes"),
+            expected: "fewer or smaller images".to_owned(),
+        });
     }
-}
-
-/// What training and tuning may see. The test split is not here on purpose: see [`Source::test`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Splits {
-    /// What the weights are fitted to.
-    pub train: Labelled,
-    /// What hyperparameters and the moment to stop are chosen by.
-    pub validation: Labelled,
-}
-
-/// Where labelled images come from.
-///
-/// Training and tuning call [`train_validation`](Source::train_validation) alone and so cannot see the test split, not
-/// even by accident; only the final evaluation calls [`test`](Source::test).
-pub trait Source {
-    /// The training and the validation split.
-    ///
-    /// # Errors
-    /// If the data are missing or not what they should be.
-    fn train_validation(&self) -> Result<Splits, DataError>;
-
-    /// The test split.
-    ///
-    /// # Errors
-    /// If the data are missing or not what they should be.
-    fn test(&self) -> Result<Labelled, DataError>;
+    bytes.resize(count * size, 0);
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -245,22 +200,10 @@ mod tests {
     }
 
     #[test]
-    fn slices_and_chunks_are_the_set() {
+    fn slices_are_parts_of_the_set() {
         let set = numbered(5);
         assert_eq!(set.slice(1..3).pixels, &set.images.pixels()[24..72]);
         assert_eq!(set.slice(1..3).labels, [1, 2]);
         assert_eq!(set.images.image(4), &set.images.pixels()[96..]);
-        let chunks: Vec<View<'_>> = set.chunks(2).collect();
-        assert_eq!(chunks.iter().map(View::len).collect::<Vec<_>>(), [2, 2, 1]);
-        assert_eq!(chunks.iter().flat_map(|view| view.pixels).copied().collect::<Vec<_>>(), set.images.pixels());
-    }
-
-    #[test]
-    fn a_contact_sheet_holds_every_image() {
-        let images = Images::new((1..=5).collect(), 1, 1, 1).unwrap();
-        let sheet = images.contact_sheet(3);
-        assert_eq!((sheet.height(), sheet.width()), (3, 5));
-        #[rustfmt::skip]
-        assert_eq!(sheet.pixels(), [1, 255, 2, 255, 3,  255, 255, 255, 255, 255,  4, 255, 5, 255, 0]);
     }
 }

@@ -1,22 +1,24 @@
-//! Data for the recurrent attention model: MNIST, built-in digits, and the canvases of the paper's Sec. 4.1.
+//! Data for the recurrent attention model: MNIST, built-in digits, your own pictures, and the canvases of the paper's Sec. 4.1.
 //!
-//! In the order in which to read it:
+//! The modules, in the order in which to read them:
 //!
-//! - [`rng`]: every random draw has a key, so nothing depends on threads or on what was drawn before;
-//! - [`images`]: bytes in memory, and [`Source`], which keeps the test split out of training's sight;
-//! - [`idx`], [`published`] and [`mnist`]: reading files that may be damaged, swapped or hostile;
-//! - [`picture`] and [`folder`]: PNG and JPEG files, sorted into folders by class;
-//! - [`digits`]: handwritten-looking digits drawn from strokes, for which no file is needed;
+//! - [`rng`]: every random draw has a key, so nothing depends on threads or on earlier draws;
+//! - [`images`]: images and labels in memory;
+//! - [`source`]: the trait [`Source`], which every data set implements and which keeps the test split away from training;
+//! - [`idx`], [`published`] and [`mnist`]: MNIST and Fashion-MNIST, from files that may be damaged or swapped;
+//! - [`picture`], [`preparation`] and [`folder`]: PNG and JPEG files, sorted into folders by class;
+//! - [`idx_pair`]: your own images in two IDX files;
+//! - [`digits`]: digits that look handwritten, drawn from strokes without any file;
 //! - [`shapes`]: a small data set of colour pictures to write into folders;
-//! - [`canvas`]: digits on larger, cluttered canvases ("Translated" and "Cluttered Translated MNIST");
-//! - [`batches`]: shuffled batches, prepared ahead by a thread, with no allocation once running.
+//! - [`canvas`]: images on larger, cluttered canvases ("Translated" and "Cluttered Translated MNIST");
+//! - [`batches`]: shuffled batches, which a thread prepares ahead without allocating memory.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use datasets::{Canvas, Digits, Loader, Placement, Source};
 //!
 //! let source = Digits { seed: 1, train: 300, validation: 100, test: 100 };
-//! let train = Arc::new(source.train_validation()?.train);
+//! let train = Arc::new(source.train_validation()?.train.set);
 //! let canvas = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4 };
 //! let mut loader = Loader::new(train, canvas, 128, 1)?;
 //! let mut epoch = loader.epoch(0, 0);
@@ -25,29 +27,39 @@
 //! }
 //! # Ok::<(), datasets::DataError>(())
 //! ```
+//!
+//! A data set of your own is a type that implements [`Source`]; its documentation has a complete example.
 
 #![forbid(unsafe_code)]
 
 pub mod batches;
+mod cache;
 pub mod canvas;
 pub mod digits;
 mod error;
 pub mod folder;
 pub mod idx;
+pub mod idx_pair;
 pub mod images;
 pub mod mnist;
 pub mod picture;
 mod prefetch;
+pub mod preparation;
 pub mod published;
+mod rank;
 pub mod rng;
 pub mod shapes;
+pub mod source;
 
 pub use batches::{Batch, Epoch, Loader};
 pub use canvas::{Canvas, DigitBox, Fixed, Placement, fixed};
 pub use digits::Digits;
 pub use error::DataError;
-pub use folder::{Folder, IdxPair};
-pub use images::{Images, Labelled, Source, Splits, View};
+pub use folder::Folder;
+pub use idx_pair::IdxPair;
+pub use images::{Images, Labelled, View};
 pub use mnist::{FashionMnist, Mnist};
-pub use picture::{Fit, Picture, Preparation};
+pub use picture::Picture;
+pub use preparation::{Fit, Preparation};
 pub use published::Published;
+pub use source::{ReadSplit, Source, Split, Splits};

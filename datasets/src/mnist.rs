@@ -1,38 +1,88 @@
-//! MNIST, the original files of LeCun, Cortes and Burges, and Fashion-MNIST, which has their form.
+//! MNIST and Fashion-MNIST, which have the same format: the original files, checked and read.
 
 use std::path::{Path, PathBuf};
 
+use crate::error::DataError;
 use crate::idx::{self, Idx};
-use crate::published::{Checksum, File, Published};
-use crate::{DataError, Images, Labelled, Source, Splits};
+use crate::images::{Images, Labelled};
+use crate::published::{File, Published};
+use crate::source::{ReadSplit, Source, Splits};
 
-/// The number of training images; the other 10 000 of the training file are the validation split.
+/// The number of training images. The other 10 000 images of the training file are the validation split.
 const TRAIN: usize = 50_000;
 
-/// Images are SIDE × SIDE pixels.
+/// The height and width of an image, in pixels.
 const SIDE: usize = 28;
 
-/// The largest of the four files has 60 000 images.
+/// The number of bytes in the largest of the four files, which has 60 000 images.
 const LIMIT: u64 = 60_000 * (SIDE * SIDE) as u64;
 
-/// A folder with the four files of MNIST.
+/// MNIST, in a folder with its four files.
 ///
-/// Each may be plain or gzip-compressed, and named `train-images-idx3-ubyte` or, as unpacking tools do,
-/// `train-images.idx3-ubyte`. Whatever the name, the contents must be the published ones: their SHA-256 is checked.
+/// Each file may be gzip-compressed or not, and may be named `train-images-idx3-ubyte` or `train-images.idx3-ubyte`, as some
+/// unpacking tools name it. The contents must be the published ones: their SHA-256 is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mnist {
     /// The folder.
     pub dir: PathBuf,
 }
 
-/// A folder with the four files of Fashion-MNIST, as they were published: gzip-compressed, since the checksums are of these.
+/// Fashion-MNIST, in a folder with its four files.
+///
+/// The files must be gzip-compressed as they were published, since the published checksums are those of the compressed files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FashionMnist {
     /// The folder.
     pub dir: PathBuf,
 }
 
-/// A file of MNIST: the first of its names that exists.
+impl Source for Mnist {
+    fn train_validation(&self) -> Result<Splits, DataError> {
+        train_validation(Published::Mnist, |file| mnist_file(&self.dir, file))
+    }
+
+    fn test(&self) -> Result<ReadSplit, DataError> {
+        test(Published::Mnist, |file| mnist_file(&self.dir, file))
+    }
+
+    fn object_fills_image(&self) -> bool {
+        true
+    }
+}
+
+impl Source for FashionMnist {
+    fn train_validation(&self) -> Result<Splits, DataError> {
+        train_validation(Published::FashionMnist, |file| fashion_file(&self.dir, file))
+    }
+
+    fn test(&self) -> Result<ReadSplit, DataError> {
+        test(Published::FashionMnist, |file| fashion_file(&self.dir, file))
+    }
+
+    fn object_fills_image(&self) -> bool {
+        true
+    }
+}
+
+/// The first 50 000 images of the training file, and its last 10 000.
+fn train_validation(set: Published, read: impl Fn(File) -> Result<Idx, DataError>) -> Result<Splits, DataError> {
+    let mut pixels = read(File::TrainImages)?.data;
+    let mut labels = read(File::TrainLabels)?.data;
+    let (late_pixels, late_labels) = (pixels.split_off(TRAIN * SIDE * SIDE), labels.split_off(TRAIN));
+    Ok(Splits { train: split(set, pixels, labels)?, validation: split(set, late_pixels, late_labels)? })
+}
+
+/// The 10 000 images of the test file.
+fn test(set: Published, read: impl Fn(File) -> Result<Idx, DataError>) -> Result<ReadSplit, DataError> {
+    split(set, read(File::TestImages)?.data, read(File::TestLabels)?.data)
+}
+
+fn split(set: Published, pixels: Vec<u8>, labels: Vec<u8>) -> Result<ReadSplit, DataError> {
+    let class_names = set.class_names();
+    ReadSplit::new(Labelled::new(Images::new(pixels, 1, SIDE, SIDE)?, labels, class_names.len())?, class_names)
+}
+
+/// Reads a file of MNIST under the first of its names that exists, and checks its contents.
 fn mnist_file(dir: &Path, file: File) -> Result<Idx, DataError> {
     let name = file.name();
     let dotted = name.replace("-idx", ".idx");
@@ -42,20 +92,18 @@ fn mnist_file(dir: &Path, file: File) -> Result<Idx, DataError> {
         .find(|path| path.exists())
         .ok_or_else(|| DataError::MissingFile { set: Published::Mnist, dir: dir.to_owned(), name })?;
     let idx = idx::read(&path, LIMIT)?;
-    let sha256 = |file| match Published::Mnist.checksum(file) {
-        Checksum::PlainSha256(value) | Checksum::GzipMd5(value) => value,
-    };
-    let found = idx.sha256();
-    if found == sha256(file) {
+    let checksum = |file| Published::Mnist.checksum(file);
+    let (found, expected) = (idx.sha256(), checksum(file).value());
+    if found == expected {
         return Ok(idx);
     }
-    Err(match File::ALL.into_iter().find(|&other| sha256(other) == found) {
+    Err(match File::ALL.into_iter().find(|&other| checksum(other).value() == found) {
         Some(other) => DataError::Swapped { path, name, holds: other.name() },
-        None => DataError::Hash { path, name, algorithm: "SHA-256", found, expected: sha256(file) },
+        None => DataError::Hash { path, name, algorithm: checksum(file).algorithm(), found, expected },
     })
 }
 
-/// A file of Fashion-MNIST.
+/// Reads a file of Fashion-MNIST, and checks its contents.
 fn fashion_file(dir: &Path, file: File) -> Result<Idx, DataError> {
     let path = dir.join(format!("{}.gz", file.name()));
     if !path.exists() {
@@ -64,41 +112,4 @@ fn fashion_file(dir: &Path, file: File) -> Result<Idx, DataError> {
     let bytes = std::fs::read(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
     Published::FashionMnist.check(file, &bytes, &path)?;
     idx::read_from(&*bytes, &path, LIMIT)
-}
-
-/// The first 50 000 images of the training file, and its last 10 000.
-fn train_validation(read: impl Fn(File) -> Result<Idx, DataError>) -> Result<Splits, DataError> {
-    let mut pixels = read(File::TrainImages)?.data;
-    let mut labels = read(File::TrainLabels)?.data;
-    let (late_pixels, late_labels) = (pixels.split_off(TRAIN * SIDE * SIDE), labels.split_off(TRAIN));
-    Ok(Splits { train: digits(pixels, labels)?, validation: digits(late_pixels, late_labels)? })
-}
-
-/// The 10 000 images of the test file.
-fn test(read: impl Fn(File) -> Result<Idx, DataError>) -> Result<Labelled, DataError> {
-    digits(read(File::TestImages)?.data, read(File::TestLabels)?.data)
-}
-
-impl Source for Mnist {
-    fn train_validation(&self) -> Result<Splits, DataError> {
-        train_validation(|file| mnist_file(&self.dir, file))
-    }
-
-    fn test(&self) -> Result<Labelled, DataError> {
-        test(|file| mnist_file(&self.dir, file))
-    }
-}
-
-impl Source for FashionMnist {
-    fn train_validation(&self) -> Result<Splits, DataError> {
-        train_validation(|file| fashion_file(&self.dir, file))
-    }
-
-    fn test(&self) -> Result<Labelled, DataError> {
-        test(|file| fashion_file(&self.dir, file))
-    }
-}
-
-fn digits(pixels: Vec<u8>, labels: Vec<u8>) -> Result<Labelled, DataError> {
-    Labelled::new(Images::new(pixels, 1, SIDE, SIDE)?, labels, 10)
 }

@@ -1,58 +1,62 @@
-//! A thread that fills buffers ahead of their use, and takes them back.
+//! A thread that fills buffers before they are needed, and takes them back after use.
 //!
-//! A mutex and two condition variables rather than a pair of channels: a channel allocates when a thread first has to
-//! wait on it, which may be at any time, and training must not allocate once it is under way.
+//! It works with a mutex and two condition variables instead of a pair of channels. A channel allocates memory when a thread
+//! waits on it for the first time, which may happen at any time, and training must not allocate after its first steps.
+//!
+//! A buffer is always in one of four states: `free`, being filled, `ready`, or `lent` to the caller.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::DataError;
+use crate::error::DataError;
 
-/// Fills a buffer for a step of an epoch.
+/// Fills a buffer for an epoch and a step.
 trait Fill<B>: FnMut(u64, usize, &mut B) + Send + 'static {}
 impl<B, F: FnMut(u64, usize, &mut B) + Send + 'static> Fill<B> for F {}
 
-/// Buffers filled in order, ahead of their use.
+/// Fills buffers in the order of the steps, before they are needed.
 pub(crate) struct Prefetch<B> {
     shared: Arc<Shared<B>>,
-    /// What the caller has in hands.
+    /// The buffer that the caller holds.
     lent: Option<B>,
     filler: Filler<B>,
 }
 
-/// Who fills the buffers.
+/// What fills the buffers.
 enum Filler<B> {
-    /// The caller, when it asks for one.
+    /// The caller's own thread, when it asks for a buffer.
     Inline(Box<dyn Fill<B>>),
-    /// A thread of its own; `None` once it was waited for.
+    /// A separate thread; `None` after it has been joined.
     Thread(Option<std::thread::JoinHandle<()>>),
 }
 
 struct Shared<B> {
     state: Mutex<State<B>>,
-    /// There may be something to fill, or the end has come.
+    /// Wakes the thread: there may be a buffer to fill, or the thread shall end.
     work: Condvar,
-    /// A buffer is full, or the worker failed.
+    /// Wakes the caller: a buffer is ready, or the thread has failed.
     full: Condvar,
 }
 
 struct State<B> {
     epoch: u64,
-    /// The steps of the epoch that nobody has begun to fill.
+    /// The steps of the epoch that are still to be filled.
     steps: Range<usize>,
-    /// How many epochs were started: what was filled for an earlier one is dropped.
+    /// How often an epoch was started. A buffer that was filled for an earlier start is dropped.
     started: u64,
     free: Vec<B>,
     ready: VecDeque<B>,
-    /// Steps being filled.
+    /// The number of buffers that are being filled for this epoch, 0 or 1.
     filling: usize,
+    /// The message of a panic in the thread.
     failed: Option<String>,
+    /// Whether the thread shall end.
     closed: bool,
 }
 
 impl<B> State<B> {
-    /// The next step and a buffer for it, if there are both.
+    /// Takes the next step and a free buffer for it, if there are both.
     fn begin(&mut self) -> Option<(usize, B)> {
         if self.steps.is_empty() {
             return None;
@@ -63,7 +67,7 @@ impl<B> State<B> {
 }
 
 impl<B> Shared<B> {
-    /// No invariant is ever broken half-way under the lock, so a poisoned one is as good.
+    /// Locks the state. A poisoned lock can be used like any other, since the state is consistent whenever code may panic.
     fn lock(&self) -> MutexGuard<'_, State<B>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,7 +78,8 @@ fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, 
 }
 
 impl<B: Send + 'static> Prefetch<B> {
-    /// Fills `buffers`, one of which the caller may hold while the others are prepared, in a thread or else inline.
+    /// Fills `buffers` with `fill(epoch, step, buffer)`, in a thread if `threaded` and the platform has threads. The caller may hold
+    /// one buffer while the others are filled.
     pub(crate) fn new(
         buffers: Vec<B>,
         threaded: bool,
@@ -88,7 +93,7 @@ impl<B: Send + 'static> Prefetch<B> {
         Ok(Prefetch { shared, lent: None, filler })
     }
 
-    /// Begins an epoch and forgets the one before.
+    /// Begins an epoch and drops what was filled for the one before.
     pub(crate) fn start(&mut self, epoch: u64, steps: Range<usize>) {
         let mut state = self.shared.lock();
         let state = &mut *state;
@@ -100,7 +105,7 @@ impl<B: Send + 'static> Prefetch<B> {
         self.shared.work.notify_one();
     }
 
-    /// The next step's buffer, or `None` at the epoch's end. The one lent before is taken back.
+    /// The buffer of the next step, or `None` at the end of the epoch. The buffer that was lent before is taken back.
     pub(crate) fn next(&mut self) -> Result<Option<&B>, DataError> {
         let mut state = self.shared.lock();
         if let Some(buffer) = self.lent.take() {
@@ -132,12 +137,13 @@ impl<B: Send + 'static> Prefetch<B> {
     }
 }
 
+/// Starts the thread, if there shall be one.
 fn filler<B: Send + 'static>(
     threaded: bool,
     fill: impl Fill<B>,
     shared: &Arc<Shared<B>>,
 ) -> Result<Filler<B>, DataError> {
-    // wasm can compile threads, but not start them.
+    // On wasm, code with threads compiles, but starting a thread fails.
     if !threaded || cfg!(target_family = "wasm") {
         return Ok(Filler::Inline(Box::new(fill)));
     }
@@ -147,7 +153,7 @@ fn filler<B: Send + 'static>(
     thread.map(|handle| Filler::Thread(Some(handle))).map_err(|error| DataError::Worker(error.to_string()))
 }
 
-/// The life of the thread: fill what is free, in the order of steps, until the end.
+/// What the thread does: it fills free buffers in the order of the steps until the state is `closed`.
 fn work<B>(shared: &Shared<B>, mut fill: impl Fill<B>) {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -161,7 +167,7 @@ fn work<B>(shared: &Shared<B>, mut fill: impl Fill<B>) {
         state.filling += 1;
         drop(state);
 
-        // After a panic nothing that `fill` holds is used again.
+        // Unwind safety: after a panic, `fill` is not called again.
         let outcome = catch_unwind(AssertUnwindSafe(|| fill(epoch, step, &mut buffer)));
 
         state = shared.lock();
@@ -188,7 +194,7 @@ impl<B> Drop for Prefetch<B> {
         if let Filler::Thread(handle) = &mut self.filler
             && let Some(handle) = handle.take()
         {
-            // Its panics are caught and reported where batches are asked for.
+            // A panic of the thread was caught and is reported by `next`.
             let _ = handle.join();
         }
     }

@@ -1,44 +1,44 @@
-//! Randomness with keys: the same draw on every machine, for any number of threads.
+//! Random numbers with keys: the same numbers on every machine, for any number of threads.
 //!
-//! A generator that is handed from one use to the next makes each draw depend on all draws before it, and so on the
-//! schedule of threads. Here every draw has a [`Key`] instead, and the key alone decides what is drawn. Nothing has to be
-//! saved to resume: seed, epoch and sample say it all.
+//! If one generator were passed from each use to the next, each draw would depend on all draws before it, and so on the order in
+//! which threads run. Here every draw has a [`Key`] instead, and only the key decides what is drawn. To resume a run, no state of
+//! a generator is needed: the seed, the epoch and the sample are enough.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-/// What a stream of random numbers is for. The numbers are part of the format: they never change, new ones are added.
+/// What a stream of random numbers is for. The numbers of the variants never change; new ones may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u64)]
 #[non_exhaustive]
 pub enum Purpose {
     /// The order of the samples in an epoch.
     Shuffle = 1,
-    /// A training canvas: the digit's place and the clutter.
+    /// A training canvas: the place of the image and the clutter.
     Canvas = 2,
-    /// The shape of a built-in digit.
+    /// The strokes of a built-in digit.
     Digit = 3,
-    /// Initial weights.
+    /// The initial weights.
     Weights = 4,
     /// The first location of an episode, l₀.
     FirstLocation = 5,
     /// The locations (or actions) sampled from the policy.
     Policy = 6,
-    /// The class, where it is sampled instead of taken by argmax.
+    /// The class, if it is sampled instead of taken by argmax.
     Class = 7,
-    /// A canvas of the validation set, drawn once.
+    /// A validation canvas, which is drawn once.
     ValidationCanvas = 8,
-    /// A canvas of the test set, drawn once.
+    /// A test canvas, which is drawn once.
     TestCanvas = 9,
-    /// The rules of a game: where the ball starts, how it moves.
+    /// The random events of a game: where the ball starts and how it moves.
     Game = 10,
-    /// Random search over hyperparameters.
+    /// The random search over hyperparameters.
     Search = 11,
-    /// A scene with a shape in it.
+    /// A picture that a program draws, such as a scene of [`shapes`](crate::shapes).
     Shape = 12,
 }
 
-/// The name of a stream of random numbers.
+/// Identifies a stream of random numbers.
 ///
 /// Two keys that differ in any field give independent streams.
 ///
@@ -51,19 +51,19 @@ pub enum Purpose {
 pub struct Key {
     /// The seed of the run or of the data set.
     pub seed: u64,
-    /// What is drawn.
+    /// What the numbers are for.
     pub purpose: Purpose,
-    /// The epoch, or the number of a split, or 0 where there is none.
+    /// The epoch, or the number of a split, or 0 if there is neither.
     pub epoch: u64,
-    /// The index of the sample in its split, or of the game, or of the tensor.
+    /// The index of the sample in its split, the number of the game, or the index of the tensor.
     pub sample: u64,
 }
 
 impl Key {
     /// The stream of this key, from its beginning.
     ///
-    /// ChaCha's 256-bit key *is* the four fields as little-endian `u64`s in the order seed, purpose, epoch, sample; there
-    /// is no hash and so no collision.
+    /// The 256-bit key of ChaCha8 consists of the four fields as little-endian `u64`s, in the order seed, purpose, epoch, sample.
+    /// There is no hash, so there are no collisions.
     pub fn stream(self) -> ChaCha8Rng {
         let mut seed = [0; 32];
         let words = [self.seed, self.purpose as u64, self.epoch, self.sample];
@@ -73,10 +73,10 @@ impl Key {
         ChaCha8Rng::from_seed(seed)
     }
 
-    /// The stream of this key from word 16·`index` on, its ChaCha block number `index`.
+    /// The stream of this key from its 32-bit word 16·`index` on, which is where ChaCha block `index` begins.
     ///
-    /// The index of a glimpse (or of a move in a game) is a position in the stream: whoever draws at most sixteen 32-bit
-    /// words at each index draws nothing twice.
+    /// The index is that of a glimpse, or of a move in a game. As long as no more than sixteen words are drawn at each index,
+    /// nothing is drawn twice.
     pub fn stream_at(self, index: u64) -> ChaCha8Rng {
         let mut stream = self.stream();
         stream.set_word_pos(16 * u128::from(index));
@@ -84,16 +84,16 @@ impl Key {
     }
 }
 
-/// A number uniform on [0, 1): the upper 53 bits of a `u64`, times 2⁻⁵³, both exact.
+/// A number that is uniform on [0, 1): the upper 53 bits of a `u64` times 2⁻⁵³, without rounding.
 pub fn uniform(rng: &mut impl Rng) -> f64 {
     const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
     (rng.next_u64() >> 11) as f64 * UNIT
 }
 
-/// An integer uniform on {0 .. n−1}, without bias; 0 where `n` is 0.
+/// An integer that is uniform on {0, …, n−1}, without bias; 0 if `n` is 0.
 ///
-/// Lemire's method: the product of 32 random bits and n has the result in its upper half; the few lower halves that would
-/// make some results more frequent are drawn anew.
+/// This is Lemire's method: the upper half of the product of 32 random bits and n is the result. If the lower half is one of the
+/// few values that would make some results more frequent, the bits are drawn again.
 pub fn below(rng: &mut impl Rng, n: u32) -> u32 {
     let surplus = n.wrapping_neg().checked_rem(n).unwrap_or(0); // 2³² mod n
     loop {
@@ -104,9 +104,9 @@ pub fn below(rng: &mut impl Rng, n: u32) -> u32 {
     }
 }
 
-/// Puts `items` in random order, each order equally likely (Fisher and Yates, from the back).
+/// Puts `items` in random order (Fisher and Yates, from the back). Each order is equally likely.
 ///
-/// At most 2³² − 1 items; what lies behind stays in place.
+/// Only the first 2³² − 1 items are shuffled.
 pub fn shuffle(rng: &mut impl Rng, items: &mut [u32]) {
     let n = u32::try_from(items.len()).unwrap_or(u32::MAX);
     for last in (1..n).rev() {
@@ -121,7 +121,7 @@ mod tests {
 
     const KEY: Key = Key { seed: 1, purpose: Purpose::Canvas, epoch: 2, sample: 3 };
 
-    /// These values are a promise: if they change, every recorded run changes.
+    /// These values must never change: if they did, every recorded run would change.
     #[test]
     fn values_are_stable() {
         let mut rng = KEY.stream();

@@ -1,39 +1,42 @@
-//! A small data set of pictures to try one's own pictures with: a coloured shape somewhere in a large, cluttered scene.
+//! A small data set of colour pictures, for trying out folders of pictures: a coloured shape in a large, cluttered scene.
 //!
-//! The background is a landscape at dusk, soft and nearly grey, with pieces of rubble on it; on it lies one blue square, green
-//! triangle, red circle or yellow cross, a fortieth of the picture, of any size, shade and turn. A network that looks for it
-//! learns from a thousand pictures where to look; one with a weight for every pixel would need it at every place.
+//! The background is soft and nearly grey, like a landscape at dusk, with grey rectangles on it ("rubble"). Somewhere lies one
+//! blue square, green triangle, red circle or yellow cross, which takes about a fortieth of the picture and varies in size, shade
+//! and angle. A network with glimpses can learn from a thousand pictures where to look. A network with a weight for each pixel
+//! would have to see the shape at every place.
 
-use crate::rng::{Key, Purpose, below, uniform};
 use rand::Rng;
 
-/// Edge of a picture, pixels.
+use crate::rng::{Key, Purpose, below, uniform};
+
+/// The height and width of a picture, in pixels.
 pub const SIDE: usize = 256;
 
-/// What there is to be found.
+/// The names of the classes, which are the shapes.
 pub const CLASSES: [&str; 4] = ["blue-square", "green-triangle", "red-circle", "yellow-cross"];
 
-/// Pieces of rubble in a scene.
+/// The number of rubble pieces in a scene.
 const RUBBLE: usize = 14;
 
-/// No form reaches farther from its middle, pixels.
+/// No shape or piece of rubble reaches farther than this from its middle, in pixels.
 const REACH: f64 = 40.0;
 
-/// Pixels between the points of the landscape that are drawn; what lies between is interpolated.
+/// Of each layer of the landscape: the distance in pixels between points of random height, and the largest height. Between the
+/// points, heights are interpolated.
 const LATTICES: [(usize, f64); 3] = [(64, 22.0), (16, 9.0), (4, 6.0)];
 
-/// A picture and what is to be found in it.
+/// A picture with one shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scene {
-    /// `[3, SIDE, SIDE]`
+    /// The pixels, `[3, SIDE, SIDE]`.
     pub pixels: Vec<u8>,
-    /// Its class, an index of [`CLASSES`].
+    /// The class of the shape, an index of [`CLASSES`].
     pub class: usize,
-    /// The middle of the shape, (x, y) in pixels.
+    /// The middle of the shape, `[x, y]` in pixels.
     pub centre: [usize; 2],
 }
 
-/// Scene `number` of a seed; a function of the two alone.
+/// Draws the scene with this number. It depends only on the seed and the number.
 pub fn draw(seed: u64, number: u32) -> Scene {
     let rng = &mut Key { seed, purpose: Purpose::Shape, epoch: 0, sample: u64::from(number) }.stream();
     let class = below(rng, CLASSES.len() as u32) as usize;
@@ -60,7 +63,7 @@ pub fn draw(seed: u64, number: u32) -> Scene {
     Scene { pixels, class, centre }
 }
 
-/// How far a point lies outside of a shape around the origin, negative within; exact near its edges.
+/// The distance of a point from the edge of a shape around the origin, negative inside the shape. It is exact near the edges.
 fn outline(class: usize, [x, y]: [f64; 2], radius: f64) -> f64 {
     match CLASSES[class] {
         "red-circle" => libm::sqrt(x * x + y * y) - 0.9 * radius,
@@ -69,7 +72,7 @@ fn outline(class: usize, [x, y]: [f64; 2], radius: f64) -> f64 {
             (x.abs() - long).max(y.abs() - short).min((x.abs() - short).max(y.abs() - long))
         }
         "blue-square" => x.abs().max(y.abs()) - 0.8 * radius,
-        // Three half-planes, 120° apart: the sine of 60° and the cosine.
+        // A triangle is the intersection of three half-planes, 120° apart: these are the sine and the cosine of 60°.
         _ => {
             let [sine, cosine] = [0.866_025_403_784_438_6, 0.5];
             y.max(sine * x - cosine * y).max(-sine * x - cosine * y) - 0.6 * radius
@@ -77,7 +80,7 @@ fn outline(class: usize, [x, y]: [f64; 2], radius: f64) -> f64 {
     }
 }
 
-/// Lays a form of one colour over the planes.
+/// Paints a form of one colour over the three channels. `form` is the distance of a point from the edge, negative inside.
 fn paint(
     planes: &mut [Vec<f64>; 3],
     centre: [f64; 2],
@@ -98,7 +101,7 @@ fn paint(
     }
 }
 
-/// A plane of soft hills around a level, all scaled.
+/// One channel of the landscape: soft hills around a mean level, all multiplied by `scale`.
 fn landscape(rng: &mut impl Rng, scale: f64) -> Vec<f64> {
     let mut plane = vec![scale * between(rng, 20.0, 45.0); SIDE * SIDE];
     for (step, height) in LATTICES {
@@ -115,11 +118,12 @@ fn landscape(rng: &mut impl Rng, scale: f64) -> Vec<f64> {
     plane
 }
 
+/// How far a pixel is on its way from one point of the landscape to the next, from 0 to 1.
 fn fraction(place: usize, step: usize) -> f64 {
     (place % step) as f64 / step as f64
 }
 
-/// A shade of the class's colour.
+/// A random shade of the colour of a class.
 fn shade(class: usize, rng: &mut impl Rng) -> [f64; 3] {
     let (bright, dark) = (between(rng, 200.0, 255.0), between(rng, 0.0, 70.0));
     match CLASSES[class] {
@@ -130,12 +134,13 @@ fn shade(class: usize, rng: &mut impl Rng) -> [f64; 3] {
     }
 }
 
-/// Sine and cosine of an angle up to `most` radians to either side.
+/// The sine and cosine of a random angle between −`most` and `most` radians.
 fn turn(rng: &mut impl Rng, most: f64) -> [f64; 2] {
     let angle = between(rng, -most, most);
     [libm::sin(angle), libm::cos(angle)]
 }
 
+/// A number that is uniform on [low, high).
 fn between(rng: &mut impl Rng, low: f64, high: f64) -> f64 {
     low + uniform(rng) * (high - low)
 }
@@ -154,9 +159,9 @@ mod tests {
         assert!(counts.iter().all(|&count| count >= 6), "{counts:?}");
     }
 
-    /// The shape is where it is said to be: its middle is more colourful than any piece of the background.
+    /// The shape is at its `centre`: that pixel is more colourful than the background ever is.
     #[test]
-    fn the_shape_is_vivid_and_where_it_is_said_to_be() {
+    fn the_shape_is_at_its_centre() {
         for number in 0..40 {
             let Scene { pixels, centre: [x, y], .. } = draw(1, number);
             let levels = [0, 1, 2].map(|plane| pixels[(plane * SIDE + y) * SIDE + x]);

@@ -4,8 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datasets::digits::{Split, generate};
-use datasets::{Canvas, Loader, Placement};
+use datasets::digits::generate;
+use datasets::{Canvas, Loader, Placement, Split};
 
 struct Counting;
 

@@ -1,8 +1,8 @@
 //! The built-in digits: the same on every machine, different from each other, too varied for a linear classifier.
 
-use datasets::digits::{Split, generate};
+use datasets::digits::generate;
 use datasets::rng::{Key, Purpose, shuffle};
-use datasets::{Canvas, Digits, Labelled, Placement, Source, canvas};
+use datasets::{Canvas, Digits, Labelled, Placement, Source, Split, canvas};
 use sha2::{Digest, Sha256};
 
 fn hash(set: &Labelled) -> String {
@@ -43,7 +43,8 @@ fn no_digit_is_in_two_splits_or_of_two_seeds() {
 fn the_source_has_the_sizes_asked_for() {
     let digits = Digits { seed: 3, train: 30, validation: 20, test: 10 };
     let splits = digits.train_validation().unwrap();
-    assert_eq!([splits.train.len(), splits.validation.len(), digits.test().unwrap().len()], [30, 20, 10]);
+    assert_eq!([splits.train.set.len(), splits.validation.set.len(), digits.test().unwrap().set.len()], [30, 20, 10]);
+    assert!(splits.train.class_names.iter().eq("0 1 2 3 4 5 6 7 8 9".split(' ')) && digits.object_fills_image());
     assert!(generate(3, Split::Train, 0).is_empty());
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use datasets::digits::{Split, generate};
+use datasets::digits::generate;
 use datasets::rng::{Key, Purpose};
-use datasets::{Batch, Canvas, Labelled, Loader, Placement};
+use datasets::{Batch, Canvas, Labelled, Loader, Placement, Split};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -96,7 +96,7 @@ fn epochs_and_seeds_differ() {
 fn what_makes_no_batches_is_refused() {
     let refuse = |count, canvas, size| Loader::new(digits(count), canvas, size, 1).unwrap_err().to_string();
     assert!(refuse(10, CLUTTERED, 0).contains("batch size 0"));
-    assert!(refuse(0, CLUTTERED, 8).contains("empty data set"));
+    assert!(refuse(0, CLUTTERED, 8).contains("data set is empty"));
     assert!(refuse(10, Canvas { width: 27, ..CLUTTERED }, 8).contains("at least 28×28"));
     let whole = Loader::new(digits(10), CLUTTERED, usize::MAX, 1).unwrap();
     assert_eq!(whole.steps(), 1);

@@ -50,7 +50,7 @@ fn error(dir: &Path, file: &str) -> DataError {
     let message = error.to_string();
     assert!(message.contains(file), "{message}");
     assert!(
-        ["Fetch the file anew", "fetch the file anew", "its own name", "put the four"]
+        ["Fetch the file again", "fetch the file again", "its own name", "put the four"]
             .iter()
             .any(|advice| message.contains(advice)),
         "{message}"
@@ -69,13 +69,15 @@ fn the_splits_are_the_published_images() {
     let Some(dir) = real() else { return };
     let mnist = Mnist { dir: dir.clone() };
     let (splits, test) = (mnist.train_validation().unwrap(), mnist.test().unwrap());
-    assert_eq!([splits.train.len(), splits.validation.len(), test.len()], [50_000, 10_000, 10_000]);
+    assert_eq!(test.class_names.concat(), "0123456789");
+    let (train, validation, test) = (splits.train.set, splits.validation.set, test.set);
+    assert_eq!([train.len(), validation.len(), test.len()], [50_000, 10_000, 10_000]);
     assert_eq!((test.images.channels(), test.images.height(), test.images.width(), test.classes), (1, 28, 28, 10));
 
     let (pixels, labels) = (bytes(&dir, FILES[0]), bytes(&dir, FILES[1]));
-    assert_eq!(splits.train.images.pixels(), &pixels[16..][..50_000 * 784]);
-    assert_eq!(splits.validation.images.pixels(), &pixels[16 + 50_000 * 784..]);
-    assert_eq!([splits.train.labels, splits.validation.labels].concat(), &labels[8..]);
+    assert_eq!(train.images.pixels(), &pixels[16..][..50_000 * 784]);
+    assert_eq!(validation.images.pixels(), &pixels[16 + 50_000 * 784..]);
+    assert_eq!([train.labels, validation.labels].concat(), &labels[8..]);
     assert_eq!(test.labels[..5], [7, 2, 1, 0, 4]);
     assert_eq!(test.images.pixels(), &bytes(&dir, FILES[2])[16..]);
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use datasets::digits::Split;
 use datasets::idx::Idx;
 use datasets::picture::Header;
-use datasets::{DataError, Fit, Folder, IdxPair, Picture, Preparation};
+use datasets::{DataError, Fit, Folder, IdxPair, Picture, Preparation, Source, Split, Splits};
 use proptest::prelude::*;
 
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
@@ -204,8 +203,8 @@ proptest! {
             write(other.path().join(class).join(format!("{file}.png")), b"");
         }
         let [one, other] = [&one, &other].map(|place| Folder { seed, ..folder(place.path()) });
-        prop_assert_eq!(one.classes().unwrap(), names.keys().cloned().collect::<Vec<_>>());
-        prop_assert_eq!(one.classes().unwrap(), other.classes().unwrap());
+        prop_assert_eq!(one.class_names().unwrap(), names.keys().cloned().collect::<Vec<_>>());
+        prop_assert_eq!(one.class_names().unwrap(), other.class_names().unwrap());
         let mut count = 0;
         for split in SPLITS {
             prop_assert_eq!(listed(&one, split), listed(&other, split));
@@ -300,13 +299,16 @@ fn damaged_pictures_are_named_and_counted_and_the_others_read() {
     let folder = folder(place.path());
     let (mut bad, mut count) = (Vec::new(), 0);
     for split in SPLITS {
-        let Ok(found) = folder.read(split) else { continue };
-        assert_eq!(found.classes, ["a", "b"]);
-        count += found.set.len();
+        let Ok(read) = folder.read(split) else { continue };
+        assert_eq!(read.class_names, ["a", "b"]);
+        count += read.set.len();
         // 5×9 lies upright in 4×4: two columns of 200 in the middle, as wide as 5·4/9 rounds to.
-        assert!(found.set.images.pixels().chunks(4).all(|row| row == [0, 200, 200, 0]));
-        bad.extend(found.bad.iter().map(|error| error.to_string()));
+        assert!(read.set.images.pixels().chunks(4).all(|row| row == [0, 200, 200, 0]));
+        bad.extend(read.unreadable.iter().map(|error| error.to_string()));
     }
+    let Splits { train, validation } = folder.train_validation().unwrap();
+    let of_source = [train, validation, folder.test().unwrap()].map(|read| read.set);
+    assert_eq!(of_source, SPLITS.map(|split| folder.read(split).unwrap().set));
     assert_eq!(count, 60);
     assert_eq!(bad.len(), damaged.len(), "{bad:?}");
     for (name, _, what) in damaged {
@@ -319,7 +321,7 @@ fn what_is_no_data_set_is_told() {
     let place = tempfile::tempdir().unwrap();
     let told = |parts: &[&str]| {
         let error = folder(place.path()).read(Split::Train).unwrap_err();
-        assert!(matches!(error, DataError::Folder { .. }), "{error:?}");
+        assert!(matches!(error, DataError::Layout { .. }), "{error:?}");
         parts.iter().for_each(|part| assert!(error.to_string().contains(part), "no {part:?} in {error}"));
     };
     told(&["has no class folders", "make a folder for each class"]);
@@ -330,7 +332,7 @@ fn what_is_no_data_set_is_told() {
     write(place.path().join("dog/a.png"), b"nothing");
     write(place.path().join("dog/b.png"), b"nothing");
     let error = folder(place.path()).read(Split::Train).unwrap_err().to_string();
-    assert!(error.contains("none of which can be read") || error.contains("none of which its name"), "{error}");
+    assert!(error.contains("none of which can be read") || error.contains("none of them belongs"), "{error}");
     let missing = Folder { path: place.path().join("none"), ..folder(place.path()) }.read(Split::Train).unwrap_err();
     assert!(matches!(missing, DataError::Read { .. }) && missing.to_string().contains("none"), "{missing}");
 }
@@ -347,10 +349,10 @@ fn a_pair_of_idx_files_is_split_resized_and_checked() {
     let labels = file("labels", &[100], (0..100).map(|i| i % 3).collect());
     let pair = IdxPair { images: images.clone(), labels, preparation: grey(4), seed: 1 };
     let mut seen = Vec::new();
-    for split in SPLITS {
-        let found = pair.read(split).unwrap();
-        assert_eq!(found.classes, ["0", "1", "2"]);
-        for (image, &label) in found.set.images.pixels().chunks(16).zip(&found.set.labels) {
+    let Splits { train, validation } = pair.train_validation().unwrap();
+    for read in [train, validation, pair.test().unwrap()] {
+        assert_eq!(read.class_names, ["0", "1", "2"]);
+        for (image, &label) in read.set.images.pixels().chunks(16).zip(&read.set.labels) {
             assert_eq!((image, label), (&[image[0]; 16][..], image[0] % 3));
             seen.push(image[0]);
         }
@@ -366,6 +368,6 @@ fn a_pair_of_idx_files_is_split_resized_and_checked() {
     assert!(error.contains("[100, 4]") && error.contains("expected [count, height, width]"), "{error}");
     let colour = file("colour", &[100, 3, 1, 1], (0..300).map(|i| (i % 3) as u8).collect());
     let preparation = Preparation { channels: 3, ..grey(1) };
-    let found = IdxPair { images: colour, preparation, ..pair }.read(Split::Train).unwrap();
-    assert!(found.set.images.pixels().chunks(3).all(|pixel| pixel == [0, 1, 2]));
+    let read = IdxPair { images: colour, preparation, ..pair }.read(Split::Train).unwrap();
+    assert!(read.set.images.pixels().chunks(3).all(|pixel| pixel == [0, 1, 2]));
 }

@@ -1,63 +1,87 @@
-//! The images that a configuration names: training canvases drawn anew, validation and test canvases drawn once.
+//! The images that a configuration names: training canvases, which are drawn again in each epoch, and validation and test
+//! canvases, which are drawn once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datasets::digits::Split;
-use datasets::folder::Found;
 use datasets::rng::{Key, Purpose};
 use datasets::{
-    Canvas, DataError, Digits, FashionMnist, Fit, Fixed, Folder, IdxPair, Labelled, Loader, Mnist, Picture, Placement,
-    Preparation, Published, Splits, fixed,
+    Canvas, DataError, Digits, FashionMnist, Fit, Fixed, Folder, IdxPair, Images, Labelled, Loader, Mnist, Picture,
+    Placement, Preparation, Published, ReadSplit, Source, Split, Splits, fixed,
 };
 
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config};
 use crate::error::RamError;
 
-/// The seed of everything that does not change from run to run: the built-in digits, the canvases of the validation and
-/// test sets, and the first locations at evaluation.
+/// The seed of everything that is the same for all runs: the built-in digits, the canvases of the validation and test sets,
+/// and the first locations at evaluation.
 pub const FIXED_SEED: u64 = datasets::canvas::EVALUATION_SEED;
 
 impl From<DataError> for RamError {
     fn from(error: DataError) -> RamError {
         match error {
-            // The data are fine; the program is not.
+            // This is a fault of the program and not of the data.
             DataError::Worker(_) => RamError::Training(error.to_string()),
             _ => RamError::Data(error.to_string()),
         }
     }
 }
 
-/// What training may see: the training images, and the validation canvases.
+/// What training may see: the training images and the validation canvases.
 pub struct TrainingData {
-    /// Source images; each training canvas is drawn from one.
+    /// The training images. Each training canvas is drawn from one of them.
     pub train: Arc<Labelled>,
-    /// Canvases drawn once.
+    /// The validation canvases.
     pub validation: Fixed,
-    /// How they are drawn.
+    /// How the canvases are drawn.
     pub canvas: Canvas,
     /// The names of the classes, in the order of the labels.
     pub classes: Vec<String>,
-    /// What was wrong with pictures that are left out, a line each.
+    /// Lines that tell the user which pictures were left out, and why.
     pub notes: Vec<String>,
+    /// Whether each object fills its image, so that the boxes on the canvases tell where the objects are.
+    pub object_fills_image: bool,
 }
 
 impl TrainingData {
-    /// Opens the training and validation images. The test split stays closed.
+    /// Opens the training and validation images that a configuration names. The test split stays closed.
     ///
     /// # Errors
-    /// Missing or damaged files, or canvases that cannot be drawn from the images.
+    /// As [`source`] and [`TrainingData::of`].
     pub fn open(config: &Config, dir: Option<&Path>) -> Result<TrainingData, RamError> {
-        let Opened { splits: Splits { train, validation }, classes, notes } = open(config, dir)?;
-        let [train_count, validation_count, _] = config.data.counts();
-        let (train, validation) = (first(train, train_count)?, first(validation, validation_count)?);
+        TrainingData::of(config, &*source(config, dir)?)
+    }
+
+    /// Opens the training and validation images of any source. The configuration says how many of them are used and on which
+    /// canvases; its `data.source` does not matter.
+    ///
+    /// # Errors
+    /// [`RamError::Data`] if the images are missing, damaged, or do not fit on the canvas, or if the two splits do not fit
+    /// together; [`RamError::Config`] if there are fewer images than the configuration asks for.
+    pub fn of(config: &Config, source: &dyn Source) -> Result<TrainingData, RamError> {
+        let Splits { train, validation } = source.train_validation()?;
+        let classes = train.class_names.clone();
+        let channels = train.set.images.channels();
+        if (&classes, channels) != (&validation.class_names, validation.set.images.channels()) {
+            return Err(RamError::Data(format!(
+                "the training images have {channels} channels and the classes {}, but the validation images have {} channels \
+                 and the classes {}",
+                classes.join(", "),
+                validation.set.images.channels(),
+                validation.class_names.join(", ")
+            )));
+        }
+        let mut notes = Vec::new();
+        let train = selected(config, Split::Train, train, &mut notes)?;
+        let validation = selected(config, Split::Validation, validation, &mut notes)?;
         let canvas = canvas(config);
         canvas.validate(&train.images)?;
         let validation = fixed(&validation, &canvas, FIXED_SEED, Purpose::ValidationCanvas)?;
-        Ok(TrainingData { train: Arc::new(train), validation, canvas, classes, notes })
+        let (train, object_fills_image) = (Arc::new(train), source.object_fills_image());
+        Ok(TrainingData { train, validation, canvas, classes, notes, object_fills_image })
     }
 
-    /// A loader of shuffled batches, canvases drawn anew in every epoch.
+    /// A loader of shuffled batches, whose canvases are drawn again in each epoch.
     ///
     /// # Errors
     /// As [`Loader::new`].
@@ -65,7 +89,7 @@ impl TrainingData {
         Ok(Loader::new(self.train.clone(), self.canvas, config.train.batch, config.seed)?)
     }
 
-    /// The first training canvases of epoch 0, each [channels, height, width] bytes.
+    /// The first training canvases of epoch 0, each `[channels, height, width]`.
     pub fn first_canvases(&self, count: usize, seed: u64) -> Vec<Vec<u8>> {
         let draw = |index: usize| {
             let mut pixels = vec![0; self.canvas.len(self.train.images.channels())];
@@ -77,70 +101,80 @@ impl TrainingData {
     }
 }
 
-/// The test canvases, drawn once.
-///
-/// # Errors
-/// As [`TrainingData::open`].
-pub fn test_set(config: &Config, dir: Option<&Path>) -> Result<Fixed, RamError> {
-    Ok(test_set_noting(config, dir)?.0)
+/// What only the final evaluation may see: the test canvases.
+pub struct TestData {
+    /// The test canvases.
+    pub test: Fixed,
+    /// The names of the classes, in the order of the labels.
+    pub classes: Vec<String>,
+    /// Lines that tell the user which pictures were left out, and why.
+    pub notes: Vec<String>,
+    /// Whether each object fills its image, so that the boxes on the canvases tell where the objects are.
+    pub object_fills_image: bool,
 }
 
-/// As [`test_set`], with the names of the classes and what was wrong with pictures that are left out.
-///
-/// # Errors
-/// As [`TrainingData::open`].
-pub fn test_set_noting(config: &Config, dir: Option<&Path>) -> Result<(Fixed, Vec<String>, Vec<String>), RamError> {
-    let (test, classes, notes) = match config.data.source {
-        Source::Folder | Source::Idx => {
-            let Found { set, classes, bad } = own(config, dir, Split::Test)?;
-            (set, classes, notes_of(config, "test", &bad)?)
-        }
-        _ => (published(config, dir)?.test()?, classes_of(config), Vec::new()),
-    };
-    let test = first(test, config.data.counts()[2])?;
-    Ok((fixed(&test, &canvas(config), FIXED_SEED, Purpose::TestCanvas)?, classes, notes))
-}
+impl TestData {
+    /// Opens the test images that a configuration names. The other splits stay closed.
+    ///
+    /// # Errors
+    /// As [`source`] and [`TestData::of`].
+    pub fn open(config: &Config, dir: Option<&Path>) -> Result<TestData, RamError> {
+        TestData::of(config, &*source(config, dir)?)
+    }
 
-/// The training and validation images, and what is known of them.
-struct Opened {
-    splits: Splits,
-    classes: Vec<String>,
-    notes: Vec<String>,
-}
-
-fn open(config: &Config, dir: Option<&Path>) -> Result<Opened, RamError> {
-    match config.data.source {
-        Source::Folder | Source::Idx => {
-            let [train, validation] = [own(config, dir, Split::Train)?, own(config, dir, Split::Validation)?];
-            let mut notes = notes_of(config, "training", &train.bad)?;
-            notes.extend(notes_of(config, "validation", &validation.bad)?);
-            let splits = Splits { train: train.set, validation: validation.set };
-            Ok(Opened { splits, classes: train.classes, notes })
-        }
-        _ => {
-            let splits = published(config, dir)?.train_validation()?;
-            Ok(Opened { splits, classes: classes_of(config), notes: Vec::new() })
-        }
+    /// Opens the test images of any source, as [`TrainingData::of`] opens the others.
+    ///
+    /// # Errors
+    /// As [`TrainingData::of`].
+    pub fn of(config: &Config, source: &dyn Source) -> Result<TestData, RamError> {
+        let (read, mut notes) = (source.test()?, Vec::new());
+        let classes = read.class_names.clone();
+        let test = selected(config, Split::Test, read, &mut notes)?;
+        let test = fixed(&test, &canvas(config), FIXED_SEED, Purpose::TestCanvas)?;
+        Ok(TestData { test, classes, notes, object_fills_image: source.object_fills_image() })
     }
 }
 
-/// A split of pictures of one's own.
-fn own(config: &Config, dir: Option<&Path>, split: Split) -> Result<Found, RamError> {
-    let (seed, preparation) = (config.data.split_seed, preparation(config));
-    Ok(if config.data.source == Source::Folder {
-        folder(config, dir).read(split)?
-    } else {
-        let (images, labels) = (place(&config.data.path, dir), place(&config.data.labels, dir));
-        IdxPair { images, labels, preparation, seed }.read(split)?
+/// The source of images that a configuration names. Relative paths begin at `dir`, if it is given.
+///
+/// # Errors
+/// [`RamError::Data`] if the folder of a published data set is missing; [`RamError::Config`] for games, which have no images.
+pub fn source(config: &Config, dir: Option<&Path>) -> Result<Box<dyn Source>, RamError> {
+    Ok(match config.data.source {
+        config::Source::Mnist => Box::new(Mnist { dir: Published::Mnist.dir(dir)? }),
+        config::Source::FashionMnist => Box::new(FashionMnist { dir: Published::FashionMnist.dir(dir)? }),
+        config::Source::Digits => {
+            let [train, validation, test] = config.data.counts().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+            Box::new(Digits { seed: FIXED_SEED, train, validation, test })
+        }
+        config::Source::Folder => Box::new(folder(config, dir)),
+        config::Source::Idx => Box::new(idx_pair(config, dir)),
+        other @ (config::Source::Game(_) | config::Source::Own) => {
+            let name = other.name();
+            let message =
+                format!("data.source is {name}, which has no images that `ram` knows; choose mnist or digits");
+            return Err(RamError::Config(message));
+        }
     })
 }
 
-/// The folder of a configuration whose source it is.
+/// The folder of pictures that a configuration names in `data.path`.
 pub fn folder(config: &Config, dir: Option<&Path>) -> Folder {
-    Folder { path: place(&config.data.path, dir), preparation: preparation(config), seed: config.data.split_seed }
+    Folder { path: path(&config.data.path, dir), preparation: preparation(config), seed: config.data.split_seed }
 }
 
-/// What becomes of a picture of one's own before it lies on its canvas.
+/// The pair of IDX files that a configuration names in `data.path` and `data.labels`.
+pub fn idx_pair(config: &Config, dir: Option<&Path>) -> IdxPair {
+    let [images, labels] = [&config.data.path, &config.data.labels].map(|file| path(file, dir));
+    IdxPair { images, labels, preparation: preparation(config), seed: config.data.split_seed }
+}
+
+/// A path of the configuration. A relative one begins at `dir`, if it is given.
+fn path(path: &str, dir: Option<&Path>) -> PathBuf {
+    dir.map_or(PathBuf::from(path), |dir| dir.join(path))
+}
+
+/// How a user's picture is prepared before it is put on its canvas.
 pub fn preparation(config: &Config) -> Preparation {
     let data = &config.data;
     let fit = match data.fit {
@@ -152,9 +186,11 @@ pub fn preparation(config: &Config) -> Preparation {
     Preparation { channels: data.channels, height: edge, width: edge, fit, invert: data.invert }
 }
 
-/// A picture as a network of this configuration is shown it, `[channels, size, size]`, whatever its own size: one as large as
-/// the canvas fills it, as any does on a centred canvas; another is brought to the size of the images that were trained on,
-/// and lies in the middle, without clutter. `invert` changes black for white on top of what the configuration says.
+/// Makes a picture of any size into the canvas `[channels, size, size]` that a network of this configuration is shown.
+///
+/// A picture of the size of the canvas fills the canvas, and so does every picture if canvases are `centred`. Any other picture
+/// is brought to the size of the training images and put in the middle, without clutter. `invert` exchanges black and white
+/// in addition to what the configuration says.
 pub fn canvas_of(config: &Config, picture: &Picture, invert: bool) -> Vec<u8> {
     let size = config.data.size;
     let edge = if [picture.height, picture.width] == [size; 2] { size } else { config.data.image_edge().min(size) };
@@ -170,51 +206,6 @@ pub fn canvas_of(config: &Config, picture: &Picture, invert: bool) -> Vec<u8> {
     canvas
 }
 
-/// A path of the configuration; a relative one begins at `--data-dir`, where it is given.
-fn place(path: &str, dir: Option<&Path>) -> PathBuf {
-    dir.map_or(PathBuf::from(path), |dir| dir.join(path))
-}
-
-/// What is told of pictures that cannot be read: each by name, up to ten, and how many.
-///
-/// # Errors
-/// The same as an error, with `data.strict`.
-fn notes_of(config: &Config, split: &str, bad: &[DataError]) -> Result<Vec<String>, RamError> {
-    const NAMED: usize = 10;
-    if bad.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (strict, count) = (config.data.strict, bad.len());
-    let mut lines: Vec<String> = bad.iter().take(NAMED).map(|error| error.to_string()).collect();
-    let more = if count > NAMED { format!(", {} of them not named here", count - NAMED) } else { String::new() };
-    let end = if strict { "data.strict wants all" } else { "left out; --strict makes this an error" };
-    let pictures = if count == 1 { "picture" } else { "pictures" };
-    lines.push(format!("{count} {split} {pictures} cannot be read{more}: {end}"));
-    if strict { Err(RamError::Data(lines.join("\n"))) } else { Ok(lines) }
-}
-
-/// The names of the classes of images that are not one's own.
-fn classes_of(config: &Config) -> Vec<String> {
-    let set = if config.data.source == Source::FashionMnist { Published::FashionMnist } else { Published::Mnist };
-    set.classes().map(str::to_owned).to_vec()
-}
-
-fn published(config: &Config, dir: Option<&Path>) -> Result<Box<dyn datasets::images::Source>, RamError> {
-    Ok(match config.data.source {
-        Source::Mnist => Box::new(Mnist { dir: Published::Mnist.dir(dir)? }),
-        Source::FashionMnist => Box::new(FashionMnist { dir: Published::FashionMnist.dir(dir)? }),
-        Source::Digits => {
-            let [train, validation, test] = config.data.counts().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-            Box::new(Digits { seed: FIXED_SEED, train, validation, test })
-        }
-        other => {
-            let name = other.name();
-            let message = format!("data.source is {name}, which has no images of its own; choose mnist or digits");
-            return Err(RamError::Config(message));
-        }
-    })
-}
-
 fn canvas(config: &Config) -> Canvas {
     let placement = match config.data.canvas {
         config::Canvas::Centred => Placement::Centred,
@@ -223,27 +214,117 @@ fn canvas(config: &Config) -> Canvas {
     Canvas { height: config.data.size, width: config.data.size, placement, clutter: config.data.clutter }
 }
 
-/// The first `count` images of a split.
-fn first(split: Labelled, count: usize) -> Result<Labelled, RamError> {
-    // Of one's own pictures 0 is all there are.
-    if count == 0 || count == split.len() {
-        return Ok(split);
+/// The first images of a split, as many as the configuration asks for. Appends notes on the images that could not be read.
+fn selected(config: &Config, split: Split, read: ReadSplit, notes: &mut Vec<String>) -> Result<Labelled, RamError> {
+    notes.extend(notes_on(config, split, &read.unreadable)?);
+    let (set, data) = (read.set, &config.data);
+    let count = match split {
+        Split::Train => data.train,
+        Split::Validation => data.validation,
+        Split::Test => data.test,
+    };
+    // A source delivers all its images for 0.
+    if count == 0 || count == set.len() {
+        return Ok(set);
     }
-    if count > split.len() {
-        return Err(RamError::Config(format!(
-            "data: {count} images are asked for, but this split has {}",
-            split.len()
-        )));
+    if count > set.len() {
+        let (key, available) = (split.name(), set.len());
+        return Err(RamError::Config(format!("data.{key} is {count}, but this split has only {available} images")));
     }
-    let view = split.slice(0..count);
-    let images = &split.images;
-    let kept = datasets::Images::new(view.pixels.to_vec(), images.channels(), images.height(), images.width())?;
-    Ok(Labelled::new(kept, view.labels.to_vec(), split.classes)?)
+    let first = set.slice(0..count);
+    let (channels, height, width) = (set.images.channels(), set.images.height(), set.images.width());
+    let images = Images::new(first.pixels.to_vec(), channels, height, width)?;
+    Ok(Labelled::new(images, first.labels.to_vec(), set.classes)?)
+}
+
+/// Lines that tell the user which images cannot be read: up to ten of them by name, and their number.
+///
+/// # Errors
+/// With `data.strict`, the same lines as an error.
+fn notes_on(config: &Config, split: Split, unreadable: &[DataError]) -> Result<Vec<String>, RamError> {
+    const NAMED: usize = 10;
+    let count = unreadable.len();
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let strict = config.data.strict;
+    let mut lines: Vec<String> = unreadable.iter().take(NAMED).map(|error| error.to_string()).collect();
+    let more = if count > NAMED { format!(", {} of them not named here", count - NAMED) } else { String::new() };
+    let end = if strict { "data.strict demands all" } else { "left out; --strict makes this an error" };
+    let split = if split == Split::Train { "training" } else { split.name() };
+    let pictures = if count == 1 { "picture" } else { "pictures" };
+    lines.push(format!("{count} {split} {pictures} cannot be read{more}: {end}"));
+    if strict { Err(RamError::Data(lines.join("\n"))) } else { Ok(lines) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// In each split ten images of one level, and one image that cannot be read.
+    struct Own {
+        names: [[&'static str; 2]; 2],
+    }
+
+    impl Own {
+        fn split(&self, level: u8, names: [&str; 2]) -> Result<ReadSplit, DataError> {
+            let images = Images::new(vec![level; 10 * 9 * 9], 1, 9, 9)?;
+            let labels = (0..10).map(|i| i % 2).collect();
+            let unreadable = vec![DataError::from(Box::from(format!("image {level} is torn")))];
+            Ok(ReadSplit { unreadable, ..ReadSplit::new(Labelled::new(images, labels, 2)?, names)? })
+        }
+    }
+
+    impl Source for Own {
+        fn train_validation(&self) -> Result<Splits, DataError> {
+            let [train, validation] = self.names;
+            Ok(Splits { train: self.split(1, train)?, validation: self.split(2, validation)? })
+        }
+
+        fn test(&self) -> Result<ReadSplit, DataError> {
+            self.split(3, self.names[0])
+        }
+    }
+
+    #[test]
+    fn a_source_of_ones_own_is_opened() {
+        let load = |sets: &[&str]| {
+            let sets: Vec<String> = ["data.size=30"].iter().chain(sets).map(|&set| set.to_owned()).collect();
+            Config::load(config::Base::Preset("translated"), &sets).unwrap()
+        };
+        let names = ["odd", "even"];
+        let own = Own { names: [names; 2] };
+        let config = load(&["data.train=4", "data.test=10"]);
+        let data = TrainingData::of(&config, &own).unwrap();
+        assert_eq!([data.train.len(), data.validation.set.len()], [4, 10], "0 takes all");
+        assert_eq!(
+            (data.train.labels.as_slice(), data.classes.as_slice()),
+            ([0, 1, 0, 1].as_slice(), names.map(String::from).as_slice())
+        );
+        assert_eq!(
+            (data.validation.set.images.height(), data.validation.set.images.pixels().iter().max()),
+            (30, Some(&2))
+        );
+        let said = ["image 1 is torn", "1 training picture cannot", "image 2 is torn", "1 validation picture cannot"];
+        assert!(
+            data.notes.len() == 4 && data.notes.iter().zip(said).all(|(note, said)| note.starts_with(said)),
+            "{:?}",
+            data.notes
+        );
+        let test = TestData::of(&config, &own).unwrap();
+        assert_eq!(
+            (test.classes, test.test.set.images.pixels().iter().max()),
+            (names.map(String::from).to_vec(), Some(&3))
+        );
+        assert!(test.notes.len() == 2 && test.notes[0] == "image 3 is torn", "{:?}", test.notes);
+
+        let refused = |sets: &[&str], own: &Own| TrainingData::of(&load(sets), own).err().unwrap().to_string();
+        assert!(
+            refused(&["data.validation=11"], &own).contains("data.validation is 11, but this split has only 10 images")
+        );
+        assert!(refused(&["data.strict=true"], &own).contains("image 1 is torn"));
+        assert!(refused(&[], &Own { names: [names, ["even", "odd"]] }).contains("the classes even, odd"));
+    }
 
     #[test]
     fn a_fault_of_the_program_is_no_fault_of_the_data() {

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use datasets::digits::{Split, generate};
+use datasets::Split;
+use datasets::digits::generate;
 use datasets::idx::Idx;
 use serde_json::Value;
 
@@ -256,8 +257,8 @@ fn bad_pictures_are_warned_of_or_with_strict_an_error() {
     let tested = place.ram("eval a");
     tested.succeeds();
     assert!(tested.err.contains("test picture") && tested.err.contains("left out"), "{}", tested.err);
-    place.ram("eval a --strict").fails(3, &["is a damaged PNG", "data.strict wants all"]);
-    place.ram(&format!("{train} --name b --strict")).fails(3, &["is a damaged PNG", "data.strict wants all"]);
+    place.ram("eval a --strict").fails(3, &["is a damaged PNG", "data.strict demands all"]);
+    place.ram(&format!("{train} --name b --strict")).fails(3, &["is a damaged PNG", "data.strict demands all"]);
     assert!(!place.path("runs/b").exists(), "no data, no run");
 }
 

@@ -1,68 +1,51 @@
-//! The built-in data set: digits 28×28 that look handwritten, drawn from strokes, for which no file is needed.
+//! The built-in data set, which needs no files: digits of 28×28 pixels that look handwritten and are drawn from strokes.
 //!
-//! Each digit is one of several ways to write it (a 7 with or without a bar), written by an unsteady hand, bent, slanted,
-//! stretched and turned at random, with a pen of random width, white on black in a box of 20×20 pixels around its centre
-//! of mass, as in MNIST. It is easier than MNIST, but not for a linear classifier.
+//! There are several ways to write each digit (a 7 with or without a bar). The strokes are moved, bent, slanted, stretched and
+//! turned at random, and drawn with a pen of random width. As in MNIST, digits are white on black, and each fills a box of
+//! 20×20 pixels around its centre of mass. The data set is easier than MNIST, but not for a linear classifier.
 
 mod pen;
 mod strokes;
 
+use crate::error::DataError;
+use crate::images::{Images, Labelled};
 use crate::rng::{Key, Purpose, below};
-use crate::{DataError, Images, Labelled, Source, Splits};
-use pen::Pen;
+use crate::source::{ReadSplit, Source, Split, Splits};
+use pen::{LEN, Pen, SIDE};
 
-/// Images are SIDE × SIDE pixels.
-const SIDE: usize = 28;
-const LEN: usize = SIDE * SIDE;
-
-/// The built-in digits as a data set of the given sizes.
+/// A data set of built-in digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digits {
-    /// Decides every digit.
+    /// The seed, which decides every digit.
     pub seed: u64,
-    /// Images to train on.
+    /// The number of training images.
     pub train: u32,
-    /// Images to validate on.
+    /// The number of validation images.
     pub validation: u32,
-    /// Images to test on.
+    /// The number of test images.
     pub test: u32,
-}
-
-impl Default for Digits {
-    /// As many as MNIST has: 50 000, 10 000 and 10 000.
-    fn default() -> Self {
-        Digits { seed: 1, train: 50_000, validation: 10_000, test: 10_000 }
-    }
 }
 
 impl Source for Digits {
     fn train_validation(&self) -> Result<Splits, DataError> {
         Ok(Splits {
-            train: generate(self.seed, Split::Train, self.train),
-            validation: generate(self.seed, Split::Validation, self.validation),
+            train: generate(self.seed, Split::Train, self.train).into(),
+            validation: generate(self.seed, Split::Validation, self.validation).into(),
         })
     }
 
-    fn test(&self) -> Result<Labelled, DataError> {
-        Ok(generate(self.seed, Split::Test, self.test))
+    fn test(&self) -> Result<ReadSplit, DataError> {
+        Ok(generate(self.seed, Split::Test, self.test).into())
+    }
+
+    fn object_fills_image(&self) -> bool {
+        true
     }
 }
 
-/// Which of three sets without a common digit; the number is the epoch of the digits' keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub enum Split {
-    /// To train on.
-    Train = 0,
-    /// To choose hyperparameters by.
-    Validation = 1,
-    /// To report once.
-    Test = 2,
-}
-
-/// The first `count` digits of a split, one grey channel of 28×28.
+/// The first `count` digits of a split, each one grey channel of 28×28 pixels.
 ///
-/// Digit i is a function of (`seed`, `split`, i) alone: a longer set begins with the shorter one.
+/// Digit i depends only on `seed`, `split` and i, so a longer set begins with the shorter one.
 pub fn generate(seed: u64, split: Split, count: u32) -> Labelled {
     let mut pen = Pen::default();
     let mut pixels = vec![0; LEN * count as usize];

@@ -1,24 +1,29 @@
-//! From points to ink: a smooth curve through them, a hand that bends and slants it, a pen of some width.
+//! Draws a digit from its points: a smooth curve through them is bent, slanted and drawn with a pen of some width.
 //!
-//! All of it is additions, multiplications, divisions and square roots of `f32`, which IEEE 754 fixes to the last bit, so
-//! that a digit is the same on every machine. The one sine and cosine come from `libm`.
+//! The code uses only additions, multiplications, divisions and square roots of `f32`. IEEE 754 fixes their results to the last
+//! bit, so a digit is the same on every machine. The only sine and cosine come from `libm`.
 
 use rand::Rng;
 
 use super::strokes::Allograph;
-use super::{LEN, SIDE};
 use crate::rng::uniform;
 
-/// The box that the ink of a digit fills, in pixels, as in MNIST.
+/// The height and width of an image, in pixels.
+pub(super) const SIDE: usize = 28;
+
+/// The number of pixels of an image.
+pub(super) const LEN: usize = SIDE * SIDE;
+
+/// The side of the box that the ink of a digit fills, in pixels, as in MNIST.
 const BOX: f32 = 20.0;
 
-/// The length of the straight pieces that stand for a curve, in pixels.
+/// The length of the straight lines that approximate a curve, in pixels.
 const PIECE: f32 = 1.2;
 
 /// Half the width of the soft edge of a line, in pixels.
 const SOFT: f32 = 0.65;
 
-/// A point of the path: where it is, and whether the pen was down on the way to it.
+/// A point of the path: its coordinates, and whether the pen was down on the way to it.
 #[derive(Clone, Copy)]
 struct Node {
     x: f32,
@@ -26,7 +31,7 @@ struct Node {
     down: bool,
 }
 
-/// What is needed to draw a digit and kept for the next one.
+/// The buffers for drawing a digit, which are used again for the next digit.
 #[derive(Default)]
 pub(super) struct Pen {
     points: Vec<(f32, f32)>,
@@ -34,10 +39,10 @@ pub(super) struct Pen {
 }
 
 impl Pen {
-    /// Writes a digit into `out`, `[28, 28]`, as one person does once.
+    /// Draws one random variant of a digit into `out`, `[28, 28]`.
     pub(super) fn write(&mut self, allograph: &Allograph, rng: &mut impl Rng, out: &mut [u8; LEN]) {
         self.path.clear();
-        // A careful hand or a hasty one: how far it misses its points, in boxes.
+        // How far the pen misses its points, as a part of the box: little for a careful hand, more for a hasty one.
         let haste = between(rng, 0.015, 0.06);
         for stroke in allograph.1 {
             self.points.clear();
@@ -62,7 +67,7 @@ impl Pen {
         self.ink(radius, rng, out);
     }
 
-    /// Appends the Catmull–Rom curve through the points to the path. Between equal points, a corner, there is no curve.
+    /// Appends the Catmull–Rom curve through the points to the path. A point that is given twice is a corner.
     fn curve(&mut self) {
         let points = &self.points;
         let Some(&(x, y)) = points.first() else { return };
@@ -74,13 +79,13 @@ impl Pen {
             }
             let before = points[i.saturating_sub(2)];
             let after = points[(i + 1).min(points.len() - 1)];
-            // Half the chord over both neighbours is the velocity at a point.
+            // The velocity at a point is half the difference between its two neighbours.
             let (from, to) =
                 (((q.0 - before.0) / 2.0, (q.1 - before.1) / 2.0), ((after.0 - p.0) / 2.0, (after.1 - p.1) / 2.0));
             let pieces = (distance(p, q) * BOX / PIECE).ceil().max(1.0);
             for piece in 1..=pieces as u32 {
                 let t = piece as f32 / pieces;
-                // Hermite's basis
+                // The basis functions of Hermite's cubic curve.
                 let h01 = t * t * (3.0 - 2.0 * t);
                 let h10 = t * (1.0 - t) * (1.0 - t);
                 let h11 = t * t * (t - 1.0);
@@ -148,13 +153,13 @@ impl Pen {
     }
 }
 
-/// Covers the pixels near a straight line, each at most once: crossing lines do not add up.
+/// Covers the pixels near a straight line. A pixel keeps its largest cover, so lines that cross do not add up.
 fn line(from: Node, to: Node, radius: f32, cover: &mut [f32; LEN]) {
     let reach = radius + SOFT;
     let (dx, dy) = (to.x - from.x, to.y - from.y);
     let per_length2 = 1.0 / (dx * dx + dy * dy).max(1e-12);
     let pixels = |a: f32, b: f32| {
-        // Centres of pixels lie at halves; a negative number becomes 0.
+        // The centres of pixels are at halves. A negative number becomes 0.
         let (low, high) = (a.min(b) - reach - 0.5, a.max(b) + reach + 0.5);
         (low.ceil().max(0.0) as usize)..(high as usize).min(SIDE)
     };
@@ -176,12 +181,13 @@ fn distance(p: (f32, f32), q: (f32, f32)) -> f32 {
     (x * x + y * y).sqrt()
 }
 
-/// Uniform on [low, high).
+/// A number that is uniform on [low, high).
 fn between(rng: &mut impl Rng, low: f32, high: f32) -> f32 {
     low + (high - low) * uniform(rng) as f32
 }
 
-/// Nearly normal, with mean 0 and variance 1, and never beyond ±3.5: the sum of four uniforms needs no logarithm.
+/// A nearly normal number with mean 0 and variance 1, always within ±3.5. It is a sum of four uniform numbers, which needs no
+/// logarithm.
 fn normal(rng: &mut impl Rng) -> f32 {
     let bits = rng.next_u64();
     let sum: u32 = (0..4).map(|i| u32::from((bits >> (16 * i)) as u16)).sum();

@@ -1,15 +1,16 @@
-//! How people write the ten digits: each allograph is a few strokes, each stroke a few points that the pen passes.
+//! How people write the ten digits. Each allograph (a way to write a digit) has a few strokes, and each stroke is a few points
+//! that the pen passes.
 
-/// A point that the pen passes: x to the right and y down, both in hundredths of the digit's box.
+/// A point that the pen passes: x (to the right) and y (down), both in hundredths of the box of the digit.
 pub(super) type Point = (i8, i8);
 
-/// One movement of the pen, a smooth curve through its points. A point given twice is a corner.
+/// One movement of the pen: a smooth curve through these points. A point that is given twice is a corner.
 pub(super) type Stroke = &'static [Point];
 
-/// One way to write a digit: how many of a hundred writers do, and with which strokes.
+/// One way to write a digit: how many of a hundred people write it so, and the strokes.
 pub(super) type Allograph = (u32, &'static [Stroke]);
 
-/// The allographs of the digits 0 to 9; the shares of each digit add up to 100.
+/// The allographs of the digits 0 to 9. The numbers of people add up to 100 for each digit.
 #[rustfmt::skip]
 pub(super) const DIGITS: [&[Allograph]; 10] = [
     &[
@@ -17,7 +18,7 @@ pub(super) const DIGITS: [&[Allograph]; 10] = [
         (40, &[&[(55, 2), (24, 12), (7, 48), (20, 86), (50, 98), (82, 84), (95, 48), (80, 14), (50, 2)]]),
         // narrow
         (30, &[&[(56, 1), (34, 14), (22, 50), (30, 86), (50, 99), (70, 86), (78, 48), (68, 14), (48, 2)]]),
-        // begun at the right, with the end crossing over the beginning
+        // begun at the right; the end crosses the beginning
         (20, &[&[(72, 12), (48, 0), (20, 20), (8, 55), (24, 92), (56, 98), (86, 76), (92, 40), (74, 10), (42, 8)]]),
         // clockwise, with the opening at the left
         (10, &[&[(18, 30), (40, 4), (74, 8), (94, 45), (84, 84), (52, 99), (18, 84), (8, 50), (22, 16)]]),
@@ -25,7 +26,7 @@ pub(super) const DIGITS: [&[Allograph]; 10] = [
     &[
         // a plain stroke
         (55, &[&[(51, 0), (50, 35), (49, 70), (48, 100)]]),
-        // a bent one
+        // a bent stroke
         (15, &[&[(56, 0), (52, 30), (49, 65), (50, 100)]]),
         // with a flag
         (18, &[&[(33, 20), (46, 10), (56, 0), (56, 0), (53, 50), (51, 100)]]),
@@ -49,7 +50,7 @@ pub(super) const DIGITS: [&[Allograph]; 10] = [
         (25, &[&[(16, 12), (46, 1), (76, 14), (68, 38), (42, 50), (36, 44), (50, 46), (80, 60), (80, 86), (46, 99), (12, 86)]]),
         // flat at the top
         (12, &[&[(16, 4), (46, 4), (80, 3), (80, 3), (42, 40), (42, 40), (76, 52), (82, 80), (50, 99), (12, 90)]]),
-        // no waist to speak of
+        // nearly no waist
         (13, &[&[(20, 8), (54, 0), (76, 16), (64, 38), (46, 46), (66, 54), (80, 74), (62, 95), (14, 97)]]),
     ],
     &[
@@ -63,13 +64,13 @@ pub(super) const DIGITS: [&[Allograph]; 10] = [
         (13, &[&[(72, 6), (40, 22), (12, 50), (12, 50), (46, 52), (76, 42), (78, 6), (78, 6), (74, 50), (66, 100)]]),
     ],
     &[
-        // the roof last
+        // the upper line is written last
         (45, &[&[(30, 4), (26, 22), (22, 44), (22, 44), (52, 38), (84, 56), (78, 86), (44, 99), (8, 90)], &[(30, 4), (58, 4), (90, 2)]]),
         // one stroke with corners
         (25, &[&[(88, 3), (60, 4), (32, 5), (32, 5), (24, 46), (24, 46), (58, 40), (86, 62), (70, 92), (38, 99), (10, 92)]]),
         // like an S
         (20, &[&[(88, 4), (54, 2), (28, 16), (32, 38), (60, 50), (78, 70), (62, 94), (34, 99), (8, 90)]]),
-        // small bowl
+        // a small bowl
         (10, &[&[(40, 2), (34, 26), (30, 50), (30, 50), (56, 48), (72, 66), (60, 90), (34, 99), (12, 88)], &[(40, 2), (64, 6), (92, 0)]]),
     ],
     &[
@@ -93,7 +94,7 @@ pub(super) const DIGITS: [&[Allograph]; 10] = [
         (20, &[&[(8, 14), (40, 4), (78, 4), (84, 20), (66, 56), (46, 100)]]),
     ],
     &[
-        // an S and the way back
+        // an S, then back
         (55, &[&[(80, 14), (52, 0), (24, 14), (30, 38), (66, 58), (80, 82), (52, 100), (20, 84), (32, 58), (68, 38), (82, 12)]]),
         // two circles
         (25, &[

@@ -115,7 +115,7 @@ fn tell(args: &Args, text: impl FnOnce() -> String) -> io::Result<()> {
 }
 
 fn algorithm(set: Published, file: File) -> &'static str {
-    set.checksum(file).parts().0
+    set.checksum(file).algorithm()
 }
 
 fn unwritable(path: &Path, source: io::Error) -> RamError {

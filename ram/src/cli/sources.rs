@@ -1,8 +1,7 @@
 //! What `--data` says, as keys of the configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use datasets::IdxPair;
 use datasets::picture::Header;
 use ram::config::{Canvas, Config, Source};
 use ram::data;
@@ -43,12 +42,7 @@ pub fn sets(data: &str) -> Result<Vec<String>, RamError> {
 pub fn found(config: &Config, data_dir: Option<&Path>) -> Result<Vec<String>, RamError> {
     let headers = match config.data.source {
         Source::Folder => data::folder(config, data_dir).headers(SURVEYED)?,
-        Source::Idx => {
-            let [images, labels] = [&config.data.path, &config.data.labels]
-                .map(|path| data_dir.map_or(PathBuf::from(path), |dir| dir.join(path)));
-            let (preparation, seed) = (data::preparation(config), config.data.split_seed);
-            vec![IdxPair { images, labels, preparation, seed }.header()?]
-        }
+        Source::Idx => vec![data::idx_pair(config, data_dir).header()?],
         _ => return Ok(Vec::new()),
     };
     let edge = |header: &Header| header.height.max(header.width);

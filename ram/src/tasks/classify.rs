@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use autograd::{Real, Recording, Shape, Var};
-use datasets::{Batch, DigitBox, Loader};
+use datasets::{Batch, DigitBox, Loader, Source};
 
 use super::task::{Batches, Examples, Inputs, Observed, Recorder, Task, Training, Verdict};
 use crate::config::{Config, LossKind, Reward};
-use crate::data::{TrainingData, test_set_noting};
+use crate::data::{TestData, TrainingData};
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective};
 use crate::model::action::{self, argmax};
@@ -16,15 +16,29 @@ use crate::network::Network;
 use crate::reinforce::{self, baseline_error, reinforce};
 use crate::split::SplitName;
 
-/// To classify the images of a configuration.
+/// To classify images.
 pub struct Classify {
     config: Config,
+    /// The images, if they are not those that the configuration names.
+    source: Option<Box<dyn Source>>,
 }
 
 impl Classify {
-    /// The task of a configuration.
+    /// To classify the images that a configuration names.
     pub fn new(config: &Config) -> Classify {
-        Classify { config: config.clone() }
+        Classify { config: config.clone(), source: None }
+    }
+
+    /// To classify the images of any [`Source`]. Their configuration says `data.source = "own"`.
+    pub fn with(config: &Config, source: impl Source + 'static) -> Classify {
+        Classify { config: config.clone(), source: Some(Box::new(source)) }
+    }
+
+    fn training_data(&self, dir: Option<&Path>) -> Result<TrainingData, RamError> {
+        match &self.source {
+            Some(source) => TrainingData::of(&self.config, &**source),
+            None => TrainingData::open(&self.config, dir),
+        }
     }
 }
 
@@ -35,7 +49,7 @@ impl Task for Classify {
 
     fn training(&self, dir: Option<&Path>) -> Result<Training, RamError> {
         let config = &self.config;
-        let data = TrainingData::open(config, dir)?;
+        let data = self.training_data(dir)?;
         let loader = data.loader(config)?;
         let [channels, classes] = [data.train.images.channels(), data.train.classes];
         let summary = format!(
@@ -45,10 +59,16 @@ impl Task for Classify {
             if channels == 3 { "in colour" } else { "grey" },
             size = config.data.size,
         );
-        let TrainingData { validation, classes: outputs, notes, .. } = data;
+        let TrainingData { validation, classes: outputs, notes, object_fills_image, .. } = data;
         Ok(Training {
             batches: Box::new(loader),
-            validation: examples(config, validation, outputs.clone(), Vec::new()),
+            validation: Examples {
+                count: validation.set.len(),
+                images: Some(validation),
+                is_placed: object_fills_image,
+                outputs: outputs.clone(),
+                ..Examples::default()
+            },
             channels,
             outputs,
             notes,
@@ -57,14 +77,20 @@ impl Task for Classify {
     }
 
     fn examples(&self, split: SplitName, dir: Option<&Path>) -> Result<Examples, RamError> {
-        let (images, classes, notes) = match split {
+        let (images, outputs, notes, is_placed) = match split {
             SplitName::Validation => {
-                let TrainingData { validation, classes, notes, .. } = TrainingData::open(&self.config, dir)?;
-                (validation, classes, notes)
+                let TrainingData { validation, classes, notes, object_fills_image, .. } = self.training_data(dir)?;
+                (validation, classes, notes, object_fills_image)
             }
-            SplitName::Test => test_set_noting(&self.config, dir)?,
+            SplitName::Test => {
+                let TestData { test, classes, notes, object_fills_image } = match &self.source {
+                    Some(source) => TestData::of(&self.config, &**source)?,
+                    None => TestData::open(&self.config, dir)?,
+                };
+                (test, classes, notes, object_fills_image)
+            }
         };
-        Ok(examples(&self.config, images, classes, notes))
+        Ok(Examples { count: images.set.len(), images: Some(images), is_placed, epoch: 0, outputs, notes })
     }
 
     fn recorder(&self) -> Box<dyn Recorder> {
@@ -77,12 +103,6 @@ impl Task for Classify {
             labels: Vec::new(),
         })
     }
-}
-
-fn examples(config: &Config, images: datasets::Fixed, outputs: Vec<String>, notes: Vec<String>) -> Examples {
-    // Where the digit lies is known of canvases alone.
-    let is_placed = !config.data.source.is_own();
-    Examples { count: images.set.len(), images: Some(images), is_placed, epoch: 0, outputs, notes }
 }
 
 impl Batches for Loader {
