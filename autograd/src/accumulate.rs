@@ -1,8 +1,9 @@
 //! From the sweeps of any number of tapes to the gradients of the parameters.
 //!
 //! A sweep computes the gradients of variables. For parameters it only lists the products and sums that make up their
-//! gradients. These are computed here, all at once: the gradient of a weight is then one long chain over all rows of all
-//! tapes rather than many short chains, threads can share its rows, and its bits do not depend on how the batch was split.
+//! gradients. These are computed here, all at once: the gradient of a weight is then one long chain over all rows of
+//! all tapes rather than many short chains, threads can share its rows, and its bits do not depend on how the batch was
+//! split.
 
 use std::ops::Range;
 
@@ -20,8 +21,8 @@ use crate::tape::{Tape, Var};
 
 /// Adds what the last sweep of each tape found to `grads`, in parallel over the parameters.
 ///
-/// The gradient of a linear layer is one chain of multiply-adds over (operation, tape, row). So a batch that is split into
-/// any number of tapes gives the same bits as one tape. (The gradient of a parameter that was taken by
+/// The gradient of a linear layer is one chain of multiply-adds over (operation, tape, row). So a batch that is split
+/// into any number of tapes gives the same bits as one tape. (The gradient of a parameter that was taken by
 /// [`Recording::param`](crate::Recording::param) is summed on each tape first, and then over the tapes in their order.)
 ///
 /// # Panics
@@ -30,7 +31,8 @@ pub fn accumulate<R: Real>(params: &Params<R>, tapes: &[Tape<R>], grads: &mut Gr
     add_contributions(params, tapes.len(), &|i| &tapes[i].arena, grads, true);
 }
 
-/// Sets `grads` to what the last sweep of each tape found. This is [`accumulate`] from 0, without a pass that clears `grads`.
+/// Sets `grads` to what the last sweep of each tape found. This is [`accumulate`] from 0, without a pass that clears
+/// `grads`.
 ///
 /// # Panics
 /// If `grads` do not have the layout of `params`.
@@ -60,8 +62,8 @@ const SHARED_ROWS: usize = 192;
 /// … and whose gradient takes at least this many multiply-adds.
 const SHARED_WORK: usize = 1 << 22;
 
-/// Adds the contributions of all tapes to `grads`, or sets `grads` to their sum if `add` is false. `arena` gives the memory
-/// of a tape by its index.
+/// Adds the contributions of all tapes to `grads`, or sets `grads` to their sum if `add` is false. `arena` gives the
+/// memory of a tape by its index.
 fn add_contributions<'a, R: Real>(
     params: &Params<R>,
     tapes: usize,
@@ -98,8 +100,8 @@ struct ContributionSum<'p, R, F> {
 }
 
 impl<'a, R: Real, F: Fn(usize) -> &'a Arena<R> + Sync> ContributionSum<'_, R, F> {
-    /// Sums for the parameters in `range`, whose gradients lie in `slab`. Threads share the parameters; what is summed is
-    /// never split.
+    /// Sums for the parameters in `range`, whose gradients lie in `slab`. Threads share the parameters; what is summed
+    /// is never split.
     fn add_to_parameters(&self, range: Range<usize>, slab: &mut [R]) {
         let entries = &self.params.entries[range.clone()];
         match entries {
@@ -170,8 +172,8 @@ impl<'a, R: Real, F: Fn(usize) -> &'a Arena<R> + Sync> ContributionSum<'_, R, F>
 
 /// The gradient d of a parameter (or of some of its rows) while contributions are added to it in their order.
 ///
-/// A product is not computed at once. It waits, so that one call of the kernel computes as many products as possible as one
-/// chain. Hence there are four states:
+/// A product is not computed at once. It waits, so that one call of the kernel computes as many products as possible as
+/// one chain. Hence there are four states:
 ///
 /// | `holds_sum` | `products` | what d holds |
 /// |---|---|---|

@@ -154,7 +154,8 @@ impl<R: Real> Arena<R> {
         id
     }
 
-    /// Moves the operation into the next slot. If the last step left one of the same type there, its memory is used again.
+    /// Moves the operation into the next slot. If the last step left one of the same type there, its memory is used
+    /// again.
     fn store<O: Op<R>>(&mut self, op: O) -> u32 {
         match self.ops.get_mut(self.ops_used) {
             Some(slot) => match (&mut **slot as &mut dyn Any).downcast_mut::<O>() {

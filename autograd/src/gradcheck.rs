@@ -1,9 +1,9 @@
 //! Gradient checks by finite differences, for the operations of this crate and for those of its users.
 //!
-//! The gradient that backward computes is compared, in f64, with the central difference (f(x + εv) − f(x − εv))/2ε, where v
-//! is each unit vector and then a few random directions. At a kink, such as that of Rect or of clamp, there is no gradient
-//! and the two one-sided differences disagree. Such a point is replaced by a new random point; a check that replaces more
-//! than one point in a hundred fails.
+//! The gradient that backward computes is compared, in f64, with the central difference (f(x + εv) − f(x − εv))/2ε,
+//! where v is each unit vector and then a few random directions. At a kink, such as that of Rect or of clamp, there is
+//! no gradient and the two one-sided differences disagree. Such a point is replaced by a new random point; a check that
+//! replaces more than one point in a hundred fails.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -45,8 +45,8 @@ pub enum CheckResult {
     Kink,
 }
 
-/// A function to check, which computes a variable of any shape from its inputs. (Fixed random weights turn its elements into
-/// a scalar.)
+/// A function to check, which computes a variable of any shape from its inputs. (Fixed random weights turn its elements
+/// into a scalar.)
 pub trait Function: for<'t> Fn(&'t Recording<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64> {}
 impl<F: for<'t> Fn(&'t Recording<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64>> Function for F {}
 
@@ -100,8 +100,8 @@ fn weights(len: usize) -> Vec<f64> {
     (0..len).map(|_| normal_pair(&mut rng)[0]).collect()
 }
 
-/// Compares backward with finite differences at one point: for every element of every input and every parameter, and along
-/// three random directions. `tolerance` is relative to the slope, or absolute for slopes below 1.
+/// Compares backward with finite differences at one point: for every element of every input and every parameter, and
+/// along three random directions. `tolerance` is relative to the slope, or absolute for slopes below 1.
 pub fn check_at(
     f: &impl Function,
     params: &Params<f64>,
@@ -177,8 +177,8 @@ fn element_names(params: &Params<f64>, inputs: &[(Shape, Vec<f64>)]) -> Vec<Stri
 /// Checks a function at `points` random points. The inputs have these shapes, and their elements are standard normal.
 ///
 /// # Panics
-/// If the gradients disagree, with the analytic and the numeric slopes, or if more than one point and more than one in a
-/// hundred lie at a kink.
+/// If the gradients disagree, with the analytic and the numeric slopes, or if more than one point and more than one in
+/// a hundred lie at a kink.
 #[track_caller]
 pub fn gradcheck(f: impl Function, params: &Params<f64>, shapes: &[Shape], points: usize) {
     gradcheck_from(f, params, shapes, points, |rng| normal_pair(rng)[0]);

@@ -4,8 +4,8 @@
 //!
 //! 1. [`tape`]: what is recorded; and `arena.rs`, the loop in reverse that is backpropagation.
 //! 2. [`op`]: how an operation is written; then any file of `ops/`, such as `ops/unary.rs`, the table of derivatives.
-//! 3. [`params`]: where parameters and gradients live between steps; `accumulate.rs`: how gradients of many tapes are added
-//!    up; [`optim`]: how parameters change.
+//! 3. [`params`]: where parameters and gradients live between steps; `accumulate.rs`: how gradients of many tapes are
+//!    added up; [`optim`]: how parameters change.
 //! 4. [`gradcheck`]: how we know that the gradients are right.
 //! 5. [`kernels`]: why the arithmetic is fast and gives the same bits on every machine.
 //!

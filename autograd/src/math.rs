@@ -1,7 +1,7 @@
 //! Elementary functions of one f64 that give the same bits on every machine, since they use IEEE arithmetic only.
 //!
-//! exp, ln and tanh are the kernels' functions, applied to one number at a time. Sine and cosine take their angle in turns
-//! (1 turn = 2π), which makes the reduction of the angle exact.
+//! exp, ln and tanh are the kernels' functions, applied to one number at a time. Sine and cosine take their angle in
+//! turns (1 turn = 2π), which makes the reduction of the angle exact.
 
 use rand::{Rng, RngExt};
 
@@ -57,8 +57,8 @@ pub fn uniform_above_zero(rng: &mut impl Rng) -> f64 {
     ((rng.random::<u64>() >> 11) + 1) as f64 / (1u64 << 53) as f64
 }
 
-/// Two independent standard normal variates by the method of Box and Muller, √(−2 ln u₁)·(cos 2πu₂, sin 2πu₂). It draws two
-/// `u64`.
+/// Two independent standard normal variates by the method of Box and Muller, √(−2 ln u₁)·(cos 2πu₂, sin 2πu₂). It draws
+/// two `u64`.
 pub fn normal_pair(rng: &mut impl Rng) -> [f64; 2] {
     let radius = (-2.0 * ln(uniform_above_zero(rng))).sqrt();
     let (sin, cos) = sin_cos_turns(uniform_above_zero(rng));

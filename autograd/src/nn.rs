@@ -45,8 +45,9 @@ pub struct Lstm {
 }
 
 impl Lstm {
-    /// Adds the layers `NAME.input` and `NAME.hidden` to the parameters. Weights are uniform on ±√(1/fan-in). The bias of
-    /// the forget gate starts at 1, so that cells keep their state at first (Jozefowicz, Zaremba and Sutskever, 2015).
+    /// Adds the layers `NAME.input` and `NAME.hidden` to the parameters. Weights are uniform on ±√(1/fan-in). The bias
+    /// of the forget gate starts at 1, so that cells keep their state at first (Jozefowicz, Zaremba and Sutskever,
+    /// 2015).
     ///
     /// # Panics
     /// If there is a parameter of one of these names already.
@@ -63,7 +64,8 @@ impl Lstm {
 /// The parameters of a convolution with windows of `size` × `size` pixels that lie `stride` pixels apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2d {
-    /// W [channels·size², filters], whose rows are ordered by channel, then row, then column of a window; and b `[filters]`.
+    /// W [channels·size², filters], whose rows are ordered by channel, then row, then column of a window; and b
+    /// `[filters]`.
     pub linear: Linear,
     /// The edge of a window in pixels.
     pub size: usize,

@@ -1,4 +1,5 @@
-//! The two types of numbers, f32 and f64: constants, conversions and the arithmetic that the kernels need of one number.
+//! The two types of numbers, f32 and f64: constants, conversions and the arithmetic that the kernels need of one
+//! number.
 
 use std::fmt::{Debug, Display, LowerExp};
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -84,10 +85,10 @@ pub trait Number:
 
 /// a · b + c in f32, rounded once, computed with f64 arithmetic alone.
 ///
-/// The product of two f32 is exact in f64. The sum with c is not, and rounding it again to f32 would round twice. So the
-/// f64 sum is first rounded *to odd*: where it is inexact (its TwoSum error is not 0) and its last bit is even, it is
-/// moved one step towards the exact value. A number that was rounded to odd with two spare bits then rounds to f32 as the
-/// exact value would (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
+/// The product of two f32 is exact in f64. The sum with c is not, and rounding it again to f32 would round twice. So
+/// the f64 sum is first rounded *to odd*: where it is inexact (its TwoSum error is not 0) and its last bit is even, it
+/// is moved one step towards the exact value. A number that was rounded to odd with two spare bits then rounds to f32
+/// as the exact value would (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
 #[inline(always)]
 pub(crate) fn fused_mul_add(a: f32, b: f32, c: f32) -> f32 {
     let (p, c) = (a as f64 * b as f64, c as f64);

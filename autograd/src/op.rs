@@ -57,9 +57,9 @@ pub struct Setup<'a, R> {
 
 /// An operation on the tape: y = f(x₀, x₁, …).
 ///
-/// The struct holds what is not a variable: a factor, the id of a parameter, a span of indices. It is moved into a slot of
-/// the tape. If the last step left a struct of the same type there, its memory is used again, so that recording allocates
-/// nothing.
+/// The struct holds what is not a variable: a factor, the id of a parameter, a span of indices. It is moved into a slot
+/// of the tape. If the last step left a struct of the same type there, its memory is used again, so that recording
+/// allocates nothing.
 pub trait Op<R: Real>: Any + Send + Sync {
     /// The name, for errors and [`Recording::dump`](crate::Recording::dump).
     fn name(&self) -> &'static str;
@@ -77,7 +77,8 @@ pub trait Op<R: Real>: Any + Send + Sync {
         0
     }
 
-    /// Whether the operation gives gradients to parameters. It then takes part in backward even if no input has a gradient.
+    /// Whether the operation gives gradients to parameters. It then takes part in backward even if no input has a
+    /// gradient.
     fn has_parameters(&self) -> bool {
         false
     }
@@ -200,8 +201,9 @@ impl<'a, R: Real> Backward<'a, R> {
         })
     }
 
-    /// Like [`Backward::d_x`], but for an operation that can overwrite as well as add. If the second value is true, nothing
-    /// was added to d_x before, it holds numbers of an earlier step, and the operation must write every one of them.
+    /// Like [`Backward::d_x`], but for an operation that can overwrite as well as add. If the second value is true,
+    /// nothing was added to d_x before, it holds numbers of an earlier step, and the operation must write every one of
+    /// them.
     pub fn d_x_uncleared(&mut self, i: usize) -> Option<(&mut [R], bool)> {
         let id = self.node.inputs[i] as usize;
         let node = &self.nodes[id];
@@ -228,8 +230,9 @@ impl<'a, R: Real> Backward<'a, R> {
     /// d_W += xᵢᵀ·d, where d is d_y or, with `from_saved`, the numbers at the start of `saved`. xᵢ is [rows, in], d is
     /// [rows, out] and W is [in, out].
     ///
-    /// This only records the product. Once the sweep is over, [`accumulate`](crate::accumulate()) computes one chain over
-    /// all rows of all tapes, which is faster than many short chains and gives the same bits for any split of the batch.
+    /// This only records the product. Once the sweep is over, [`accumulate`](crate::accumulate()) computes one chain
+    /// over all rows of all tapes, which is faster than many short chains and gives the same bits for any split of the
+    /// batch.
     pub fn weight_gradient(&mut self, w: ParamId, i: usize, from_saved: bool) {
         let x = self.input(i);
         let shape = self.params.shape(w);

@@ -282,8 +282,8 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// The factor at `step`, counted from 0, of `total` steps. During the first `warmup` steps it rises linearly to 1; the
-    /// schedule covers the remaining steps.
+    /// The factor at `step`, counted from 0, of `total` steps. During the first `warmup` steps it rises linearly to 1;
+    /// the schedule covers the remaining steps.
     pub fn factor(self, step: u64, total: u64, warmup: u64) -> f64 {
         if step < warmup {
             return (step + 1) as f64 / warmup as f64;

@@ -1,8 +1,8 @@
 //! Parameters and their gradients: named parallel slices that outlive every tape.
 //!
-//! [`Params`], [`Grads`] and an optimiser's moments have the same layout, so an optimiser is one loop over slices, and a
-//! checkpoint consists of those slices. Weight matrices are also kept packed for the kernels, as W and as Wᵀ; they are
-//! packed again after each change.
+//! [`Params`], [`Grads`] and an optimiser's moments have the same layout, so an optimiser is one loop over slices, and
+//! a checkpoint consists of those slices. Weight matrices are also kept packed for the kernels, as W and as Wᵀ; they
+//! are packed again after each change.
 
 use std::ops::Range;
 
@@ -142,9 +142,9 @@ impl<R: Real> Params<R> {
         self.repack(id);
     }
 
-    /// Changes all parameters by `rule`, which receives a parameter, its gradient and its moments, and packs each parameter
-    /// while it is in the cache. This runs in parallel over the parameters. The slices are whole cache lines, so they
-    /// include the gaps between parameters.
+    /// Changes all parameters by `rule`, which receives a parameter, its gradient and its moments, and packs each
+    /// parameter while it is in the cache. This runs in parallel over the parameters. The slices are whole cache lines,
+    /// so they include the gaps between parameters.
     pub(crate) fn update<const N: usize>(
         &mut self,
         grads: &Grads<R>,

@@ -1,8 +1,8 @@
 //! The tape: what was computed, in order, in two slabs of the same layout, `value` and `grad[i] = ∂L/∂value[i]`.
 //!
-//! A node names its inputs and its span of the slabs. Nodes are recorded after their inputs, so backward is a loop over the
-//! nodes in reverse order; and an output lies behind its inputs, so `split_at_mut` lends both at once. `arena.rs` has the
-//! memory and the loop; this file has the handles with which a model is written.
+//! A node names its inputs and its span of the slabs. Nodes are recorded after their inputs, so backward is a loop over
+//! the nodes in reverse order; and an output lies behind its inputs, so `split_at_mut` lends both at once. `arena.rs`
+//! has the memory and the loop; this file has the handles with which a model is written.
 
 use std::cell::{Ref, RefCell};
 use std::panic::Location;
@@ -29,8 +29,8 @@ impl<R: Real> Tape<R> {
         Tape { arena: Arena::default() }
     }
 
-    /// Forgets the last step, keeps its memory, and records a new step. Code that uses a variable of the forgotten step does
-    /// not compile:
+    /// Forgets the last step, keeps its memory, and records a new step. Code that uses a variable of the forgotten step
+    /// does not compile:
     ///
     /// ```compile_fail,E0499
     /// # use autograd::{Params, Tape};
@@ -123,8 +123,8 @@ impl<'t, R: Real> Recording<'t, R> {
         self.leaf(name, shape.into(), false, fill)
     }
 
-    /// Numbers without a gradient that `fill` computes from the value of another variable. It must write every one of them;
-    /// they hold numbers of an earlier step.
+    /// Numbers without a gradient that `fill` computes from the value of another variable. It must write every one of
+    /// them; they hold numbers of an earlier step.
     #[track_caller]
     pub fn filled_from(
         &'t self,
@@ -153,7 +153,8 @@ impl<'t, R: Real> Recording<'t, R> {
     /// Records an operation and computes its output.
     ///
     /// # Panics
-    /// If the shapes of the inputs do not fit. The message names the operation, the shapes and where each input was made.
+    /// If the shapes of the inputs do not fit. The message names the operation, the shapes and where each input was
+    /// made.
     #[track_caller]
     pub fn apply(&'t self, op: impl Op<R>, inputs: &[Var<'t, R>]) -> Var<'t, R> {
         assert!(inputs.len() <= MAX_INPUTS, "{}: at most {MAX_INPUTS} inputs", op.name());
@@ -164,8 +165,8 @@ impl<'t, R: Real> Recording<'t, R> {
         Var { t: self, id }
     }
 
-    /// The tape as a table: for each node its id, operation, inputs and shape, the norms of its value and its gradient, and
-    /// the line of source code that made it.
+    /// The tape as a table: for each node its id, operation, inputs and shape, the norms of its value and its gradient,
+    /// and the line of source code that made it.
     pub fn dump(&self) -> String {
         self.arena.borrow().dump()
     }

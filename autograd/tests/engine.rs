@@ -143,8 +143,8 @@ fn nothing_is_also_a_batch() {
     assert_eq!(run(&[&[0, 2], &[0, 4]], &|_, x| x[0].t_matmul(x[1])), 0.0);
 }
 
-/// Trains in f32 on two tapes with operations of every family. Under Miri, which looks for undefined behaviour, it makes only
-/// two steps.
+/// Trains in f32 on two tapes with operations of every family. Under Miri, which looks for undefined behaviour, it
+/// makes only two steps.
 #[test]
 fn a_small_net_learns() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -182,8 +182,8 @@ fn a_small_net_learns() {
     assert!(after < before && (cfg!(miri) || after < 0.7 * before), "{losses:?}");
 }
 
-/// Gradients are not cleared before a sweep. Where the sweep does not come, or only in part, numbers of an earlier step must
-/// not show.
+/// Gradients are not cleared before a sweep. Where the sweep does not come, or only in part, numbers of an earlier step
+/// must not show.
 #[test]
 fn an_earlier_steps_gradients_do_not_show() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);

@@ -1,5 +1,5 @@
-//! The gradient of every operation is compared with finite differences in f64, on shapes that proptest draws. Negative controls
-//! show that the check finds a wrong gradient.
+//! The gradient of every operation is compared with finite differences in f64, on shapes that proptest draws. Negative
+//! controls show that the check finds a wrong gradient.
 
 use autograd::gradcheck::{CheckResult, check_at, gradcheck, gradcheck_from};
 use autograd::math::{exp, normal_pair};
@@ -143,8 +143,8 @@ fn parameters_as_variables() {
     gradcheck(|t, x| t.param(p).matmul(x[0]).tanh() * t.param(p).matmul(x[0]), &params, &[s(&[3, 2])], 5);
 }
 
-/// A stop lets the value pass but not the gradient. Calling backward twice adds the gradient twice. The gradient of what the
-/// sweep does not reach is zero.
+/// A stop lets the value pass but not the gradient. Calling backward twice adds the gradient twice. The gradient of
+/// what the sweep does not reach is zero.
 #[test]
 fn stops_and_repeats() {
     let mut params = Params::<f64>::new();

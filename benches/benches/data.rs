@@ -1,5 +1,5 @@
-//! Drawing the canvases to train on, on one thread, compared with the training step on all threads that uses them. If the
-//! ratio is above 1, one thread can draw fast enough for the training. Rates are 10³ images a second.
+//! Drawing the canvases to train on, on one thread, compared with the training step on all threads that uses them. If
+//! the ratio is above 1, one thread can draw fast enough for the training. Rates are 10³ images a second.
 
 use std::hint::black_box;
 

@@ -1,8 +1,9 @@
-//! The matrix products of the model's layers compared with those of the fastest crates. Rates are GFLOP/s; a product takes
-//! 2·m·n·k operations.
+//! The matrix products of the model's layers compared with those of the fastest crates. Rates are GFLOP/s; a product
+//! takes 2·m·n·k operations.
 //!
 //! Our weights are packed beforehand, since a training step packs them once and uses them for every glimpse. The peers'
-//! interfaces do not offer this, so the peers pack in every call. For the weight gradient we pack in every call as well.
+//! interfaces do not offer this, so the peers pack in every call. For the weight gradient we pack in every call as
+//! well.
 
 use std::hint::black_box;
 
@@ -161,8 +162,8 @@ mod peers {
             let ([a_row, a_column], [b_row, b_column]) = (a_strides.map(|x| x as isize), b_strides.map(|x| x as isize));
             let beta = if problem.accumulate { 1.0 } else { 0.0 };
             let (rows, row) = (c.len() / n, n as isize);
-            // SAFETY: the strides are those of dense matrices of the asserted lengths, and `a` and `c` are the same rows of
-            // A and C.
+            // SAFETY: the strides are those of dense matrices of the asserted lengths, and `a` and `c` are the same
+            // rows of A and C.
             unsafe {
                 let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
                 matrixmultiply::sgemm(rows, k, n, 1.0, a, a_row, a_column, b, b_row, b_column, beta, c, row, 1);

@@ -1,6 +1,6 @@
-//! ρ(x, l) on one thread as the image grows. Sec. 1 of the paper says that the cost of a glimpse does not depend on the size
-//! of the image. Rates are 10⁶ glimpses a second, and they include recording the operation. The ratio compares with a 28×28
-//! image.
+//! ρ(x, l) on one thread as the image grows. Sec. 1 of the paper says that the cost of a glimpse does not depend on the
+//! size of the image. Rates are 10⁶ glimpses a second, and they include recording the operation. The ratio compares
+//! with a 28×28 image.
 
 use std::hint::black_box;
 
@@ -12,8 +12,8 @@ use ram::model::{Images, Retina, Sampling};
 /// The number of images. It is small, since the largest images take 64 MiB each.
 const BATCH: usize = 4;
 
-/// The number of batches of locations, which are used in turn. There are so many that the pixels of a large image come from
-/// memory and not from a cache.
+/// The number of batches of locations, which are used in turn. There are so many that the pixels of a large image come
+/// from memory and not from a cache.
 const TURNS: usize = 1021;
 
 fn main() {

@@ -8,9 +8,9 @@
 //! | `step` | a whole training step, on all threads | `benches/compare/pytorch.py` |
 //! | `data` | drawing the canvases to train on, on one thread | the training step that uses them |
 //!
-//! `cargo bench` runs all groups and `cargo bench -- gemm` runs one; with `RAM_BENCH=full` they measure every shape. Each group
-//! prints a table. We and our peers take turns ([`ram::bench::race`]), and the peak of the processor ([`ram::bench::peak`])
-//! is measured before and after. Criterion keeps the history of a few rows.
+//! `cargo bench` runs all groups and `cargo bench -- gemm` runs one; with `RAM_BENCH=full` they measure every shape.
+//! Each group prints a table. We and our peers take turns ([`ram::bench::race`]), and the peak of the processor
+//! ([`ram::bench::peak`]) is measured before and after. Criterion keeps the history of a few rows.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
@@ -104,8 +104,8 @@ impl Table {
         Table { mode, unit, peak: unit.contains("FLOP").then(known_peak), rows: Vec::new() }
     }
 
-    /// Measures a row on the current rayon pool. `work` is the work of one call, in 10⁹ FLOP if the rate is in GFLOP/s. The
-    /// first contender is ours.
+    /// Measures a row on the current rayon pool. `work` is the work of one call, in 10⁹ FLOP if the rate is in GFLOP/s.
+    /// The first contender is ours.
     pub fn row(&mut self, name: impl Into<String>, work: f64, contenders: &mut [Contender]) {
         let mut calls: Vec<&mut dyn FnMut()> = contenders.iter_mut().map(|(_, call)| &mut **call as _).collect();
         let rates: Vec<f64> = race(&mut calls, self.mode.row_time()).iter().map(|seconds| work / seconds).collect();
@@ -118,8 +118,8 @@ impl Table {
         });
     }
 
-    /// Prints the table, and the geometric mean and the worst of its ratios. In [`Mode::Test`], which measures nothing, it only
-    /// prints the number of rows.
+    /// Prints the table, and the geometric mean and the worst of its ratios. In [`Mode::Test`], which measures nothing,
+    /// it only prints the number of rows.
     pub fn print(self) {
         if self.mode == Mode::Test {
             return println!("{} rows ran once", self.rows.len());

@@ -79,9 +79,9 @@ impl KernelPath {
 
 static PATH: OnceLock<KernelPath> = OnceLock::new();
 
-/// Chooses the path of this process: the one that the first of these environment variables names that is set, or else the
-/// fastest. A program calls this at its start, before anything has run on a path, in order to report an error to its user
-/// or to read a variable of its own; the others can leave the choice to [`path`].
+/// Chooses the path of this process: the one that the first of these environment variables names that is set, or else
+/// the fastest. A program calls this at its start, before anything has run on a path, in order to report an error to
+/// its user or to read a variable of its own; the others can leave the choice to [`path`].
 ///
 /// # Errors
 /// The variable names no path or one that this processor lacks, or this process runs on another path already.

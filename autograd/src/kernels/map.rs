@@ -5,8 +5,8 @@ use crate::real::Real;
 
 /// A function of one element of the output and one element of each of N inputs.
 pub trait Elementwise<R: Real, const N: usize>: Copy {
-    /// The new output, computed from the old output `y` and the inputs `x`. If a function ignores `y`, the compiler leaves
-    /// out the load.
+    /// The new output, computed from the old output `y` and the inputs `x`. If a function ignores `y`, the compiler
+    /// leaves out the load.
     fn apply<L: Lanes<R>>(self, l: L, y: L::V, x: [L::V; N]) -> L::V;
 }
 

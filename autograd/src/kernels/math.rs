@@ -1,16 +1,16 @@
 //! exp, ln, tanh and sigmoid, written once over the vector trait, so that they give the same bits on every path and
 //! every machine. (The standard library calls the platform's functions, whose last bits differ.)
 //!
-//! The largest errors in f32, in units in the last place, are 1.02 for exp, 0.98 for ln, 1.73 for tanh and 1.70 for sigmoid;
-//! `tests/tests/kernels.rs` measures them.
+//! The largest errors in f32, in units in the last place, are 1.02 for exp, 0.98 for ln, 1.73 for tanh and 1.70 for
+//! sigmoid; `tests/tests/kernels.rs` measures them.
 
 use super::simd::Lanes;
 use crate::number::Number;
 
 /// c₀ + c₁x + c₂x² + … for an odd number of coefficients, given x and x².
 ///
-/// This is Horner's rule in x² over the pairs c₀ + c₁x, c₂ + c₃x, …. Its chain is half as long as that of Horner's rule in
-/// x, and the pairs wait for nothing.
+/// This is Horner's rule in x² over the pairs c₀ + c₁x, c₂ + c₃x, …. Its chain is half as long as that of Horner's rule
+/// in x, and the pairs wait for nothing.
 #[inline(always)]
 fn polynomial<R: Number, L: Lanes<R>>(l: L, x: L::V, square: L::V, coefficients: &'static [R]) -> L::V {
     let (pairs, &[last]) = coefficients.as_chunks::<2>() else { panic!("an odd number of coefficients") };
@@ -120,15 +120,15 @@ pub fn sigmoid<R: Number, L: Lanes<R>>(l: L, x: L::V) -> L::V {
     let n = exponent(l, z);
     let h = l.exp2_whole(l.sub(n, one));
     let sum = l.add(h, half);
-    // What rounding has taken from the ½ in the sum matters where n is 24 (53 in f64). Elsewhere it is 0, and only the last
-    // addition rounds.
+    // What rounding has taken from the ½ in the sum matters where n is 24 (53 in f64). Elsewhere it is 0, and only the
+    // last addition rounds.
     let lost = l.sub(half, l.sub(sum, h));
     let y = l.div(half, l.add(l.mul_add(h, exp_rest(l, z, n), lost), sum));
     l.if_gt(l.sub(zero, high), x, zero, y)
 }
 
-/// Rect(x) = max(x, 0). NaN stays NaN, and −0 becomes +0: the comparison 0 > x is false for both, so they take the branch
-/// x + 0.
+/// Rect(x) = max(x, 0). NaN stays NaN, and −0 becomes +0: the comparison 0 > x is false for both, so they take the
+/// branch x + 0.
 #[inline(always)]
 pub fn relu<R: Number, L: Lanes<R>>(l: L, x: L::V) -> L::V {
     let zero = l.splat(R::ZERO);

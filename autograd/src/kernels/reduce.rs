@@ -151,7 +151,8 @@ fn add_columns<R: Real, S: Simd<R>, const N: usize>(s: S, x: &[R], columns: usiz
     }
 }
 
-/// y = x − ln Σ eˣ for each row of x [rows, columns]. The largest element is subtracted first, so that nothing overflows.
+/// y = x − ln Σ eˣ for each row of x [rows, columns]. The largest element is subtracted first, so that nothing
+/// overflows.
 pub fn log_softmax<R: Real>(x: &[R], columns: usize, y: &mut [R]) {
     R::dispatch(LogSoftmax { x, columns, y });
 }
@@ -180,8 +181,8 @@ impl<R: Real> Kernel<R> for LogSoftmax<'_, R> {
     }
 }
 
-/// The cross entropy `y[r] = ln Σ eˣ − x[r, label(r)]` of each row of x [rows, columns], and its softmax p = eˣ/Σ eˣ. The
-/// gradient is computed from p, so that forward and backward together take one exponential for each element.
+/// The cross entropy `y[r] = ln Σ eˣ − x[r, label(r)]` of each row of x [rows, columns], and its softmax p = eˣ/Σ eˣ.
+/// The gradient is computed from p, so that forward and backward together take one exponential for each element.
 ///
 /// # Panics
 /// If a label is not below `columns`.

@@ -1,8 +1,8 @@
 //! The small vector trait over which every kernel is written once.
 //!
-//! A vector always has [`LANES`] = 16 elements, whatever registers the machine has: it is one AVX-512 register, two AVX2
-//! registers, four registers of NEON or simd128, or an array. So a sum over sixteen partial sums is the same sum on every
-//! path and gives the same bits.
+//! A vector always has [`LANES`] = 16 elements, whatever registers the machine has: it is one AVX-512 register, two
+//! AVX2 registers, four registers of NEON or simd128, or an array. So a sum over sixteen partial sums is the same sum
+//! on every path and gives the same bits.
 //!
 //! The methods are safe to call: a value of an implementing type exists only if the processor was asked and has the
 //! instructions (see [`super::arch`]).
@@ -35,7 +35,8 @@ pub trait Lanes<R: Number>: Copy + Send + Sync + 'static {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `yes` in the lanes with a > b, `no` in the others; a lane in which a or b is NaN takes `no`.
     fn if_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
-    /// a in the lanes with a < b, b in the others; a lane in which a or b is NaN takes b. (The x86 instruction does the same.)
+    /// a in the lanes with a < b, b in the others; a lane in which a or b is NaN takes b. (The x86 instruction does the
+    /// same.)
     #[inline(always)]
     fn min(self, a: Self::V, b: Self::V) -> Self::V {
         self.if_gt(b, a, a, b)
@@ -53,7 +54,8 @@ pub trait Lanes<R: Number>: Copy + Send + Sync + 'static {
     /// |n| ≤ 250. NaN stays NaN.
     #[inline(always)]
     fn scale(self, a: Self::V, n: Self::V) -> Self::V {
-        // 2ⁿ is split into two factors, since n may lie beyond the exponents of normal numbers. The first product is exact.
+        // 2ⁿ is split into two factors, since n may lie beyond the exponents of normal numbers. The first product is
+        // exact.
         let half = self.round(self.mul(n, self.splat(R::from_f64(0.5))));
         self.mul(self.mul(a, self.exp2_whole(half)), self.exp2_whole(self.sub(n, half)))
     }
@@ -97,8 +99,8 @@ pub trait Simd<R: Number>: Lanes<R> {
         self.store(v, &mut lanes);
         y.copy_from_slice(&lanes[..y.len()]);
     }
-    /// Runs a kernel as a function of its own that is compiled for this path. It keeps large code with many variants from
-    /// being compiled again at each place that calls it.
+    /// Runs a kernel as a function of its own that is compiled for this path. It keeps large code with many variants
+    /// from being compiled again at each place that calls it.
     fn outlined<K: Kernel<R>>(self, kernel: K) -> K::Out;
     /// Transposes a square: `rows[k][c] = columns[c][k]`.
     #[inline(always)]

@@ -19,8 +19,8 @@ impl Elementwise<f32, 1> for Function {
     }
 }
 
-/// On all paths, vectors that take the short way and vectors that take the long way give the same bits as single numbers
-/// on the scalar path. (`tests/tests/kernels.rs` looks at many more numbers.)
+/// On all paths, vectors that take the short way and vectors that take the long way give the same bits as single
+/// numbers on the scalar path. (`tests/tests/kernels.rs` looks at many more numbers.)
 #[test]
 #[cfg_attr(miri, ignore = "slow, and Miri does not know how AVX-512 compares")]
 fn neighbours_and_paths_do_not_show() {

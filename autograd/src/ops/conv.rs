@@ -7,8 +7,8 @@ use crate::real::Real;
 use crate::shape::Shape;
 use crate::tape::Var;
 
-/// Every window of `size` × `size` pixels of x [batch, channels, height, width], `stride` pixels apart, as a row of a matrix
-/// [batch·rows·columns, channels·size²]. Within a window the order is channel, row, column.
+/// Every window of `size` × `size` pixels of x [batch, channels, height, width], `stride` pixels apart, as a row of a
+/// matrix [batch·rows·columns, channels·size²]. Within a window the order is channel, row, column.
 #[derive(Clone, Copy)]
 struct Windows {
     size: usize,

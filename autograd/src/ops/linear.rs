@@ -1,4 +1,5 @@
-//! Linear layers and sums of them, such as Rect(Linear(u) + Linear(v)), as one operation: products, biases and activation.
+//! Linear layers and sums of them, such as Rect(Linear(u) + Linear(v)), as one operation: products, biases and
+//! activation.
 
 use arrayvec::ArrayVec;
 
@@ -77,7 +78,8 @@ impl<R: Real> Op<R> for LinearSum {
 
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
         let (rows, out) = (cx.shape(0).rows(), cx.params.shape(self.layers[0].weight).columns());
-        // z = x₀·W₀ + x₁·W₁ + … + b₀ + b₁ + …, one chain for each element. Products with zeros add nothing and are left out.
+        // z = x₀·W₀ + x₁·W₁ + … + b₀ + b₁ + …, one chain for each element. Products with zeros add nothing and are left
+        // out.
         let nonzero = self.layers.iter().enumerate().filter(|&(i, _)| !cx.is_zero(i));
         let products: ArrayVec<_, MAX_TERMS> = nonzero
             .map(|(i, layer)| {
@@ -147,8 +149,8 @@ impl<R: Real, U: Unary<R>> Elementwise<R, 2> for SlopeTimes<U> {
     }
 }
 
-/// φ(Σᵢ xᵢ·Wᵢ + bᵢ), for example one step of a recurrent network, Rect(Linear(hₜ₋₁) + Linear(xₜ)). Here xᵢ is [rows, inᵢ] and
-/// the result is [rows, out].
+/// φ(Σᵢ xᵢ·Wᵢ + bᵢ), for example one step of a recurrent network, Rect(Linear(hₜ₋₁) + Linear(xₜ)). Here xᵢ is
+/// [rows, inᵢ] and the result is [rows, out].
 ///
 /// # Panics
 /// If the shapes do not fit, or if there is no term or more than four.

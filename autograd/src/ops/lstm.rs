@@ -10,7 +10,8 @@ use crate::real::Real;
 use crate::shape::Shape;
 use crate::tape::Var;
 
-/// From z [rows, 4·n], the gates before their activation, and c [rows, n] to y [2, rows, n], which is h′ followed by c′.
+/// From z [rows, 4·n], the gates before their activation, and c [rows, n] to y [2, rows, n], which is h′ followed by
+/// c′.
 ///
 /// ```text
 /// i = σ(z₀)   f = σ(z₁)   g = tanh(z₂)   o = σ(z₃)

@@ -72,8 +72,8 @@ struct Narrow {
 }
 
 impl Narrow {
-    /// For the blocks that consist of the axis and the axes after it: the span of the range in a block, and the length of a
-    /// block.
+    /// For the blocks that consist of the axis and the axes after it: the span of the range in a block, and the length
+    /// of a block.
     fn block(&self, x: Shape) -> (Range<usize>, usize) {
         let (_, block) = split(x, self.axis);
         let inner = block / x.axes()[self.axis].max(1);
@@ -134,8 +134,8 @@ impl<R: Real> Op<R> for Parameter {
 }
 
 impl<'t, R: Real> Recording<'t, R> {
-    /// A parameter as a variable, for operations that take variables only. It is copied to the tape, whereas linear layers
-    /// read their parameters in place.
+    /// A parameter as a variable, for operations that take variables only. It is copied to the tape, whereas linear
+    /// layers read their parameters in place.
     #[track_caller]
     pub fn param(&'t self, id: ParamId) -> Var<'t, R> {
         self.apply(Parameter(id), &[])

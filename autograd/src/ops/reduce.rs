@@ -40,7 +40,8 @@ impl<R: Real> Op<R> for SumAll {
     }
 }
 
-/// y[o, i] = Σₐ x[o, a, i], where a runs over the axis that is summed, o over the axes before it and i over those after it.
+/// y[o, i] = Σₐ x[o, a, i], where a runs over the axis that is summed, o over the axes before it and i over those after
+/// it.
 struct SumAxis(usize);
 
 impl SumAxis {

@@ -114,8 +114,8 @@ impl<R: Real> Op<R> for CrossEntropy {
 }
 
 impl<'t, R: Real> Var<'t, R> {
-    /// ln softmax of each row: [rows, classes] → [rows, classes]. The largest element is subtracted first, so that nothing
-    /// overflows.
+    /// ln softmax of each row: [rows, classes] → [rows, classes]. The largest element is subtracted first, so that
+    /// nothing overflows.
     ///
     /// # Panics
     /// If it is no matrix.
@@ -127,7 +127,8 @@ impl<'t, R: Real> Var<'t, R> {
     /// The negative log-likelihood −x[r, label] of each row of log-probabilities: [rows, classes] → `[rows]`.
     ///
     /// # Panics
-    /// If it is no matrix, if there are more or fewer labels than rows, or if a label is not below the number of classes.
+    /// If it is no matrix, if there are more or fewer labels than rows, or if a label is not below the number of
+    /// classes.
     #[track_caller]
     pub fn nll(self, labels: &[u32]) -> Var<'t, R> {
         self.check_labels("nll", labels);
@@ -138,7 +139,8 @@ impl<'t, R: Real> Var<'t, R> {
     /// The cross entropy −ln softmax(x)[r, label] of each row of logits: [rows, classes] → `[rows]`.
     ///
     /// # Panics
-    /// If it is no matrix, if there are more or fewer labels than rows, or if a label is not below the number of classes.
+    /// If it is no matrix, if there are more or fewer labels than rows, or if a label is not below the number of
+    /// classes.
     #[track_caller]
     pub fn cross_entropy(self, labels: &[u32]) -> Var<'t, R> {
         self.check_labels("cross_entropy", labels);

@@ -120,8 +120,8 @@ impl Lanes<f32> for Avx2 {
     }
 }
 
-// The functions that work on the bits of a number have the target feature of their own. In a closure, which has no target
-// features, the compiler would call intrinsics as functions instead of emitting instructions.
+// The functions that work on the bits of a number have the target feature of their own. In a closure, which has no
+// target features, the compiler would call intrinsics as functions instead of emitting instructions.
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -157,8 +157,9 @@ fn split_near_one(a: __m256) -> (__m256, __m256) {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn is_normal(a: __m256) -> __m256i {
-    // The bits of the least normal number are added. Then all but normal positive numbers are integers below twice those
-    // bits: 0 and subnormal numbers, and also ∞, NaN and negative numbers, most of which become negative integers.
+    // The bits of the least normal number are added. Then all but normal positive numbers are integers below twice
+    // those bits: 0 and subnormal numbers, and also ∞, NaN and negative numbers, most of which become negative
+    // integers.
     const LEAST: i32 = 1 << 23;
     let moved = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(LEAST));
     _mm256_cmpgt_epi32(moved, _mm256_set1_epi32(2 * LEAST - 1))

@@ -1,7 +1,7 @@
 //! A hint to the cache.
 
-/// Asks for the cache line of an element that will be read soon. It does nothing if the index lies outside of the slice, or
-/// on a machine that has no such instruction.
+/// Asks for the cache line of an element that will be read soon. It does nothing if the index lies outside of the
+/// slice, or on a machine that has no such instruction.
 #[inline(always)]
 pub fn prefetch<T>(data: &[T], index: usize) {
     if let Some(element) = data.get(index) {

@@ -1,7 +1,7 @@
-//! The numbers that a tile of the matrix product reads in each step of k. Bounds are checked once for a tile: a check in the
-//! innermost loop could panic there, and the compiler would then keep the accumulators in memory as well as in registers.
-//! There is no `map` or `from_fn` here either, since their closures may stay functions of their own, and a call in the
-//! innermost loop costs a factor of ten.
+//! The numbers that a tile of the matrix product reads in each step of k. Bounds are checked once for a tile: a check
+//! in the innermost loop could panic there, and the compiler would then keep the accumulators in memory as well as in
+//! registers. There is no `map` or `from_fn` here either, since their closures may stay functions of their own, and a
+//! call in the innermost loop costs a factor of ten.
 
 use std::marker::PhantomData;
 
@@ -50,8 +50,8 @@ impl<R: Copy + Default, const M: usize> Iterator for TileColumns<'_, R, M> {
         let mut column = [R::default(); M];
         for (i, x) in column.iter_mut().enumerate() {
             let at = self.starts[i / 3].wrapping_add((i % 3).wrapping_mul(self.row));
-            // SAFETY: row i < M, and this is one of the `depth` steps: `new` has checked that the last element of the last
-            // row lies in the data.
+            // SAFETY: row i < M, and this is one of the `depth` steps: `new` has checked that the last element of the
+            // last row lies in the data.
             *x = unsafe { *at };
         }
         for start in &mut self.starts {
@@ -98,8 +98,8 @@ impl<'a, R: Copy, const V: usize> Iterator for PanelRows<'a, R, V> {
             return None;
         }
         self.left -= 1;
-        // SAFETY: this is one of the `depth` rows: `new` has checked that the whole last vector of the last row lies in the
-        // data. An array has the alignment of its elements.
+        // SAFETY: this is one of the `depth` rows: `new` has checked that the whole last vector of the last row lies in
+        // the data. An array has the alignment of its elements.
         let vector = |start: *const R| unsafe { &*start.cast::<[R; LANES]>() };
         let mut row = [vector(self.starts[0]); V];
         for v in 1..V {

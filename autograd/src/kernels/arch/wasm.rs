@@ -1,8 +1,8 @@
-//! WebAssembly's simd128: sixteen lanes are four registers. An engine without simd128 does not load a module that uses it.
-//! So it is never detected: it is compiled in with `-C target-feature=+simd128`, or else absent.
+//! WebAssembly's simd128: sixteen lanes are four registers. An engine without simd128 does not load a module that uses
+//! it. So it is never detected: it is compiled in with `-C target-feature=+simd128`, or else absent.
 //!
-//! The only fused multiply-add of WebAssembly is the relaxed one, which may round once or twice. So the one here is that of
-//! `fused_mul_add` in `number.rs`, two lanes at a time.
+//! The only fused multiply-add of WebAssembly is the relaxed one, which may round once or twice. So the one here is
+//! that of `fused_mul_add` in `number.rs`, two lanes at a time.
 
 use std::arch::wasm32::*;
 

@@ -41,8 +41,8 @@ impl<'t, 'a, R> Blocks<'t, 'a, R> {
         Blocks { terms, term: 0, k: 0 }
     }
 
-    /// Fills `block` with the next block and returns whether it is the last. There is always a first block, which is empty
-    /// if there is nothing to sum.
+    /// Fills `block` with the next block and returns whether it is the last. There is always a first block, which is
+    /// empty if there is nothing to sum.
     pub(super) fn next_block(&mut self, block: &mut Block) -> bool {
         block.parts.clear();
         block.depth = 0;
@@ -62,9 +62,9 @@ impl<'t, 'a, R> Blocks<'t, 'a, R> {
     }
 }
 
-/// Copies the rows of a part, which lie `stride` apart in `data`, into strips of M columns each. In a strip, rows follow
-/// each other without a gap; a strip has `depth` rows. The copy goes row by row, so that cache lines are read once and in
-/// the order in which they lie.
+/// Copies the rows of a part, which lie `stride` apart in `data`, into strips of M columns each. In a strip, rows
+/// follow each other without a gap; a strip has `depth` rows. The copy goes row by row, so that cache lines are read
+/// once and in the order in which they lie.
 #[inline(always)]
 pub(super) fn copy_strips<R: Copy, const M: usize>(
     data: &[R],

@@ -35,7 +35,8 @@ struct Memory {
     biases: [CacheLine; BIASES],
 }
 
-/// Lends the buffers of this thread. (A kernel cannot borrow them itself, since a closure is not compiled for its path.)
+/// Lends the buffers of this thread. (A kernel cannot borrow them itself, since a closure is not compiled for its
+/// path.)
 pub(super) fn with_buffers<R: Number>(work: impl FnOnce(Buffers<R>)) {
     thread_local! {
         static MEMORY: RefCell<Memory> = const {

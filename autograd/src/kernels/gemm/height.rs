@@ -12,8 +12,8 @@ pub(super) const MAX_TILE_VECTORS: usize = 2;
 /// Tiles of up to this many rows take two panels even on a path whose registers could not hold two panels of more rows.
 pub(super) const LOW_TILE_ROWS: usize = 2;
 
-/// How many panels of B a tile takes at once if `rows` rows and `columns` columns are left. It takes two where one would
-/// leave too few sums under way.
+/// How many panels of B a tile takes at once if `rows` rows and `columns` columns are left. It takes two where one
+/// would leave too few sums under way.
 pub(super) fn panels_at_once<R: Number, S: Simd<R>>(rows: usize, columns: usize) -> usize {
     if columns > LANES && (S::TILE_VECTORS == 2 || rows <= LOW_TILE_ROWS) { 2 } else { 1 }
 }
@@ -27,8 +27,8 @@ pub(super) struct Tiles {
     pub(super) count: usize,
 }
 
-/// Divides `rows` rows, from `first` on, into tiles of nearly equal height, at most `max_height`: the taller ones, then the
-/// others.
+/// Divides `rows` rows, from `first` on, into tiles of nearly equal height, at most `max_height`: the taller ones, then
+/// the others.
 pub(super) fn balanced_tiles(first: usize, rows: usize, max_height: usize) -> [Tiles; 2] {
     let tiles = rows.div_ceil(max_height).max(1);
     let (height, taller) = (rows / tiles, rows % tiles);

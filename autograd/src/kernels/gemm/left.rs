@@ -13,8 +13,8 @@ use crate::number::Number;
 /// The number of columns of C from which A by rows is packed: each element of A is then read 64 times and more.
 const PACK_ROWS_FROM_WIDTH: usize = 1024;
 
-/// The largest depth of a block of an A by columns that a single panel reads where it lies: its columns are then so few that
-/// they do not push each other out of the cache.
+/// The largest depth of a block of an A by columns that a single panel reads where it lies: its columns are then so few
+/// that they do not push each other out of the cache.
 const COLUMNS_IN_PLACE_UP_TO_DEPTH: usize = 32;
 
 /// A way to read A.

@@ -1,15 +1,16 @@
 //! Sums of matrix products, C = φ(Σ A·B + bias) or C = φ(C + Σ A·B + bias).
 //!
-//! **The contract.** `c[i, j]` is one chain of fused multiply-adds that starts from 0 or from what C holds. It runs over the
-//! terms in order, and within each term over k in order. Then the biases are added, one after the other, and Rect follows:
+//! **The contract.** `c[i, j]` is one chain of fused multiply-adds that starts from 0 or from what C holds. It runs
+//! over the terms in order, and within each term over k in order. Then the biases are added, one after the other, and
+//! Rect follows:
 //!
 //! ```text
 //! c ← 0 or c[i, j];   for (A, B) in terms, for k in 0..K { c ← a[i, k]·b[k, j] + c };   c ← φ(c + bias[j] + …)
 //! ```
 //!
-//! Vectors run across columns j (or across rows i, if C is thin) and never across k. So no bit depends on how the loops are
-//! blocked, which operand is copied, which registers hold what, or how many threads take part. [`oracle`] is the contract as
-//! three loops, and tests compare every kernel with it bit by bit.
+//! Vectors run across columns j (or across rows i, if C is thin) and never across k. So no bit depends on how the loops
+//! are blocked, which operand is copied, which registers hold what, or how many threads take part. [`oracle`] is the
+//! contract as three loops, and tests compare every kernel with it bit by bit.
 //!
 //! **The loops**, from the outside:
 //!
@@ -19,9 +20,9 @@
 //! - loop 1 runs over tiles of rows;
 //! - the tile's accumulators stay in registers while k runs.
 //!
-//! `loops.rs` has loops 4 to 2, `tile.rs` has loop 1 and the tile. `left.rs` and `right.rs` say when A and B are copied, and
-//! why: rows that lie a power of two apart fall on the same few sets of the L1 cache and push each other out. Weights are
-//! packed once a step ([`pack`], [`pack_transposed`]) and then used many times.
+//! `loops.rs` has loops 4 to 2, `tile.rs` has loop 1 and the tile. `left.rs` and `right.rs` say when A and B are
+//! copied, and why: rows that lie a power of two apart fall on the same few sets of the L1 cache and push each other
+//! out. Weights are packed once a step ([`pack`], [`pack_transposed`]) and then used many times.
 
 mod blocks;
 mod buffers;
@@ -41,7 +42,7 @@ use crate::real::Real;
 pub use loops::Sum;
 pub use terms::{Epilogue, Left, MAX_TERMS, PANEL_WIDTH, Right, Term, packed_len};
 
-/// The number of multiply-adds for which it is worth waking a thread: some five microseconds of work.
+/// The number of multiply-adds for which it is worth waking a thread: about five microseconds of work.
 const THREAD_WORK: usize = 1 << 18;
 
 /// C = A·B, or C += A·B with `accumulate`; c is [m, n] by rows. See [`sum`].
@@ -53,8 +54,8 @@ pub fn gemm<R: Real>(a: Left<R>, b: Right<R>, c: &mut [R], [m, n, k]: [usize; 3]
 }
 
 /// C = φ(Σ A·B + bias), or C = φ(C + Σ A·B + bias) with `accumulate`; c is [m, n] by rows, and it is only read with
-/// `accumulate`. All A of a sum are stored in one way, and so are all B. The threads of the current rayon pool share the
-/// rows of a large sum.
+/// `accumulate`. All A of a sum are stored in one way, and so are all B. The threads of the current rayon pool share
+/// the rows of a large sum.
 ///
 /// # Panics
 /// If a slice is too short for its matrix, or if there are more than [`MAX_TERMS`] terms.

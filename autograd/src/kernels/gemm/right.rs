@@ -1,7 +1,7 @@
 //! How the tiles read B: packed beforehand, where it lies, or from a copy of a few panels.
 //!
-//! B by rows is copied panel by panel, unless so few rows of A pass over it that a copy would not pay. The parts of terms
-//! in a block are copied one after the other, so that many short products become one long one.
+//! B by rows is copied panel by panel, unless so few rows of A pass over it that a copy would not pay. The parts of
+//! terms in a block are copied one after the other, so that many short products become one long one.
 
 use super::blocks::{Block, TermPart, copy_strips};
 use super::left::LeftSource;
@@ -10,8 +10,8 @@ use crate::kernels::arch::stream::PanelRows;
 use crate::kernels::simd::{Kernel, LANES, Simd};
 use crate::number::Number;
 
-/// The panels of B that are copied at once: 8 × 16 KiB of f32, a part of an L2 cache. More panels mean longer parts of rows
-/// that are read in one piece.
+/// The panels of B that are copied at once: 8 × 16 KiB of f32, a part of an L2 cache. More panels mean longer parts of
+/// rows that are read in one piece.
 pub(super) const COPIED_PANELS: usize = 8;
 
 /// Packs all of B [k, n], as a kernel.

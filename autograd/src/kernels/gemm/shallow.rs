@@ -1,5 +1,5 @@
-//! Products with so short a k that beginning and ending a tile would cost more than the tile itself: these run row by row,
-//! without tiles.
+//! Products whose k is so short that beginning and ending a tile would cost more than the tile itself. These run row
+//! by row, without tiles.
 
 use super::terms::{Epilogue, Left, PANEL_WIDTH, Right, Term};
 use crate::kernels::math;

@@ -140,7 +140,8 @@ impl<R> Epilogue<'_, R> {
 /// Checks that C [m, n] has `len` elements and that terms and biases fit it.
 ///
 /// # Panics
-/// If a slice is too short for its matrix, there are too many terms or biases, or matrices are stored in different ways.
+/// If a slice is too short for its matrix, there are too many terms or biases, or matrices are stored in different
+/// ways.
 pub(super) fn check<R>(terms: &[Term<R>], len: usize, [m, n]: [usize; 2], epilogue: Epilogue<R>) {
     assert_eq!(len, m * n, "gemm: C is [{m}, {n}]");
     assert!(terms.len() <= MAX_TERMS, "gemm: at most {MAX_TERMS} terms, not {}", terms.len());

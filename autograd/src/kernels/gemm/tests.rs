@@ -80,8 +80,8 @@ impl Matrix {
 const LEFTS: [Layout; 2] = [Layout::Rows, Layout::Columns];
 const RIGHTS: [Layout; 4] = [Layout::Rows, Layout::Columns, Layout::Packed, Layout::PackedTransposed];
 
-/// Compares sums over terms of these depths bit by bit with the oracle: in every layout, on every path, with and without
-/// biases and Rect, and with a C that is added to or that must be overwritten, which then holds NaN.
+/// Compares sums over terms of these depths bit by bit with the oracle: in every layout, on every path, with and
+/// without biases and Rect, and with a C that is added to or that must be overwritten, which then holds NaN.
 fn check(m: usize, n: usize, depths: &[usize], gap: usize) {
     for (left, right) in LEFTS.into_iter().flat_map(|left| RIGHTS.map(|right| (left, right))) {
         if cfg!(miri) && (left == Layout::Rows) == (right == Layout::Rows) {

@@ -113,8 +113,8 @@ impl<R: Number, L: LeftSource<R>, const V: usize> HeightKernel<R> for TileColumn
     }
 }
 
-/// One tile, whose M × V vectors stay in registers while k runs over a block. `c` is C from the first element of the tile on;
-/// its rows are `stride` apart.
+/// One tile, whose M × V vectors stay in registers while k runs over a block. `c` is C from the first element of the
+/// tile on; its rows are `stride` apart.
 #[inline(always)]
 fn tile<R: Number, S: Simd<R>, L: LeftSource<R>, const M: usize, const V: usize>(
     s: S,
