@@ -1,9 +1,9 @@
-"""The coefficients of `Real::EXP_POLYNOMIAL` and `Real::LN_POLYNOMIAL`: minimax polynomials, by Remez' exchange.
+"""The coefficients of `Number::EXP_POLYNOMIAL` and `Number::LN_POLYNOMIAL`: minimax polynomials, by the exchange algorithm of Remez.
 
     python autograd/minimax.py        # needs mpmath
 
-Each list minimises the largest relative error of the function that it is a part of. The exchange runs in 60 digits; the
-coefficients are rounded to the type afterwards, which costs about as much again as what is printed as the error.
+Each list minimises the largest relative error of exp or ln as computed from it. The algorithm runs in 60 digits. The
+coefficients are rounded to the type afterwards, which adds an error about as large as the one that is printed.
 """
 
 import struct

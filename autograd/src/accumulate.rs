@@ -1,171 +1,214 @@
-//! From what the sweeps of any number of tapes found to the gradients of the parameters.
+//! From the sweeps of any number of tapes to the gradients of the parameters.
 //!
-//! A sweep computes the gradients of variables; for parameters it only notes which products and sums are owed. They are
-//! paid here, all at once: a weight's gradient is one long chain over all rows of all tapes rather than many short ones,
-//! its rows can be shared between threads, and the bits do not depend on how the batch was cut.
+//! A sweep computes the gradients of variables. For parameters it only lists the products and sums that make up their
+//! gradients. These are computed here, all at once: the gradient of a weight is then one long chain over all rows of
+//! all tapes rather than many short chains, threads can share its rows, and its bits do not depend on how the batch was
+//! split.
 
 use std::ops::Range;
 
+use arrayvec::ArrayVec;
+
+use crate::arena::Arena;
 use crate::kernels::gemm::{self, Epilogue, Left, MAX_TERMS, Right, Term};
 use crate::kernels::map::add_to;
 use crate::kernels::reduce;
-use crate::params::{Grads, ParamId, Params, both};
+use crate::node::{Contribution, ContributionKind};
+use crate::parallel::join_if;
+use crate::params::{Grads, ParamId, Params};
 use crate::real::Real;
-use crate::tape::{Inner, Tape};
+use crate::tape::{Tape, Var};
 
-/// A gradient of a parameter that a sweep found, as places in the slabs: added up by [`accumulate`].
-pub(crate) struct Contribution {
-    pub(crate) param: ParamId,
-    pub(crate) source: Source,
-    pub(crate) d: Place,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum Source {
-    /// d_W += xᵀ·d
-    Product { x: usize, rows: usize },
-    /// d_b += Σ_rows d
-    Rows { rows: usize },
-    /// d_p += d
-    Whole,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum Place {
-    Grad(usize),
-    Saved(usize),
-}
-
-/// Adds to `grads` what the last sweep of each tape found, in parallel over the parameters.
+/// Adds what the last sweep of each tape found to `grads`, in parallel over the parameters.
 ///
-/// The gradient of a linear layer is one chain of multiply-adds over (operation, tape, row): so a batch split into any
-/// number of tapes gives the bits that one tape would. (A parameter taken by [`crate::Recording::param`] is summed on each
-/// tape and then over the tapes, in their order.)
+/// The gradient of a linear layer is one chain of multiply-adds over (operation, tape, row). So a batch that is split
+/// into any number of tapes gives the same bits as one tape. (The gradient of a parameter that was taken by
+/// [`Recording::param`](crate::Recording::param) is summed on each tape first, and then over the tapes in their order.)
 ///
 /// # Panics
-/// Where `grads` are not laid out as `params`.
+/// If `grads` do not have the layout of `params`.
 pub fn accumulate<R: Real>(params: &Params<R>, tapes: &[Tape<R>], grads: &mut Grads<R>) {
-    add_up(params, tapes.len(), &|i| &tapes[i].inner, grads, true);
+    add_contributions(params, tapes.len(), &|i| &tapes[i].arena, grads, true);
 }
 
-/// Sets `grads` to what the last sweep of each tape found: [`accumulate`] from 0, without a pass to clear them.
+/// Sets `grads` to what the last sweep of each tape found. This is [`accumulate`] from 0, without a pass that clears
+/// `grads`.
 ///
 /// # Panics
-/// Where `grads` are not laid out as `params`.
+/// If `grads` do not have the layout of `params`.
 pub fn gradients<R: Real>(params: &Params<R>, tapes: &[Tape<R>], grads: &mut Grads<R>) {
-    add_up(params, tapes.len(), &|i| &tapes[i].inner, grads, false);
+    add_contributions(params, tapes.len(), &|i| &tapes[i].arena, grads, false);
 }
 
-/// Multiply-adds from which another thread is worth waking.
-const PARALLEL_FROM: usize = 1 << 20;
+impl<R: Real> Var<'_, R> {
+    /// Adds ∂self/∂θ to `grads` for every parameter θ. If it is called twice, it adds the same gradient twice.
+    ///
+    /// # Panics
+    /// If self does not have exactly one element, or `grads` do not have the layout of the parameters.
+    #[track_caller]
+    pub fn backward(self, grads: &mut Grads<R>) {
+        self.sweep();
+        let arena: &Arena<R> = &self.recording().arena();
+        add_contributions(self.recording().params(), 1, &|_| arena, grads, true);
+    }
+}
 
-/// Rows of a weight, and multiply-adds, from which its rows are shared: fewer would pack each panel of d too often.
-const SHARED_FROM: (usize, usize) = (192, 1 << 22);
+/// The number of multiply-adds for which it is worth waking another thread.
+const PARALLEL_WORK: usize = 1 << 20;
 
-pub(crate) fn add_up<'a, R: Real>(
+/// Threads share the rows of a weight that has at least this many, as fewer would pack each panel of d too often, …
+const SHARED_ROWS: usize = 192;
+
+/// … and whose gradient takes at least this many multiply-adds.
+const SHARED_WORK: usize = 1 << 22;
+
+/// Adds the contributions of all tapes to `grads`, or sets `grads` to their sum if `add` is false. `arena` gives the
+/// memory of a tape by its index.
+fn add_contributions<'a, R: Real>(
     params: &Params<R>,
     tapes: usize,
-    inner: &(impl Fn(usize) -> &'a Inner<R> + Sync),
+    arena: &(impl Fn(usize) -> &'a Arena<R> + Sync),
     grads: &mut Grads<R>,
     add: bool,
 ) {
-    grads.check(params);
-    let rows = |c: &Contribution| match c.source {
-        Source::Product { rows, .. } => rows * params.shape(c.param).len(),
-        Source::Rows { .. } | Source::Whole => 0,
+    grads.check_layout(params);
+    let multiply_adds = |c: &Contribution| match c.kind {
+        ContributionKind::Product { rows, .. } => rows * params.shape(c.param).len(),
+        ContributionKind::RowSum { .. } | ContributionKind::Whole => 0,
     };
-    let work: usize = (0..tapes).map(|i| inner(i).contributions.iter().map(rows).sum::<usize>()).sum();
-    let sum = ParameterSum {
+    let work: usize = (0..tapes).map(|i| arena(i).contributions.iter().map(multiply_adds).sum::<usize>()).sum();
+    let sum = ContributionSum {
         params,
         tapes,
-        inner,
+        arena,
         add,
-        parallel: work >= PARALLEL_FROM,
+        parallel: work >= PARALLEL_WORK,
         work_per_number: work / params.count().max(1),
     };
-    sum.over(0..params.entries.len(), grads.all_mut());
+    sum.add_to_parameters(0..params.entries.len(), grads.as_mut_slice());
 }
 
-/// The sum of all tapes' contributions, parameter by parameter.
-struct ParameterSum<'p, R, F> {
+/// The sum of all tapes' contributions.
+struct ContributionSum<'p, R, F> {
     params: &'p Params<R>,
     tapes: usize,
-    inner: &'p F,
-    /// To what the gradients hold, rather than in its place.
+    arena: &'p F,
+    /// Whether the sum is added to the gradients, rather than replacing them.
     add: bool,
     parallel: bool,
     work_per_number: usize,
 }
 
-impl<'a, R: Real, F: Fn(usize) -> &'a Inner<R> + Sync> ParameterSum<'_, R, F> {
-    /// Parameters `range`, whose gradients lie in `slab`. Halved between threads; what is summed is never split.
-    fn over(&self, range: Range<usize>, slab: &mut [R]) {
-        if range.len() > 1 {
-            let middle = range.start + range.len() / 2;
-            let entries = &self.params.entries;
-            let (left, right) = slab.split_at_mut(entries[middle].start - entries[range.start].start);
-            both(self.parallel, || self.over(range.start..middle, left), || self.over(middle..range.end, right));
-        } else if let Some(entry) = self.params.entries.get(range.start).filter(|_| !range.is_empty()) {
-            self.rows(ParamId(range.start), 0, &mut slab[..entry.shape.len()]);
+impl<'a, R: Real, F: Fn(usize) -> &'a Arena<R> + Sync> ContributionSum<'_, R, F> {
+    /// Sums for the parameters in `range`, whose gradients lie in `slab`. Threads share the parameters; what is summed
+    /// is never split.
+    fn add_to_parameters(&self, range: Range<usize>, slab: &mut [R]) {
+        let entries = &self.params.entries[range.clone()];
+        match entries {
+            [] => {}
+            [entry] => self.add_to_rows(ParamId(range.start), 0, &mut slab[..entry.shape.len()]),
+            _ => {
+                let half = entries.len() / 2;
+                let middle = range.start + half;
+                let (left, right) = slab.split_at_mut(entries[half].start - entries[0].start);
+                join_if(
+                    self.parallel,
+                    || self.add_to_parameters(range.start..middle, left),
+                    || self.add_to_parameters(middle..range.end, right),
+                );
+            }
         }
     }
 
-    /// Rows `first..` of one parameter.
-    fn rows(&self, param: ParamId, first: usize, d: &mut [R]) {
+    /// Sums for the rows of one parameter from row `first` on, whose gradient is `d`.
+    fn add_to_rows(&self, param: ParamId, first: usize, d: &mut [R]) {
         let columns = self.params.shape(param).columns();
         let rows = d.len() / columns.max(1);
-        if self.parallel && rows >= SHARED_FROM.0 && d.len() * self.work_per_number >= SHARED_FROM.1 {
+        if self.parallel && rows >= SHARED_ROWS && d.len() * self.work_per_number >= SHARED_WORK {
             let half = rows / 2;
             let (upper, lower) = d.split_at_mut(half * columns);
-            both(self.parallel, || self.rows(param, first, upper), || self.rows(param, first + half, lower));
+            rayon::join(|| self.add_to_rows(param, first, upper), || self.add_to_rows(param, first + half, lower));
             return;
         }
-        // d_W += Σ xᵀ·d_z: as many products as one sum takes at a time.
-        let mut terms = [Term::EMPTY; MAX_TERMS];
-        let mut waiting = 0;
-        let mut begun = self.add;
-        let most = (0..self.tapes).map(|i| (self.inner)(i).contributions.len()).max().unwrap_or(0);
+        let mut sum = PendingSum { d, shape: [rows, columns], products: ArrayVec::new(), holds_sum: self.add };
+        let most = (0..self.tapes).map(|i| (self.arena)(i).contributions.len()).max().unwrap_or(0);
         for c in 0..most {
             for tape in 0..self.tapes {
-                let inner = (self.inner)(tape);
-                let Some(found) = inner.contributions.get(c).filter(|c| c.param == param) else { continue };
-                if let Source::Product { x, rows: batch } = found.source {
-                    terms[waiting] = self.product(inner, found, first, [x, batch, columns]);
-                    waiting += 1;
-                    if waiting < MAX_TERMS {
-                        continue;
+                let arena = (self.arena)(tape);
+                let Some(found) = arena.contributions.get(c).filter(|found| found.param == param) else { continue };
+                match found.kind {
+                    ContributionKind::Product { x, rows } => {
+                        sum.add_product(self.product(arena, found, first, [x, rows, columns]));
                     }
-                }
-                if waiting > 0 {
-                    gemm::sum(&terms[..waiting], d, [rows, columns], begun, Epilogue::NONE);
-                    (waiting, begun) = (0, true);
-                }
-                if !std::mem::replace(&mut begun, true) {
-                    d.fill(R::ZERO);
-                }
-                match found.source {
-                    Source::Product { .. } => {}
-                    Source::Rows { rows } => reduce::add_rows(inner.d(found.d, rows * d.len()), d),
-                    Source::Whole => add_to(&inner.d(found.d, first * columns + d.len())[first * columns..], d),
+                    ContributionKind::RowSum { rows } => {
+                        let d_b = sum.settle();
+                        reduce::add_rows(arena.gradient_at(found.d, rows * d_b.len()), d_b);
+                    }
+                    ContributionKind::Whole => {
+                        let d_p = sum.settle();
+                        let start = first * columns;
+                        add_to(&arena.gradient_at(found.d, start + d_p.len())[start..], d_p);
+                    }
                 }
             }
         }
-        if waiting > 0 || !begun {
-            gemm::sum(&terms[..waiting], d, [rows, columns], begun, Epilogue::NONE);
-        }
+        sum.settle();
     }
 
-    /// xᵀ·d_z for rows first.. of W, which are columns first.. of x.
+    /// xᵀ·d_z for the rows of W from row `first` on; these are the columns of x from `first` on.
     fn product<'i>(
         &self,
-        inner: &'i Inner<R>,
+        arena: &'i Arena<R>,
         found: &Contribution,
         first: usize,
         [x, batch, columns]: [usize; 3],
     ) -> Term<'i, R> {
         let stride = self.params.shape(found.param).rows();
-        let x = inner.value.all()[x..][..batch * stride].get(first..).unwrap_or(&[]);
-        let d_z = inner.d(found.d, batch * columns);
+        let x = arena.value.as_slice()[x..][..batch * stride].get(first..).unwrap_or(&[]);
+        let d_z = arena.gradient_at(found.d, batch * columns);
         Term { a: Left::Columns { data: x, stride }, b: Right::Rows { data: d_z, stride: columns }, k: batch }
+    }
+}
+
+/// The gradient d of a parameter (or of some of its rows) while contributions are added to it in their order.
+///
+/// A product is not computed at once. It waits, so that one call of the kernel computes as many products as possible as
+/// one chain. Hence there are four states:
+///
+/// | `holds_sum` | `products` | what d holds |
+/// |---|---|---|
+/// | false | none | numbers of an earlier step, since no contribution was found yet |
+/// | false | some | the same; the products will overwrite them |
+/// | true | some | a sum to which the products must still be added |
+/// | true | none | the sum of all contributions so far |
+///
+/// [`PendingSum::settle`] leads from every state to the last one. It is called when no more products fit, before a
+/// contribution of another kind (additions keep their order), and at the end.
+struct PendingSum<'d, 'a, R> {
+    d: &'d mut [R],
+    shape: [usize; 2],
+    products: ArrayVec<Term<'a, R>, MAX_TERMS>,
+    holds_sum: bool,
+}
+
+impl<'a, R: Real> PendingSum<'_, 'a, R> {
+    /// d += the product, once the sum is settled.
+    fn add_product(&mut self, product: Term<'a, R>) {
+        self.products.push(product);
+        if self.products.is_full() {
+            self.settle();
+        }
+    }
+
+    /// Computes the products that wait, and returns d, which then holds the sum of all contributions so far.
+    fn settle(&mut self) -> &mut [R] {
+        if !self.products.is_empty() {
+            gemm::sum(&self.products, self.d, self.shape, self.holds_sum, Epilogue::NONE);
+            self.products.clear();
+        } else if !self.holds_sum {
+            self.d.fill(R::ZERO);
+        }
+        self.holds_sum = true;
+        self.d
     }
 }

@@ -1,8 +1,9 @@
-//! Gradient checks by finite differences, for every operation of this crate and for those of its users.
+//! Gradient checks by finite differences, for the operations of this crate and for those of its users.
 //!
-//! The gradient that backward gives is compared, in f64, with the central difference (f(x + εv) − f(x − εv))/2ε, for v
-//! each unit vector and for random directions. A point at a kink (of Rect, of clamp) has no gradient: there the two
-//! one-sided differences part, the point is drawn anew, and a check that draws more than one in a hundred anew fails.
+//! The gradient that backward computes is compared, in f64, with the central difference (f(x + εv) − f(x − εv))/2ε,
+//! where v is each unit vector and then a few random directions. At a kink, such as that of Rect or of clamp, there is
+//! no gradient and the two one-sided differences disagree. Such a point is replaced by a new random point; a check that
+//! replaces more than one point in a hundred fails.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -12,17 +13,17 @@ use crate::params::Params;
 use crate::shape::Shape;
 use crate::tape::{Recording, Tape, Var};
 
-/// How far x is moved: the error of a central difference is about ε² + 1e-16/ε.
+/// The distance ε by which x is moved. The error of a central difference is about ε² + 1e-16/ε.
 const EPSILON: f64 = 1e-5;
 
-/// Where analytic and numeric gradient part.
+/// A direction in which the analytic and the numeric gradient disagree.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mismatch {
-    /// Which number: of which input, or "a random direction".
+    /// The direction: the name and index of an element, or "random direction" and a number.
     pub at: String,
-    /// What backward gives.
+    /// The slope that backward computes.
     pub analytic: f64,
-    /// What the finite difference gives.
+    /// The slope by finite differences.
     pub numeric: f64,
 }
 
@@ -33,22 +34,23 @@ impl std::fmt::Display for Mismatch {
     }
 }
 
-/// What a check found.
+/// The result of a check at one point.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Found {
+pub enum CheckResult {
     /// The gradients agree.
     Agree,
-    /// They part.
-    Parts(Vec<Mismatch>),
-    /// The point lies at a kink: there is no gradient to compare.
+    /// The gradients disagree in these directions.
+    Disagree(Vec<Mismatch>),
+    /// The point lies at a kink, so there is no gradient to compare.
     Kink,
 }
 
-/// A function to check: builds any variable from its inputs. (It is contracted with fixed random weights to a scalar.)
+/// A function to check, which computes a variable of any shape from its inputs. (Fixed random weights turn its elements
+/// into a scalar.)
 pub trait Function: for<'t> Fn(&'t Recording<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64> {}
 impl<F: for<'t> Fn(&'t Recording<'t, f64>, &[Var<'t, f64>]) -> Var<'t, f64>> Function for F {}
 
-/// A function, its parameters and the point at which it is looked at.
+/// A function, its parameters and the shapes of its inputs.
 struct Problem<'a, F> {
     f: &'a F,
     params: &'a Params<f64>,
@@ -56,7 +58,7 @@ struct Problem<'a, F> {
 }
 
 impl<F: Function> Problem<'_, F> {
-    /// Σ weights·f(x) with its gradient: (value, ∂/∂ inputs, ∂/∂ parameters), one vector.
+    /// Σ weights·f(x), and its gradient: the elements of all inputs and then of all parameters, as one vector.
     fn value_and_gradient(&self, tape: &mut Tape<f64>, params: &Params<f64>, x: &[Vec<f64>]) -> (f64, Vec<f64>) {
         let t = tape.begin(params);
         let inputs: Vec<_> = self.shapes.iter().zip(x).map(|(&shape, x)| t.input(shape, x)).collect();
@@ -70,7 +72,7 @@ impl<F: Function> Problem<'_, F> {
         (value.item(), gradient)
     }
 
-    /// Σ weights·f at the point moved by `step` along `direction`.
+    /// Σ weights·f at the point that lies `step` away from x along `direction`.
     fn moved(&self, tape: &mut Tape<f64>, x: &[Vec<f64>], direction: &[f64], step: f64) -> f64 {
         let mut rest = direction;
         let mut take = |values: &mut [f64]| {
@@ -92,27 +94,27 @@ impl<F: Function> Problem<'_, F> {
     }
 }
 
-/// The weights of the scalar: fixed, of both signs, no two alike.
+/// The weights that turn the elements into a scalar: they never change, have both signs, and all differ.
 fn weights(len: usize) -> Vec<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     (0..len).map(|_| normal_pair(&mut rng)[0]).collect()
 }
 
-/// Compares backward with finite differences at one point: at every number of every input and every parameter, and
-/// along three random directions. `tolerance` is relative to the size of the gradient, and absolute below 1.
+/// Compares backward with finite differences at one point: for every element of every input and every parameter, and
+/// along three random directions. `tolerance` is relative to the slope, or absolute for slopes below 1.
 pub fn check_at(
     f: &impl Function,
     params: &Params<f64>,
     inputs: &[(Shape, Vec<f64>)],
     tolerance: f64,
     seed: u64,
-) -> Found {
+) -> CheckResult {
     let shapes: Vec<Shape> = inputs.iter().map(|(shape, _)| *shape).collect();
     let x: Vec<Vec<f64>> = inputs.iter().map(|(_, x)| x.clone()).collect();
     let problem = Problem { f, params, shapes: &shapes };
     let mut tape = Tape::new();
     let (middle, gradient) = problem.value_and_gradient(&mut tape, params, &x);
-    let names = names(params, inputs);
+    let names = element_names(params, inputs);
 
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let unit = |i: usize| (0..gradient.len()).map(|j| if i == j { 1.0 } else { 0.0 }).collect::<Vec<f64>>();
@@ -134,7 +136,8 @@ pub fn check_at(
         if (analytic - numeric).abs() <= tolerance * scale {
             continue;
         }
-        // Smooth: the two one-sided slopes differ by ε·f″. At a kink they differ by a step that ε does not shrink.
+        // Where f is smooth, the two one-sided slopes differ by ε·f″. At a kink they differ by an amount that does not
+        // shrink with ε.
         let (right, left) = ((above - middle) / EPSILON, (middle - below) / EPSILON);
         let nearer = EPSILON / 16.0;
         let right_nearer = (problem.moved(&mut tape, &x, &direction, nearer) - middle) / nearer;
@@ -143,14 +146,15 @@ pub fn check_at(
         if far > 100.0 * EPSILON * scale
             && ((right_nearer - left_nearer).abs() > far / 4.0 || (right_nearer - analytic).abs() <= 1e-3 * scale)
         {
-            return Found::Kink;
+            return CheckResult::Kink;
         }
         mismatches.push(Mismatch { at, analytic, numeric });
     }
-    if mismatches.is_empty() { Found::Agree } else { Found::Parts(mismatches) }
+    if mismatches.is_empty() { CheckResult::Agree } else { CheckResult::Disagree(mismatches) }
 }
 
-fn names(params: &Params<f64>, inputs: &[(Shape, Vec<f64>)]) -> Vec<String> {
+/// The names of all elements of inputs and parameters, in the order of the gradient.
+fn element_names(params: &Params<f64>, inputs: &[(Shape, Vec<f64>)]) -> Vec<String> {
     let element = |shape: Shape, i: usize| {
         let mut index = Vec::new();
         let mut rest = i;
@@ -170,17 +174,17 @@ fn names(params: &Params<f64>, inputs: &[(Shape, Vec<f64>)]) -> Vec<String> {
     of_inputs.chain(of_params).collect()
 }
 
-/// Checks a function at `points` random points: inputs of these shapes, normally distributed.
+/// Checks a function at `points` random points. The inputs have these shapes, and their elements are standard normal.
 ///
 /// # Panics
-/// Where the gradients part, printing analytic and numeric, or where more than one point in a hundred (and more than
-/// one) lies at a kink.
+/// If the gradients disagree, with the analytic and the numeric slopes, or if more than one point and more than one in
+/// a hundred lie at a kink.
 #[track_caller]
 pub fn gradcheck(f: impl Function, params: &Params<f64>, shapes: &[Shape], points: usize) {
     gradcheck_from(f, params, shapes, points, |rng| normal_pair(rng)[0]);
 }
 
-/// [`gradcheck`] with inputs from a distribution of one's own: for ln, say, positive ones.
+/// [`gradcheck`] with inputs from another distribution, for example positive ones for ln.
 ///
 /// # Panics
 /// As [`gradcheck`].
@@ -199,18 +203,18 @@ pub fn gradcheck_from(
         let inputs: Vec<_> =
             shapes.iter().map(|&shape| (shape, (0..shape.len()).map(|_| draw(&mut rng)).collect::<Vec<_>>())).collect();
         match check_at(&f, params, &inputs, 1e-6, rng.next_u64()) {
-            Found::Agree => done += 1,
-            Found::Kink => {
+            CheckResult::Agree => done += 1,
+            CheckResult::Kink => {
                 kinks += 1;
                 assert!(
                     kinks * 100 <= points.max(100),
-                    "{kinks} of {points} points lie at a kink: too many to believe the rest"
+                    "{kinks} points lie at a kink, which is too many for a check of {points} points"
                 );
             }
-            Found::Parts(mismatches) => {
+            CheckResult::Disagree(mismatches) => {
                 let list: Vec<String> = mismatches.iter().map(Mismatch::to_string).collect();
                 panic!(
-                    "the gradients part at {} of the numbers checked, inputs {inputs:?}:\n  {}",
+                    "the gradients disagree in {} directions, for the inputs {inputs:?}:\n  {}",
                     list.len(),
                     list.join("\n  ")
                 );

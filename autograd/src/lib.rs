@@ -1,16 +1,19 @@
 //! A minimal tape-based reverse-mode autodiff engine with its own SIMD and rayon matrix kernels.
 //!
-//! # The order in which to read it
+//! # In which order to read it
 //!
-//! 1. [`tape`]: what is recorded, and the loop in reverse that is backpropagation.
+//! 1. [`tape`]: what is recorded; and `arena.rs`, the loop in reverse that is backpropagation.
 //! 2. [`op`]: how an operation is written; then any file of `ops/`, such as `ops/unary.rs`, the table of derivatives.
-//! 3. [`params`]: where parameters and gradients live between steps; [`optim`]: how they change.
+//! 3. [`params`]: where parameters and gradients live between steps; `accumulate.rs`: how gradients of many tapes are
+//!    added up; [`optim`]: how parameters change.
 //! 4. [`gradcheck`]: how we know that the gradients are right.
-//! 5. [`kernels`]: how the arithmetic is fast and gives the same bits on every machine.
+//! 5. [`kernels`]: why the arithmetic is fast and gives the same bits on every machine.
+//!
+//! No file uses a file that uses it, so one can also read from the bottom up: `number.rs`, `kernels/simd.rs`, ….
 //!
 //! # A worked example
 //!
-//! Two spirals, told apart by a network of two hidden layers:
+//! A network of two hidden layers learns to tell two spirals apart:
 //!
 //! ```
 //! use autograd::nn::{Init, Linear};
@@ -54,18 +57,22 @@
 //!     drop(t);
 //!     optimiser.step(&mut params, &grads, 0.01);
 //! }
-//! assert!(loss < 0.05, "the spirals are told apart: {loss}");
+//! assert!(loss < 0.05, "the network does not tell the spirals apart: {loss}");
 //! ```
 #![deny(unsafe_code)]
 
 mod accumulate;
+mod arena;
 pub mod gradcheck;
 pub mod kernels;
 pub mod math;
 pub mod nn;
+mod node;
+mod number;
 pub mod op;
 pub mod ops;
 pub mod optim;
+mod parallel;
 pub mod params;
 mod real;
 mod shape;
@@ -73,6 +80,7 @@ mod slab;
 pub mod tape;
 
 pub use accumulate::{accumulate, gradients};
+pub use number::Number;
 pub use params::{Grads, ParamId, Params};
 pub use real::Real;
 pub use shape::Shape;

@@ -1,11 +1,12 @@
-//! Elementary functions of one f64, from IEEE arithmetic alone: the same bits on every machine.
+//! Elementary functions of one f64 that give the same bits on every machine, since they use IEEE arithmetic only.
 //!
-//! The kernels' functions, one number at a time; sine and cosine take their angle in turns (1 turn = 2π), which makes
-//! the reduction of the angle exact.
+//! exp, ln and tanh are the kernels' functions, applied to one number at a time. Sine and cosine take their angle in
+//! turns (1 turn = 2π), which makes the reduction of the angle exact.
 
 use rand::{Rng, RngExt};
 
-use crate::kernels::{arch::scalar::Single, math};
+use crate::kernels::math;
+use crate::kernels::scalar::Single;
 
 /// eˣ
 pub fn exp(x: f64) -> f64 {
@@ -22,19 +23,19 @@ pub fn tanh(x: f64) -> f64 {
     math::tanh(Single, x)
 }
 
-/// xʸ for x > 0, as e^(y·ln x): within 1e-13 of the exact power, relatively, while |y·ln x| < 100.
+/// xʸ for x > 0, computed as e^(y·ln x). The relative error is below 1e-13 if |y·ln x| < 100.
 pub fn pow(x: f64, y: f64) -> f64 {
     exp(y * ln(x))
 }
 
-/// (sin 2πu, cos 2πu), within 1e-15, for |u| < 2⁵⁰.
+/// (sin 2πu, cos 2πu) for |u| < 2⁵⁰, with an error below 1e-15.
 pub fn sin_cos_turns(u: f64) -> (f64, f64) {
     let quarter = (4.0 * u).round_ties_even();
-    // |x| ≤ π/4, where the Taylor series converge fast.
+    // Now |x| ≤ π/4, where the Taylor series converge fast.
     let x = (4.0 * u - quarter) * std::f64::consts::FRAC_PI_2;
     let z = x * x;
     let series = |first: f64, start: f64| {
-        // Σ (−1)ᵏ z^k · first/(start+1)(start+2)…, summed from the smallest term.
+        // Σ (−1)ᵏ zᵏ·first/((start + 1)(start + 2)…), summed from the smallest term.
         let mut sum = 0.0;
         for k in (0..9).rev() {
             let n = start + 2.0 * k as f64;
@@ -51,12 +52,13 @@ pub fn sin_cos_turns(u: f64) -> (f64, f64) {
     }
 }
 
-/// Uniform on (0, 1]: (k + 1)/2⁵³ for the 53 high bits k of one `u64`.
+/// A uniform variate on (0, 1]: (k + 1)/2⁵³, where k is the 53 high bits of one `u64`.
 pub fn uniform_above_zero(rng: &mut impl Rng) -> f64 {
     ((rng.random::<u64>() >> 11) + 1) as f64 / (1u64 << 53) as f64
 }
 
-/// Two independent standard normal variates, by Box and Muller: √(−2 ln u₁)·(cos 2πu₂, sin 2πu₂). Takes two `u64`.
+/// Two independent standard normal variates by the method of Box and Muller, √(−2 ln u₁)·(cos 2πu₂, sin 2πu₂). It draws
+/// two `u64`.
 pub fn normal_pair(rng: &mut impl Rng) -> [f64; 2] {
     let radius = (-2.0 * ln(uniform_above_zero(rng))).sqrt();
     let (sin, cos) = sin_cos_turns(uniform_above_zero(rng));
@@ -69,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg_attr(miri, ignore = "Miri draws the platform's last bits")]
+    #[cfg_attr(miri, ignore = "Miri draws the last bits of the platform's functions at random")]
     fn agree_with_the_platform() {
         for i in -4000..4000 {
             let x = i as f64 * 0.0173;
@@ -87,7 +89,7 @@ mod tests {
         assert!((pow(0.98, 137.0) - 0.98f64.powi(137)).abs() < 1e-14);
     }
 
-    /// Moments and tails of the sampler beside those of `rand_distr`'s, the oracle.
+    /// The distribution agrees with that of the sampler of `rand_distr`.
     #[test]
     #[cfg_attr(miri, ignore = "slow: statistics need many draws")]
     fn normals_are_normal() {
@@ -101,6 +103,6 @@ mod tests {
             assert!((share(&ours, at) - share(&oracle, at)).abs() < 0.008, "below {at}");
         }
         let pairs = ours.chunks(2).map(|p| p[0] * p[1]).sum::<f64>() / 50_000.0;
-        assert!(pairs.abs() < 0.02, "the two of a pair are uncorrelated: {pairs}");
+        assert!(pairs.abs() < 0.02, "the two variates of a pair are correlated: {pairs}");
     }
 }

@@ -1,4 +1,4 @@
-//! Layers and the numbers that they start from.
+//! Layers and their initial parameters.
 
 use rand::{Rng, RngExt};
 
@@ -16,10 +16,10 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Adds `NAME.weight`, initialised, and `NAME.bias`, zero, to the parameters.
+    /// Adds `NAME.weight`, which `init` fills, and `NAME.bias`, which is 0, to the parameters.
     ///
     /// # Panics
-    /// Where a name is taken.
+    /// If there is a parameter of one of these names already.
     #[track_caller]
     pub fn new<R: Real>(
         params: &mut Params<R>,
@@ -34,8 +34,8 @@ impl Linear {
     }
 }
 
-/// The parameters of an LSTM cell of n units: z = x·W + h·U + b, the gates' inputs, [rows, 4·n], in the order input,
-/// forget, cell, output (as PyTorch's). Its step is [`Lstm::step`].
+/// The parameters of an LSTM cell of n units. The inputs of the gates are z = x·W + h·U + b, [rows, 4·n], in the order
+/// input, forget, cell, output, as in PyTorch. [`Lstm::step`] computes one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lstm {
     /// W [in, 4·n]
@@ -45,11 +45,12 @@ pub struct Lstm {
 }
 
 impl Lstm {
-    /// Adds `NAME.input` and `NAME.hidden`. Weights are uniform on ±√(1/fan-in). The forget gate's bias starts at 1, so that
-    /// cells begin by keeping what they hold (Jozefowicz, Zaremba and Sutskever, 2015).
+    /// Adds the layers `NAME.input` and `NAME.hidden` to the parameters. Weights are uniform on ±√(1/fan-in). The bias
+    /// of the forget gate starts at 1, so that cells keep their state at first (Jozefowicz, Zaremba and Sutskever,
+    /// 2015).
     ///
     /// # Panics
-    /// Where a name is taken.
+    /// If there is a parameter of one of these names already.
     #[track_caller]
     pub fn new<R: Real>(params: &mut Params<R>, name: &str, [inputs, n]: [usize; 2], rng: &mut impl Rng) -> Lstm {
         let hidden = format!("{name}.hidden");
@@ -60,22 +61,23 @@ impl Lstm {
     }
 }
 
-/// The parameters of a convolution: windows of size × size pixels, stride apart; W [channels·size², filters].
+/// The parameters of a convolution with windows of `size` × `size` pixels that lie `stride` pixels apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2d {
-    /// W, by channel, row, column of a window, and b `[filters]`.
+    /// W [channels·size², filters], whose rows are ordered by channel, then row, then column of a window; and b
+    /// `[filters]`.
     pub linear: Linear,
-    /// Edge of a window.
+    /// The edge of a window in pixels.
     pub size: usize,
-    /// From a window to the next.
+    /// The distance from one window to the next in pixels.
     pub stride: usize,
 }
 
 impl Conv2d {
-    /// Adds `NAME.weight`, initialised, and `NAME.bias`, zero.
+    /// Adds `NAME.weight`, which `init` fills, and `NAME.bias`, which is 0, to the parameters.
     ///
     /// # Panics
-    /// Where a name is taken, or size or stride is 0.
+    /// If there is a parameter of one of these names already, or if size or stride is 0.
     #[track_caller]
     pub fn new<R: Real>(
         params: &mut Params<R>,
@@ -90,17 +92,15 @@ impl Conv2d {
     }
 }
 
-/// What a weight matrix W [in, out] starts from.
+/// The initial values of a weight matrix W [in, out].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
-    /// All 0.
+    /// All elements are 0.
     Zeros,
-    /// 1 on the diagonal, 0 elsewhere (Le, Jaitly and Hinton, 2015, for recurrent rectifiers).
+    /// 1 on the diagonal and 0 elsewhere, for recurrent rectifiers (Le, Jaitly and Hinton, 2015).
     Identity,
     /// Uniform on ±√(1/in).
     UniformFanIn,
-    /// Normal with standard deviation √(1/in).
-    NormalFanIn,
     /// Normal with this standard deviation.
     Normal(f64),
     /// Normal with standard deviation √(2/in), for rectifiers (He et al., 2015).
@@ -112,7 +112,7 @@ pub enum Init {
 }
 
 impl Init {
-    /// Fills W. Equal on every machine: uniforms are exact, normals come from [`crate::math`].
+    /// Fills W with the same numbers on every machine: uniforms are exact, and normals come from [`math`](crate::math).
     pub fn fill<R: Real>(self, w: &mut [R], [inputs, outputs]: [usize; 2], rng: &mut impl Rng) {
         let fan_in = inputs as f64;
         match self {
@@ -123,7 +123,6 @@ impl Init {
                 }
             }
             Init::UniformFanIn => uniform(w, (1.0 / fan_in).sqrt(), rng),
-            Init::NormalFanIn => normal(w, (1.0 / fan_in).sqrt(), rng),
             Init::Normal(deviation) => normal(w, deviation, rng),
             Init::He => normal(w, (2.0 / fan_in).sqrt(), rng),
             Init::Xavier => uniform(w, (6.0 / (inputs + outputs) as f64).sqrt(), rng),
@@ -148,7 +147,7 @@ fn normal<R: Real>(w: &mut [R], deviation: f64, rng: &mut impl Rng) {
     }
 }
 
-/// Gram–Schmidt, twice, on normal vectors.
+/// Orthonormalises normal vectors by the method of Gram and Schmidt, applied twice for accuracy.
 fn orthogonal<R: Real>(w: &mut [R], [inputs, outputs]: [usize; 2], rng: &mut impl Rng) {
     let (count, len) = (inputs.min(outputs), inputs.max(outputs));
     let mut vectors = vec![0.0f64; count * len];
@@ -185,7 +184,7 @@ mod tests {
         w
     }
 
-    /// Mean 0, the variance that the name says, and nothing beyond a uniform's bound.
+    /// Each family has mean 0 and its variance, and uniform numbers stay within their bound.
     #[test]
     #[cfg_attr(miri, ignore = "slow: statistics need many draws")]
     fn families_have_their_variances() {
@@ -193,7 +192,6 @@ mod tests {
         let uniform = |bound: f64| (bound * bound / 3.0, bound);
         let cases = [
             (Init::UniformFanIn, uniform((1.0f64 / 300.0).sqrt())),
-            (Init::NormalFanIn, (1.0 / 300.0, f64::INFINITY)),
             (Init::Normal(0.1), (0.01, f64::INFINITY)),
             (Init::He, (2.0 / 300.0, f64::INFINITY)),
             (Init::Xavier, uniform((6.0f64 / 500.0).sqrt())),

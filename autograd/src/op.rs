@@ -1,4 +1,4 @@
-//! How to write an operation: a struct with a `forward` and a `backward`, here or in another crate.
+//! How to write an operation: a struct with a `forward` and a `backward`, in this crate or in another one.
 //!
 //! ```
 //! use autograd::op::{Backward, Forward, Op, Setup};
@@ -42,15 +42,14 @@
 
 use std::any::Any;
 
-use crate::accumulate::{Contribution, Place, Source};
+use crate::node::{Contribution, ContributionKind, GradientPlace, Indices, Node};
 use crate::params::{ParamId, Params};
 use crate::real::Real;
 use crate::shape::Shape;
-use crate::tape::{Indices, Node};
 
-/// What an operation is told before it runs.
+/// What an operation knows before it runs.
 pub struct Setup<'a, R> {
-    /// The inputs' shapes.
+    /// The shapes of the inputs.
     pub shapes: &'a [Shape],
     /// The parameters that it may read.
     pub params: &'a Params<R>,
@@ -58,37 +57,40 @@ pub struct Setup<'a, R> {
 
 /// An operation on the tape: y = f(x₀, x₁, …).
 ///
-/// A struct that carries what is not a variable (a factor, a parameter's id, a span of indices). It is moved into a
-/// slot of the tape that a struct of the same type of the last step left, so recording it allocates nothing.
+/// The struct holds what is not a variable: a factor, the id of a parameter, a span of indices. It is moved into a slot
+/// of the tape. If the last step left a struct of the same type there, its memory is used again, so that recording
+/// allocates nothing.
 pub trait Op<R: Real>: Any + Send + Sync {
-    /// Its name, in errors and dumps.
+    /// The name, for errors and [`Recording::dump`](crate::Recording::dump).
     fn name(&self) -> &'static str;
 
-    /// The output's shape.
+    /// The shape of the output.
     ///
     /// # Errors
-    /// What is wrong with the inputs' shapes, and a hint; the tape adds the shapes and the places.
+    /// A sentence that says what is wrong with the shapes of the inputs, and a hint. The tape adds the shapes and the
+    /// places at which the inputs were made.
     fn shape(&self, setup: Setup<R>) -> Result<Shape, String>;
 
-    /// How many numbers it keeps from forward to backward, beside x and y.
+    /// How many numbers the operation keeps from forward to backward, in addition to x and y.
     fn saved_len(&self, setup: Setup<R>) -> usize {
         let _ = setup;
         0
     }
 
-    /// Whether it gives gradients to parameters of its own, so that it takes part in backward even where no input does.
+    /// Whether the operation gives gradients to parameters. It then takes part in backward even if no input has a
+    /// gradient.
     fn has_parameters(&self) -> bool {
         false
     }
 
-    /// Computes every element of y (it holds an earlier step's numbers).
+    /// Computes every element of y, which holds numbers of an earlier step.
     fn forward(&self, cx: Forward<R>, y: &mut [R]);
 
     /// Adds d_y·∂y/∂x to d_x, for each input that has a gradient.
     fn backward(&self, cx: &mut Backward<R>);
 }
 
-/// What `forward` sees.
+/// What `forward` can read, and where it can save numbers.
 pub struct Forward<'a, R> {
     pub(crate) nodes: &'a [Node],
     pub(crate) inputs: &'a [u32],
@@ -96,58 +98,13 @@ pub struct Forward<'a, R> {
     pub(crate) indices: &'a [u32],
     /// The parameters.
     pub params: &'a Params<R>,
-    /// `saved_len` numbers to keep; they hold an earlier step's.
+    /// Room for [`Op::saved_len`] numbers. They hold those of an earlier step.
     pub saved: &'a mut [R],
 }
 
 impl<'a, R: Real> Forward<'a, R> {
-    /// Input i, by rows.
-    pub fn x(&self, i: usize) -> &'a [R] {
-        &self.values[self.nodes[self.inputs[i] as usize].span()]
-    }
-
-    /// The shape of input i.
-    pub fn shape(&self, i: usize) -> Shape {
-        self.nodes[self.inputs[i] as usize].shape
-    }
-
-    /// How many inputs there are.
-    pub fn inputs(&self) -> usize {
-        self.inputs.len()
-    }
-
-    /// Whether input i is all 0, as [`crate::Recording::zeros`] makes it.
-    pub fn is_zero(&self, i: usize) -> bool {
-        self.nodes[self.inputs[i] as usize].zero
-    }
-
-    /// The whole numbers kept by [`crate::tape::Recording::indices`].
-    pub fn indices(&self, indices: Indices) -> &'a [u32] {
-        &self.indices[indices.0..indices.1]
-    }
-}
-
-/// What `backward` sees: x, y and d_y to read, d_x to add to.
-pub struct Backward<'a, R> {
-    pub(crate) nodes: &'a [Node],
-    pub(crate) node: &'a Node,
-    pub(crate) values: &'a [R],
-    pub(crate) indices: &'a [u32],
-    /// The gradients of everything that lies before the output.
-    pub(crate) before: &'a mut [R],
-    pub(crate) d_y: &'a [R],
-    pub(crate) reached: &'a mut [bool],
-    pub(crate) begun: &'a mut [bool],
-    pub(crate) contributions: &'a mut Vec<Contribution>,
-    /// The parameters.
-    pub params: &'a Params<R>,
-    /// What forward kept. Take it with [`std::mem::take`] where it is needed beside `d_x`.
-    pub saved: &'a mut [R],
-}
-
-impl<'a, R: Real> Backward<'a, R> {
     fn input(&self, i: usize) -> &'a Node {
-        &self.nodes[self.node.inputs()[i] as usize]
+        &self.nodes[self.inputs[i] as usize]
     }
 
     /// Input i, by rows.
@@ -160,12 +117,61 @@ impl<'a, R: Real> Backward<'a, R> {
         self.input(i).shape
     }
 
-    /// How many inputs there are.
+    /// The number of inputs.
     pub fn inputs(&self) -> usize {
-        self.node.inputs().len()
+        self.inputs.len()
     }
 
-    /// Whether input i is all 0, as [`crate::Recording::zeros`] makes it.
+    /// Whether input i was made by [`Recording::zeros`](crate::Recording::zeros).
+    pub fn is_zero(&self, i: usize) -> bool {
+        self.input(i).zero
+    }
+
+    /// The whole numbers that [`Recording::indices`](crate::Recording::indices) has put on the tape.
+    pub fn indices(&self, indices: Indices) -> &'a [u32] {
+        &self.indices[indices.start..indices.end]
+    }
+}
+
+/// What `backward` can read (x, y and d_y) and what it adds to (d_x and the gradients of parameters).
+pub struct Backward<'a, R> {
+    pub(crate) nodes: &'a [Node],
+    pub(crate) node: &'a Node,
+    pub(crate) values: &'a [R],
+    pub(crate) indices: &'a [u32],
+    /// The gradients of all nodes that lie before the output.
+    pub(crate) before: &'a mut [R],
+    pub(crate) d_y: &'a [R],
+    pub(crate) reached: &'a mut [bool],
+    pub(crate) begun: &'a mut [bool],
+    pub(crate) contributions: &'a mut Vec<Contribution>,
+    /// The parameters.
+    pub params: &'a Params<R>,
+    /// The numbers that forward has saved. Take them with [`std::mem::take`] to use them beside `d_x`.
+    pub saved: &'a mut [R],
+}
+
+impl<'a, R: Real> Backward<'a, R> {
+    fn input(&self, i: usize) -> &'a Node {
+        &self.nodes[self.node.inputs[i] as usize]
+    }
+
+    /// Input i, by rows.
+    pub fn x(&self, i: usize) -> &'a [R] {
+        &self.values[self.input(i).span()]
+    }
+
+    /// The shape of input i.
+    pub fn shape(&self, i: usize) -> Shape {
+        self.input(i).shape
+    }
+
+    /// The number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.node.inputs.len()
+    }
+
+    /// Whether input i was made by [`Recording::zeros`](crate::Recording::zeros).
     pub fn is_zero(&self, i: usize) -> bool {
         self.input(i).zero
     }
@@ -175,7 +181,7 @@ impl<'a, R: Real> Backward<'a, R> {
         &self.values[self.node.span()]
     }
 
-    /// The output's shape.
+    /// The shape of the output.
     pub fn y_shape(&self) -> Shape {
         self.node.shape
     }
@@ -185,9 +191,9 @@ impl<'a, R: Real> Backward<'a, R> {
         self.d_y
     }
 
-    /// ∂L/∂xᵢ to add to, by rows; `None` where input i has no gradient.
+    /// ∂L/∂xᵢ by rows, to which the operation adds; `None` if input i has no gradient.
     pub fn d_x(&mut self, i: usize) -> Option<&mut [R]> {
-        self.reach(i).map(|(d_x, first)| {
+        self.d_x_uncleared(i).map(|(d_x, first)| {
             if first {
                 d_x.fill(R::ZERO);
             }
@@ -195,65 +201,63 @@ impl<'a, R: Real> Backward<'a, R> {
         })
     }
 
-    /// As [`Backward::d_x`], for an operation that can write as well as add: where nothing was added before, the second is
-    /// true, and the first holds an earlier step's numbers, every one of which is to be written.
-    pub fn d_x_or_first(&mut self, i: usize) -> Option<(&mut [R], bool)> {
-        self.reach(i)
-    }
-
-    /// Gradients are not cleared before a sweep, but when it first comes to them.
-    fn reach(&mut self, i: usize) -> Option<(&mut [R], bool)> {
-        let id = self.node.inputs()[i] as usize;
+    /// Like [`Backward::d_x`], but for an operation that can overwrite as well as add. If the second value is true,
+    /// nothing was added to d_x before, it holds numbers of an earlier step, and the operation must write every one of
+    /// them.
+    pub fn d_x_uncleared(&mut self, i: usize) -> Option<(&mut [R], bool)> {
+        let id = self.node.inputs[i] as usize;
         let node = &self.nodes[id];
         self.reached[id] = true;
         if !node.tracks {
             return None;
         }
+        // Gradients are not cleared before a sweep, but when the sweep first comes to them.
         let owner = &self.nodes[node.owner as usize];
         let mut first = !std::mem::replace(&mut self.begun[node.owner as usize], true);
         if first && owner.span() != node.span() {
-            // A view of a part: the rest must be 0 as well.
+            // The input is a view of a part of its owner: the other part must be 0 as well.
             self.before[owner.span()].fill(R::ZERO);
             first = false;
         }
         Some((&mut self.before[node.span()], first))
     }
 
-    /// The whole numbers kept by [`crate::tape::Recording::indices`].
+    /// The whole numbers that [`Recording::indices`](crate::Recording::indices) has put on the tape.
     pub fn indices(&self, indices: Indices) -> &'a [u32] {
-        &self.indices[indices.0..indices.1]
+        &self.indices[indices.start..indices.end]
     }
 
-    /// d_W += xᵢᵀ·d, where d is d_y or, with `from_saved`, what lies at the start of `saved`; xᵢ is [rows, in], d is
-    /// [rows, out] and W [in, out].
+    /// d_W += xᵢᵀ·d, where d is d_y or, with `from_saved`, the numbers at the start of `saved`. xᵢ is [rows, in], d is
+    /// [rows, out] and W is [in, out].
     ///
-    /// It is noted here and added when the sweep is over: one chain over all rows of all tapes (see
-    /// [`crate::accumulate()`]), which is faster than many short ones and is the same for any split of the batch.
+    /// This only records the product. Once the sweep is over, [`accumulate`](crate::accumulate()) computes one chain
+    /// over all rows of all tapes, which is faster than many short chains and gives the same bits for any split of the
+    /// batch.
     pub fn weight_gradient(&mut self, w: ParamId, i: usize, from_saved: bool) {
         let x = self.input(i);
         let shape = self.params.shape(w);
         assert_eq!(shape.axes(), [x.shape.columns(), self.node.shape.columns()], "{:?} [in, out]", self.params.name(w));
-        self.contributions.push(Contribution {
-            param: w,
-            source: Source::Product { x: x.start, rows: x.shape.rows() },
-            d: self.place_of_d(from_saved),
-        });
+        self.contribute(w, ContributionKind::Product { x: x.start, rows: x.shape.rows() }, from_saved);
     }
 
     /// d_b += Σ_rows d, with d as in [`Backward::weight_gradient`].
     pub fn bias_gradient(&mut self, b: ParamId, from_saved: bool) {
         assert_eq!(self.params.shape(b).axes(), [self.node.shape.columns()], "{:?} [out]", self.params.name(b));
-        let source = Source::Rows { rows: self.node.shape.rows() };
-        self.contributions.push(Contribution { param: b, source, d: self.place_of_d(from_saved) });
+        self.contribute(b, ContributionKind::RowSum { rows: self.node.shape.rows() }, from_saved);
     }
 
-    /// d_p += d_y, elementwise: p has the output's shape.
+    /// d_p += d_y, elementwise: p has the shape of the output.
     pub fn whole_gradient(&mut self, p: ParamId) {
         assert_eq!(self.params.shape(p), self.node.shape, "{:?}", self.params.name(p));
-        self.contributions.push(Contribution { param: p, source: Source::Whole, d: self.place_of_d(false) });
+        self.contribute(p, ContributionKind::Whole, false);
     }
 
-    fn place_of_d(&self, from_saved: bool) -> Place {
-        if from_saved { Place::Saved(self.node.saved) } else { Place::Grad(self.node.start) }
+    fn contribute(&mut self, param: ParamId, kind: ContributionKind, from_saved: bool) {
+        let d = if from_saved {
+            GradientPlace::Saved(self.node.saved.start)
+        } else {
+            GradientPlace::Gradients(self.node.start)
+        };
+        self.contributions.push(Contribution { param, kind, d });
     }
 }

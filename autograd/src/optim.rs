@@ -1,7 +1,7 @@
-//! Optimisers, learning-rate schedules and gradient clipping: loops over the parallel slices of parameters, gradients
-//! and moments.
+//! Optimisers, learning-rate schedules and gradient clipping. All are loops over the parallel slices of parameters,
+//! gradients and moments.
 
-use crate::kernels::map::{Elementwise, map};
+use crate::kernels::map::{Elementwise, map, padded};
 use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
 use crate::math;
 use crate::params::{Grads, Params};
@@ -9,28 +9,30 @@ use crate::real::Real;
 
 /// A rule that changes parameters by their gradients.
 pub trait Optimiser<R: Real> {
-    /// One step with this learning rate.
+    /// Makes one step with this learning rate.
     ///
     /// # Panics
-    /// Where the gradients or the moments are of other parameters.
+    /// If the gradients or the moments belong to other parameters.
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R);
 
-    /// What it carries from step to step, with names for a checkpoint: slices parallel to the parameters.
+    /// The numbers that are kept from step to step, in the layout of the parameters, with their names for a checkpoint.
     fn moments(&mut self) -> Vec<(&'static str, &mut Grads<R>)>;
 
-    /// How many steps it has made.
+    /// The number of steps made so far.
     fn steps(&self) -> u64;
 
-    /// Takes up after so many steps, the moments having been restored.
+    /// Continues after this number of steps. The caller restores the moments.
     fn resume_at(&mut self, steps: u64);
 }
 
-/// Stochastic gradient descent with momentum, the paper's (Sec. 4.1: momentum 0.9).
+/// Stochastic gradient descent with momentum.
 ///
 /// ```text
 /// m ← μ·m + g
-/// θ ← θ − η·m           or, with Nesterov's: θ ← θ − η·(g + μ·m)
+/// θ ← θ − η·m           or, with Nesterov's momentum, θ ← θ − η·(g + μ·m)
 /// ```
+///
+/// Its moment m has the name `velocity`.
 pub struct Sgd<R> {
     momentum: R,
     nesterov: bool,
@@ -39,7 +41,7 @@ pub struct Sgd<R> {
 }
 
 impl<R: Real> Sgd<R> {
-    /// With momentum μ (0: none), Nesterov's or the plain one.
+    /// An optimiser with momentum μ, which may be 0; `nesterov` chooses Nesterov's momentum rather than the plain one.
     pub fn new(params: &Params<R>, momentum: R, nesterov: bool) -> Self {
         Sgd { momentum, nesterov, velocity: params.zeros(), steps: 0 }
     }
@@ -68,6 +70,8 @@ impl<R: Real> Optimiser<R> for Sgd<R> {
 /// m ← β₁·m + (1 − β₁)·g        v ← β₂·v + (1 − β₂)·g²
 /// θ ← θ − η/(1 − β₁ᵗ) · m / (√(v/(1 − β₂ᵗ)) + ε)
 /// ```
+///
+/// Its moments m and v have the names `first` and `second`.
 pub struct Adam<R> {
     beta1: f64,
     beta2: f64,
@@ -78,36 +82,36 @@ pub struct Adam<R> {
 }
 
 impl<R: Real> Adam<R> {
-    /// With the authors' β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+    /// An optimiser with the authors' constants β₁ = 0.9, β₂ = 0.999 and ε = 1e-8.
     pub fn new(params: &Params<R>) -> Self {
-        Self::with(params, 0.9, 0.999, 1e-8)
+        Self::with_constants(params, 0.9, 0.999, 1e-8)
     }
 
-    /// With other constants.
-    pub fn with(params: &Params<R>, beta1: f64, beta2: f64, epsilon: f64) -> Self {
+    /// An optimiser with other constants.
+    pub fn with_constants(params: &Params<R>, beta1: f64, beta2: f64, epsilon: f64) -> Self {
         Adam { beta1, beta2, epsilon, first: params.zeros(), second: params.zeros(), steps: 0 }
     }
 }
 
-/// xⁿ by repeated squaring: the same bits everywhere.
-fn power(x: f64, n: u64) -> f64 {
+/// xⁿ by repeated squaring, which gives the same bits on every machine.
+fn integer_power(x: f64, n: u64) -> f64 {
     match n {
         0 => 1.0,
-        n if n % 2 == 0 => power(x * x, n / 2),
-        n => x * power(x * x, n / 2),
+        n if n % 2 == 0 => integer_power(x * x, n / 2),
+        n => x * integer_power(x * x, n / 2),
     }
 }
 
 impl<R: Real> Optimiser<R> for Adam<R> {
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
         self.steps += 1;
-        let correction1 = 1.0 - power(self.beta1, self.steps);
-        let correction2 = 1.0 - power(self.beta2, self.steps);
+        let correction1 = 1.0 - integer_power(self.beta1, self.steps);
+        let correction2 = 1.0 - integer_power(self.beta2, self.steps);
         let rule = AdamRule {
             beta1: R::from_f64(self.beta1),
-            rest1: R::from_f64(1.0 - self.beta1),
+            one_minus_beta1: R::from_f64(1.0 - self.beta1),
             beta2: R::from_f64(self.beta2),
-            rest2: R::from_f64(1.0 - self.beta2),
+            one_minus_beta2: R::from_f64(1.0 - self.beta2),
             epsilon: R::from_f64(self.epsilon),
             rate: R::from_f64(learning_rate.to_f64() / correction1),
             root: R::from_f64(correction2.sqrt()),
@@ -126,8 +130,9 @@ impl<R: Real> Optimiser<R> for Adam<R> {
     }
 }
 
-/// One number's update, over vectors: the new θ, the moments changed in place.
+/// The update of one number, written over vectors.
 trait Rule<R: Real, const N: usize>: Copy {
+    /// Returns the new θ and changes the moments.
     fn apply<L: Lanes<R>>(self, l: L, theta: L::V, g: L::V, moments: &mut [L::V; N]) -> L::V;
 }
 
@@ -152,9 +157,9 @@ impl<R: Real> Rule<R, 1> for SgdRule<R> {
 #[derive(Clone, Copy)]
 struct AdamRule<R> {
     beta1: R,
-    rest1: R,
+    one_minus_beta1: R,
     beta2: R,
-    rest2: R,
+    one_minus_beta2: R,
     epsilon: R,
     rate: R,
     root: R,
@@ -164,15 +169,15 @@ impl<R: Real> Rule<R, 2> for AdamRule<R> {
     #[inline(always)]
     fn apply<L: Lanes<R>>(self, l: L, theta: L::V, g: L::V, [m, v]: &mut [L::V; 2]) -> L::V {
         // m ← β₁·m + (1 − β₁)·g;   v ← β₂·v + (1 − β₂)·g²
-        *m = l.mul_add(*m, l.splat(self.beta1), l.mul(g, l.splat(self.rest1)));
-        *v = l.mul_add(*v, l.splat(self.beta2), l.mul(l.mul(g, g), l.splat(self.rest2)));
+        *m = l.mul_add(*m, l.splat(self.beta1), l.mul(g, l.splat(self.one_minus_beta1)));
+        *v = l.mul_add(*v, l.splat(self.beta2), l.mul(l.mul(g, g), l.splat(self.one_minus_beta2)));
         // θ ← θ − η̂·m / (√v/√(1 − β₂ᵗ) + ε)
         let denominator = l.add(l.div(l.sqrt(*v), l.splat(self.root)), l.splat(self.epsilon));
         l.mul_add(l.div(*m, denominator), l.splat(-self.rate), theta)
     }
 }
 
-/// A rule over all parameters. The slices are whole cache lines, gaps included: a gap's gradient is 0, and so is its
+/// A rule applied to whole slices. They may include gaps between parameters: the gradient of a gap is 0, and so is its
 /// update.
 struct Update<'a, R, U, const N: usize> {
     rule: U,
@@ -189,21 +194,21 @@ impl<R: Real, U: Rule<R, N>, const N: usize> Kernel<R> for Update<'_, R, U, N> {
         let Update { rule, theta, g, mut moments } = self;
         let lanes = |at: usize| at * LANES..(at + 1) * LANES;
         for i in 0..theta.len() / LANES {
-            let theta: &mut [R; LANES] = (&mut theta[lanes(i)]).try_into().expect("sixteen");
+            let theta: &mut [R; LANES] = (&mut theta[lanes(i)]).try_into().expect("sixteen lanes");
             let mut m = [s.splat(R::ZERO); N];
             for (m, moment) in m.iter_mut().zip(&moments) {
-                *m = s.load(moment[lanes(i)].try_into().expect("sixteen"));
+                *m = s.load(moment[lanes(i)].try_into().expect("sixteen lanes"));
             }
-            let g = s.load(g[lanes(i)].try_into().expect("sixteen"));
+            let g = s.load(g[lanes(i)].try_into().expect("sixteen lanes"));
             s.store(rule.apply(s, s.load(theta), g, &mut m), theta);
             for (m, moment) in m.into_iter().zip(moments.iter_mut()) {
-                s.store(m, (&mut moment[lanes(i)]).try_into().expect("sixteen"));
+                s.store(m, (&mut moment[lanes(i)]).try_into().expect("sixteen lanes"));
             }
         }
-        // f64 spans are half as long as a vector of sixteen.
+        // A cache line of f64 is only half a vector.
         let rest = theta.len() / LANES * LANES..theta.len();
         if !rest.is_empty() {
-            let pad = |x: &[R]| crate::kernels::map::padded(x, R::ZERO);
+            let pad = |x: &[R]| padded(x, R::ZERO);
             let mut all = [[R::ZERO; LANES]; N];
             for (all, moment) in all.iter_mut().zip(&moments) {
                 *all = pad(&moment[rest.clone()]);
@@ -224,60 +229,61 @@ impl<R: Real, U: Rule<R, N>, const N: usize> Kernel<R> for Update<'_, R, U, N> {
     }
 }
 
-/// factor·y
+/// y ← factor·y
 #[derive(Clone, Copy)]
-struct Times<R>(R);
+struct ScaleBy<R>(R);
 
-impl<R: Real> Elementwise<R, 0> for Times<R> {
+impl<R: Real> Elementwise<R, 0> for ScaleBy<R> {
     #[inline(always)]
     fn apply<L: Lanes<R>>(self, l: L, y: L::V, _: [L::V; 0]) -> L::V {
         l.mul(y, l.splat(self.0))
     }
 }
 
-/// Scales the gradients so that ‖g‖₂ ≤ `max` over all parameters; returns the norm before.
+/// Scales the gradients so that ‖g‖₂ ≤ `max` over all parameters, and returns the norm before scaling.
 pub fn clip<R: Real>(grads: &mut Grads<R>, max: R) -> R {
     let norm = grads.norm();
     if norm > max {
         let factor = max / norm;
-        map(Times(factor), [], grads.all_mut());
+        map(ScaleBy(factor), [], grads.as_mut_slice());
     }
     norm
 }
 
-/// How the learning rate goes from step to step, as a factor on the highest.
+/// How the learning rate changes from step to step, as a factor of the highest learning rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
-    /// 1
+    /// The factor is always 1.
     Constant,
-    /// From 1 straight down to `last`.
+    /// The factor falls from 1 to `last` along a straight line.
     Linear {
-        /// The factor at the end.
+        /// The factor at the last step.
         last: f64,
     },
-    /// `factor`ⁿ after n times `every` steps.
+    /// The factor is multiplied by `factor` after every `every` steps.
     Step {
-        /// What it is multiplied by.
+        /// The ratio of two successive factors.
         factor: f64,
-        /// How many steps lie between.
+        /// The number of steps from one change to the next.
         every: u64,
     },
-    /// `factor`^(step/`every`)
+    /// The factor is `factor`^(step/`every`).
     Exponential {
-        /// What it is multiplied by over `every` steps.
+        /// By how much the factor is multiplied over `every` steps.
         factor: f64,
-        /// How many steps.
+        /// The number of steps over which it is multiplied once.
         every: u64,
     },
-    /// From 1 along half a cosine down to `last`.
+    /// The factor falls from 1 to `last` along half a period of a cosine.
     Cosine {
-        /// The factor at the end.
+        /// The factor at the last step.
         last: f64,
     },
 }
 
 impl Schedule {
-    /// The factor at `step` of `total`, after a linear rise over the first `warmup` steps.
+    /// The factor at `step`, counted from 0, of `total` steps. During the first `warmup` steps it rises linearly to 1;
+    /// the schedule covers the remaining steps.
     pub fn factor(self, step: u64, total: u64, warmup: u64) -> f64 {
         if step < warmup {
             return (step + 1) as f64 / warmup as f64;
@@ -287,7 +293,7 @@ impl Schedule {
         match self {
             Schedule::Constant => 1.0,
             Schedule::Linear { last } => 1.0 + (last - 1.0) * done,
-            Schedule::Step { factor, every } => power(factor, step / every.max(1)),
+            Schedule::Step { factor, every } => integer_power(factor, step / every.max(1)),
             Schedule::Exponential { factor, every } => math::pow(factor, step as f64 / every.max(1) as f64),
             // last + (1 − last)·(1 + cos π·done)/2
             Schedule::Cosine { last } => last + (1.0 - last) * 0.5 * (1.0 + math::sin_cos_turns(done / 2.0).1),
@@ -320,7 +326,7 @@ mod tests {
             near(at(Schedule::Cosine { last: 0.0 }, step), expected);
         }
         near(at(Schedule::Cosine { last: 0.1 }, 50), 0.55);
-        // Warm-up: a straight rise over its steps, then the schedule over the rest.
+        // The warm-up is a straight rise over its steps; then the schedule covers the rest.
         let warm = |step| Schedule::Linear { last: 0.0 }.factor(step, 104, 4);
         for (step, expected) in [(0, 0.25), (3, 1.0), (4, 1.0), (54, 0.5), (104, 0.0)] {
             near(warm(step), expected);
@@ -328,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn clipping_scales_to_the_norm_and_tells_the_one_before() {
+    fn clipping_scales_to_the_norm_and_returns_the_one_before() {
         let mut params = Params::<f64>::new();
         let ids = [params.add("a", [1], |_| {}), params.add("b", [1], |_| {})];
         let mut grads = params.zeros();

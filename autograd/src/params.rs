@@ -1,16 +1,20 @@
 //! Parameters and their gradients: named parallel slices that outlive every tape.
 //!
-//! [`Params`], [`Grads`] and an optimiser's moments have one layout, so an optimiser is one loop over slices and a
-//! checkpoint is those slices. Weight matrices are also kept packed for the kernels, W and Wᵀ, anew after each change.
+//! [`Params`], [`Grads`] and an optimiser's moments have the same layout, so an optimiser is one loop over slices, and
+//! a checkpoint consists of those slices. Weight matrices are also kept packed for the kernels, as W and as Wᵀ; they
+//! are packed again after each change.
 
 use std::ops::Range;
 
+use arrayvec::ArrayVec;
+
 use crate::kernels::{gemm, reduce};
+use crate::parallel::join_if;
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::slab::Slab;
 
-/// A parameter's place in [`Params`] and [`Grads`].
+/// The index of a parameter in [`Params`] and [`Grads`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ParamId(pub(crate) usize);
 
@@ -18,9 +22,9 @@ pub struct ParamId(pub(crate) usize);
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) shape: Shape,
-    /// Where it lies in the slabs of Params, Grads and moments.
+    /// Where it begins in the slabs of parameters, gradients and moments.
     pub(crate) start: usize,
-    /// Where W and Wᵀ lie packed, one after the other, for a matrix.
+    /// Where the packed W and, behind it, the packed Wᵀ begin, if it is a matrix.
     packed_start: usize,
 }
 
@@ -29,15 +33,15 @@ impl Entry {
         self.start..self.start + self.shape.len()
     }
 
-    /// Where, from `packed_start` on, W and Wᵀ lie packed; `None` for what is no matrix.
+    /// The spans of the packed W and the packed Wᵀ, counted from `packed_start`; `None` if it is no matrix.
     fn packed_spans(&self) -> Option<[Range<usize>; 2]> {
         let &[rows, columns] = self.shape.axes() else { return None };
-        // Packed matrices are whole vectors, so that these begin at cache lines.
+        // A packed matrix consists of whole vectors, so both spans begin at cache lines.
         let plain = gemm::packed_len(rows, columns);
         Some([0..plain, plain..plain + gemm::packed_len(columns, rows)])
     }
 
-    /// Packs the matrix w; nothing where it is none.
+    /// Packs w if it is a matrix.
     fn pack<R: Real>(&self, w: &[R], packed: &mut [R]) {
         if let (&[rows, columns], Some([plain, transposed])) = (self.shape.axes(), self.packed_spans()) {
             gemm::pack(w, rows, columns, &mut packed[plain]);
@@ -46,21 +50,11 @@ impl Entry {
     }
 }
 
-/// Numbers from which another thread is worth waking.
+/// The number of parameters for which it is worth waking another thread.
 const PARALLEL_FROM: usize = 1 << 14;
 
-/// Both of them, on two threads where that is worth it.
-pub(crate) fn both(parallel: bool, left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
-    if parallel {
-        rayon::join(left, right);
-    } else {
-        left();
-        right();
-    }
-}
-
 /// Some of the parameters, with all that an optimiser's step reads and writes of them.
-struct Part<'a, R, const N: usize> {
+struct UpdatePart<'a, R, const N: usize> {
     entries: &'a [Entry],
     theta: &'a mut [R],
     packed: &'a mut [R],
@@ -68,10 +62,10 @@ struct Part<'a, R, const N: usize> {
     moments: [&'a mut [R]; N],
 }
 
-impl<R: Real, const N: usize> Part<'_, R, N> {
-    /// Halved between threads, down to one parameter.
+impl<R: Real, const N: usize> UpdatePart<'_, R, N> {
+    /// Updates and packs the parameters. Threads share them by halves, down to one parameter.
     fn update(self, rule: &(impl Fn(&mut [R], &[R], [&mut [R]; N]) + Sync), parallel: bool) {
-        let Part { entries, theta, packed, g, moments } = self;
+        let UpdatePart { entries, theta, packed, g, moments } = self;
         match entries {
             [] => {}
             [entry] => {
@@ -84,17 +78,13 @@ impl<R: Real, const N: usize> Part<'_, R, N> {
                 let (theta_1, theta_2) = theta.split_at_mut(at);
                 let (packed_1, packed_2) = packed.split_at_mut(second[0].packed_start - first[0].packed_start);
                 let (g_1, g_2) = g.split_at(at);
-                let mut rest = [const { None }; N];
-                let mut rest_of = rest.iter_mut();
-                let moments = moments.map(|moment| {
-                    let (moment_1, moment_2) = moment.split_at_mut(at);
-                    *rest_of.next().expect("N of them") = Some(moment_2);
-                    moment_1
-                });
-                let rest = rest.map(|moment| moment.expect("N of them"));
-                let first = Part { entries: first, theta: theta_1, packed: packed_1, g: g_1, moments };
-                let second = Part { entries: second, theta: theta_2, packed: packed_2, g: g_2, moments: rest };
-                both(parallel, || first.update(rule, parallel), || second.update(rule, parallel));
+                let halves = moments.into_iter().map(|moment| moment.split_at_mut(at));
+                let (moments_1, moments_2): (ArrayVec<_, N>, ArrayVec<_, N>) = halves.unzip();
+                let [moments_1, moments_2] = [moments_1, moments_2].map(|m| m.into_inner().expect("N moments"));
+                let first = UpdatePart { entries: first, theta: theta_1, packed: packed_1, g: g_1, moments: moments_1 };
+                let second =
+                    UpdatePart { entries: second, theta: theta_2, packed: packed_2, g: g_2, moments: moments_2 };
+                join_if(parallel, || first.update(rule, parallel), || second.update(rule, parallel));
             }
         }
     }
@@ -105,7 +95,7 @@ impl<R: Real, const N: usize> Part<'_, R, N> {
 pub struct Params<R> {
     pub(crate) entries: Vec<Entry>,
     pub(crate) values: Slab<R>,
-    /// The length of the slab in use.
+    /// How much of the slab of values is in use.
     pub(crate) used: usize,
     packed: Slab<R>,
     packed_used: usize,
@@ -117,10 +107,10 @@ impl<R: Real> Params<R> {
         Params { entries: Vec::new(), values: Slab::default(), used: 0, packed: Slab::default(), packed_used: 0 }
     }
 
-    /// Adds a parameter; `initialise` is given its elements, which are 0, by rows.
+    /// Adds a parameter. `initialise` receives its elements by rows; they are 0.
     ///
     /// # Panics
-    /// Where the name is taken.
+    /// If there is a parameter of this name already.
     #[track_caller]
     pub fn add(&mut self, name: &str, shape: impl Into<Shape>, initialise: impl FnOnce(&mut [R])) -> ParamId {
         assert!(self.find(name).is_none(), "there is a parameter named {name:?} already");
@@ -135,67 +125,69 @@ impl<R: Real> Params<R> {
         }
         self.entries.push(entry);
         let id = ParamId(self.entries.len() - 1);
-        initialise(&mut self.values.all_mut()[start..start + shape.len()]);
+        initialise(&mut self.values.as_mut_slice()[start..start + shape.len()]);
         self.repack(id);
         id
     }
 
-    /// The parameter's elements, by rows.
+    /// The elements of the parameter, by rows.
     pub fn get(&self, id: ParamId) -> &[R] {
-        &self.values.all()[self.entries[id.0].span()]
+        &self.values.as_slice()[self.entries[id.0].span()]
     }
 
-    /// Changes the parameter's elements.
+    /// Changes the elements of the parameter.
     pub fn change(&mut self, id: ParamId, change: impl FnOnce(&mut [R])) {
         let span = self.entries[id.0].span();
-        change(&mut self.values.all_mut()[span]);
+        change(&mut self.values.as_mut_slice()[span]);
         self.repack(id);
     }
 
-    /// Changes all of them by `rule`, which is given a parameter, its gradient and its moments, and packs them anew: in
-    /// parallel over the parameters, each while it is in the cache. The slices are whole cache lines, gaps between
-    /// parameters included.
+    /// Changes all parameters by `rule`, which receives a parameter, its gradient and its moments, and packs each
+    /// parameter while it is in the cache. This runs in parallel over the parameters. The slices are whole cache lines,
+    /// so they include the gaps between parameters.
     pub(crate) fn update<const N: usize>(
         &mut self,
         grads: &Grads<R>,
         moments: [&mut Grads<R>; N],
         rule: impl Fn(&mut [R], &[R], [&mut [R]; N]) + Sync,
     ) {
-        grads.check(self);
-        moments.iter().for_each(|moment| moment.check(self));
-        Part {
+        grads.check_layout(self);
+        moments.iter().for_each(|moment| moment.check_layout(self));
+        UpdatePart {
             entries: &self.entries,
-            theta: &mut self.values.all_mut()[..self.used],
-            packed: &mut self.packed.all_mut()[..self.packed_used],
-            g: grads.all(),
-            moments: moments.map(Grads::all_mut),
+            theta: &mut self.values.as_mut_slice()[..self.used],
+            packed: &mut self.packed.as_mut_slice()[..self.packed_used],
+            g: grads.as_slice(),
+            moments: moments.map(Grads::as_mut_slice),
         }
         .update(&rule, self.used >= PARALLEL_FROM);
     }
 
     fn repack(&mut self, id: ParamId) {
         let entry = &self.entries[id.0];
-        entry.pack(&self.values.all()[entry.span()], &mut self.packed.all_mut()[entry.packed_start..]);
+        entry.pack(&self.values.as_slice()[entry.span()], &mut self.packed.as_mut_slice()[entry.packed_start..]);
     }
 
     /// W [in, out], packed as the right matrix of x·W.
     ///
     /// # Panics
-    /// Where it is no matrix.
+    /// If it is no matrix.
     #[track_caller]
     pub(crate) fn packed(&self, id: ParamId) -> &[R] {
         let entry = &self.entries[id.0];
-        &self.packed.all()[entry.packed_start..][entry.packed_spans().expect("a weight matrix has two axes")[0].clone()]
+        &self.packed.as_slice()[entry.packed_start..]
+            [entry.packed_spans().expect("a weight matrix has two axes")[0].clone()]
     }
 
     /// Wᵀ [out, in], packed as the right matrix of d_y·Wᵀ.
     #[track_caller]
     pub(crate) fn packed_transposed(&self, id: ParamId) -> &[R] {
         let entry = &self.entries[id.0];
-        &self.packed.all()[entry.packed_start..][entry.packed_spans().expect("a weight matrix has two axes")[1].clone()]
+        &self.packed.as_slice()[entry.packed_start..]
+            [entry.packed_spans().expect("a weight matrix has two axes")[1].clone()]
     }
 
-    /// The parameter's shape.
+    /// The shape of the parameter.
     pub fn shape(&self, id: ParamId) -> Shape {
         self.entries[id.0].shape
     }
@@ -205,27 +197,27 @@ impl<R: Real> Params<R> {
         self.entries[id.0].shape.axes()
     }
 
-    /// The parameter's name.
+    /// The name of the parameter.
     pub fn name(&self, id: ParamId) -> &str {
         &self.entries[id.0].name
     }
 
-    /// The parameter of that name.
+    /// The parameter of this name.
     pub fn find(&self, name: &str) -> Option<ParamId> {
         self.entries.iter().position(|entry| entry.name == name).map(ParamId)
     }
 
-    /// All parameters, in the order in which they were added.
+    /// The ids of all parameters, in the order in which they were added.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = ParamId> + use<R> {
         (0..self.entries.len()).map(ParamId)
     }
 
-    /// The number of numbers in all of them.
+    /// The total number of elements of all parameters.
     pub fn count(&self) -> usize {
         self.entries.iter().map(|entry| entry.shape.len()).sum()
     }
 
-    /// Zeros of the same layout: gradients, or an optimiser's moments.
+    /// Zeros of the same layout, for gradients or for an optimiser's moments.
     pub fn zeros(&self) -> Grads<R> {
         let mut values = Slab::default();
         values.grow(self.used);
@@ -233,7 +225,7 @@ impl<R: Real> Params<R> {
     }
 }
 
-/// A number for each number of [`Params`], in the same layout: gradients, or moments.
+/// One number for each number of [`Params`], in the same layout: gradients or moments.
 #[derive(Clone)]
 pub struct Grads<R> {
     values: Slab<R>,
@@ -243,40 +235,41 @@ pub struct Grads<R> {
 
 impl<R: Real> Grads<R> {
     /// # Panics
-    /// Where these are not laid out as `params`: made of others, or before a parameter was added.
+    /// If the layout is not that of `params`, because these gradients were made from other parameters or before one was
+    /// added.
     #[track_caller]
-    pub(crate) fn check(&self, params: &Params<R>) {
+    pub(crate) fn check_layout(&self, params: &Params<R>) {
         let same = self.used == params.used && self.entries.len() == params.entries.len();
         assert!(same, "gradients or moments of {} parameters for {}", self.entries.len(), params.entries.len());
     }
 
-    /// Those of one parameter, by rows.
+    /// The numbers of one parameter, by rows.
     pub fn get(&self, id: ParamId) -> &[R] {
-        &self.values.all()[self.entries[id.0].clone()]
+        &self.values.as_slice()[self.entries[id.0].clone()]
     }
 
-    /// Those of one parameter, by rows.
+    /// The numbers of one parameter, by rows, to be changed.
     pub fn get_mut(&mut self, id: ParamId) -> &mut [R] {
         let span = self.entries[id.0].clone();
-        &mut self.values.all_mut()[span]
+        &mut self.values.as_mut_slice()[span]
     }
 
-    /// All of them; the gaps between parameters are 0.
-    pub fn all(&self) -> &[R] {
-        &self.values.all()[..self.used]
+    /// The numbers of all parameters. The gaps between parameters are 0.
+    pub fn as_slice(&self) -> &[R] {
+        &self.values.as_slice()[..self.used]
     }
 
-    /// All of them; the gaps between parameters must stay 0.
-    pub(crate) fn all_mut(&mut self) -> &mut [R] {
-        &mut self.values.all_mut()[..self.used]
+    /// The numbers of all parameters, to be changed. The gaps between parameters must stay 0.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [R] {
+        &mut self.values.as_mut_slice()[..self.used]
     }
 
-    /// Sets all to 0.
+    /// Sets all numbers to 0.
     pub fn clear(&mut self) {
-        self.all_mut().fill(R::ZERO);
+        self.as_mut_slice().fill(R::ZERO);
     }
 
-    /// ‖g‖₂ over all parameters: a sum for each, in parallel, and then their sum, in order.
+    /// ‖g‖₂ over all parameters. The sums of the parameters are computed in parallel and then added in order.
     pub fn norm(&self) -> R {
         fn squares<R: Real>(all: &[R], entries: &[Range<usize>], sums: &mut [R], parallel: bool) {
             match entries {
@@ -285,13 +278,17 @@ impl<R: Real> Grads<R> {
                 _ => {
                     let (first, second) = entries.split_at(entries.len() / 2);
                     let (sums_1, sums_2) = sums.split_at_mut(first.len());
-                    both(parallel, || squares(all, first, sums_1, parallel), || squares(all, second, sums_2, parallel));
+                    join_if(
+                        parallel,
+                        || squares(all, first, sums_1, parallel),
+                        || squares(all, second, sums_2, parallel),
+                    );
                 }
             }
         }
-        let all = self.all();
+        let all = self.as_slice();
         let mut total = R::ZERO;
-        // As many at once as fit into an array.
+        // The sums go to an array, so parameters are taken 64 at a time.
         for entries in self.entries.chunks(64) {
             let mut sums = [R::ZERO; 64];
             squares(all, entries, &mut sums[..entries.len()], self.used >= PARALLEL_FROM);

@@ -1,11 +1,11 @@
-//! Shapes of up to four axes, stored inline.
+//! Shapes of up to four axes.
 
 use std::fmt;
 
-/// The most axes a shape can have.
-pub const MAX_AXES: usize = 4;
+/// The largest number of axes of a shape.
+const MAX_AXES: usize = 4;
 
-/// The lengths of up to four axes, the slowest first; a scalar has none.
+/// The lengths of up to four axes. The first axis varies slowest; a scalar has no axis.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Shape {
     lengths: [usize; MAX_AXES],
@@ -13,10 +13,10 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A shape of these axes.
+    /// A shape with axes of these lengths.
     ///
     /// # Panics
-    /// With more than four.
+    /// If there are more than four.
     #[track_caller]
     pub fn new(lengths: &[usize]) -> Shape {
         assert!(
@@ -29,7 +29,7 @@ impl Shape {
         shape
     }
 
-    /// The axes' lengths.
+    /// The lengths of the axes.
     pub fn axes(&self) -> &[usize] {
         &self.lengths[..self.axes]
     }
@@ -39,7 +39,7 @@ impl Shape {
         self.axes().iter().product()
     }
 
-    /// Whether there is no element.
+    /// Whether there is no element, because an axis has length 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -49,19 +49,33 @@ impl Shape {
         self.axes().last().copied().unwrap_or(1)
     }
 
-    /// The product of all axes but the last; 1 for a scalar.
+    /// The product of the lengths of all axes but the last; 1 for a scalar.
     pub fn rows(&self) -> usize {
         let (_, outer) = self.axes().split_last().unwrap_or((&1, &[]));
         outer.iter().product()
     }
 
-    /// The shape with another first axis.
-    pub(crate) fn with_first(mut self, first: usize) -> Shape {
-        self.lengths[0] = first;
+    /// This shape with another length of one axis.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    pub(crate) fn with_axis(mut self, axis: usize, len: usize) -> Shape {
+        self.lengths[..self.axes][axis] = len;
         self
     }
 
-    /// The shape with another last axis.
+    /// This shape without one axis.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    pub(crate) fn without_axis(mut self, axis: usize) -> Shape {
+        self.lengths[axis..self.axes].rotate_left(1);
+        self.axes -= 1;
+        self.lengths[self.axes] = 0;
+        self
+    }
+
+    /// This shape with another length of the last axis; a scalar becomes a row.
     pub fn with_columns(mut self, columns: usize) -> Shape {
         self.axes = self.axes.max(1);
         self.lengths[self.axes - 1] = columns;

@@ -1,4 +1,4 @@
-//! What a reader or a user of the tape meets: errors that name places, the dump, axes of length zero.
+//! The tape as its users see it: errors that name lines of code, the dump, axes of length zero, and many tapes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,7 +8,7 @@ use autograd::optim::{Adam, Optimiser};
 use autograd::{Params, Recording, Tape, Var, accumulate, gradients};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
-/// The message of the panic in which `f` ends, on inputs of these shapes.
+/// The message with which `f` panics on inputs of these shapes.
 fn message(shapes: &[&[usize]], f: impl Fn(&[Var<f64>])) -> String {
     let params = Params::new();
     let mut tape = Tape::new();
@@ -92,7 +92,7 @@ fn the_dump_is_a_table_of_the_tape() {
     assert!(lines[1].contains("1.414e0"), "∂Σ/∂x = (1, 1): {dump}");
 }
 
-/// A gradient is not read from an earlier step, nor of a constant.
+/// Reading the gradient of an earlier step or of a constant is an error.
 #[test]
 fn gradients_are_there_after_backward_alone() {
     let params = Params::<f64>::new();
@@ -123,7 +123,7 @@ fn nothing_is_also_a_batch() {
         let y = f(&t, &inputs).sum();
         let mut grads = params.zeros();
         y.backward(&mut grads);
-        assert!(grads.all().iter().all(|g| g.is_finite()) && y.item().is_finite());
+        assert!(grads.as_slice().iter().all(|g| g.is_finite()) && y.item().is_finite());
         y.item()
     };
     for shape in [&[0usize, 3][..], &[3, 0], &[0]] {
@@ -138,12 +138,13 @@ fn nothing_is_also_a_batch() {
     run(&[&[0, 3]], &|_, x| x[0].cross_entropy(&[]));
     run(&[&[0, 3], &[3, 2]], &|_, x| x[0].matmul(x[1]));
     run(&[&[2, 3], &[0, 3]], &|_, x| x[0].matmul_t(x[1]));
-    // A sum over k = 0 is 0, not what the memory held.
+    // A sum over no k at all is 0, whatever the memory held.
     assert_eq!(run(&[&[2, 0], &[0, 4]], &|_, x| x[0].matmul(x[1])), 0.0);
     assert_eq!(run(&[&[0, 2], &[0, 4]], &|_, x| x[0].t_matmul(x[1])), 0.0);
 }
 
-/// Steps in f32 on two tapes, with operations of every family; few of them where Miri looks for undefined behaviour.
+/// Trains in f32 on two tapes with operations of every family. Under Miri, which looks for undefined behaviour, it
+/// makes only two steps.
 #[test]
 fn a_small_net_learns() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -181,7 +182,8 @@ fn a_small_net_learns() {
     assert!(after < before && (cfg!(miri) || after < 0.7 * before), "{losses:?}");
 }
 
-/// Gradients are not cleared before a sweep: what it does not come to, or only in part, must not show an earlier step's.
+/// Gradients are not cleared before a sweep. Where the sweep does not come, or only in part, numbers of an earlier step
+/// must not show.
 #[test]
 fn an_earlier_steps_gradients_do_not_show() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
@@ -193,11 +195,11 @@ fn an_earlier_steps_gradients_do_not_show() {
         let x = t.input([4, 2], &[1.0; 8]);
         let y = t.input([4, 2], &[2.0; 8]);
         let used = match step {
-            // Everything: the memory of both gradients holds numbers from here on.
+            // All of x and y are used, so the memory of both gradients holds numbers afterwards.
             0 => (x * y).sum() + x.slice(2..4).linear(layer).sum(),
-            // Rows 0 and 1 of x, twice; nothing of y.
+            // Rows 0 and 1 of x are used, row 0 twice; y is not used.
             1 => x.slice(0..2).sum() + x.slice(0..1).sum(),
-            // All of x, by an operation that writes what nothing was added to, and again by one that adds; nothing of y.
+            // All of x is used by an operation that may overwrite gradients and by one that always adds; y is not used.
             _ => x.linear(layer).sum() + x.sum(),
         };
         used.backward(&mut params.zeros());
@@ -214,7 +216,7 @@ fn an_earlier_steps_gradients_do_not_show() {
     }
 }
 
-/// `gradients` is `accumulate` from 0, whatever the gradients held.
+/// `gradients` does the same as `accumulate` from 0, whatever the gradients held before.
 #[test]
 fn gradients_replace_and_accumulate_adds() {
     let mut rng = ChaCha8Rng::seed_from_u64(6);
@@ -235,7 +237,7 @@ fn gradients_replace_and_accumulate_adds() {
         replaced.get_mut(id).fill(f64::NAN);
     }
     gradients(&params, &tapes, &mut replaced);
-    assert_eq!(replaced.all(), added.all());
+    assert_eq!(replaced.as_slice(), added.as_slice());
     assert!(added.get(layer.weight).iter().chain(added.get(whole)).all(|&d| d != 0.0));
     assert_eq!(replaced.get(unused.weight), [0.0; 6]);
     accumulate(&params, &tapes, &mut added);

@@ -1,7 +1,7 @@
-//! Every operation's gradient against finite differences in f64, over shapes that proptest draws; and negative
-//! controls, which show that the check finds a wrong one.
+//! The gradient of every operation is compared with finite differences in f64, on shapes that proptest draws. Negative
+//! controls show that the check finds a wrong gradient.
 
-use autograd::gradcheck::{Found, check_at, gradcheck, gradcheck_from};
+use autograd::gradcheck::{CheckResult, check_at, gradcheck, gradcheck_from};
 use autograd::math::{exp, normal_pair};
 use autograd::nn::{Conv2d, Init, Linear, Lstm};
 use autograd::op::{Backward, Forward, Op, Setup};
@@ -41,7 +41,7 @@ proptest! {
         gradcheck(|_, x| x[0] + x[1], &none, &[shape; 2], 2);
         gradcheck(|_, x| x[0] - x[1], &none, &[shape; 2], 2);
         gradcheck(|_, x| x[0] * x[1], &none, &[shape; 2], 2);
-        // The same variable twice: both shares of its gradient are added.
+        // The same variable is used twice, so both parts of its gradient must be added.
         gradcheck(|_, x| x[0] * x[0] + x[0], &none, &[shape], 2);
         gradcheck(|_, x| x[0].add_row(x[1]), &none, &[s(&[3, shape.len()]), s(&[shape.len()])], 2);
     }
@@ -64,7 +64,7 @@ proptest! {
         params.change(first.bias, |b| Init::Normal(0.5).fill(b, [1, out], &mut rng));
         for activation in [Activation::None, Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
             gradcheck(|_, x| linear_sum(&[(x[0], first), (x[1], second)], activation), &params, &[s(&[rows, inputs]), s(&[rows, others])], 1);
-            // A layer used twice: both shares of its gradient are added.
+            // A layer is used twice, so both parts of its gradient must be added.
             gradcheck(|_, x| x[0].linear_then(first, activation) * x[0].square().linear(first), &params, &[s(&[rows, inputs])], 1);
         }
     }
@@ -78,7 +78,7 @@ proptest! {
             params.change(id, |w| { let len = w.len(); Init::Normal(0.8).fill(w, [1, len], &mut rng) });
         }
         let shapes = [s(&[rows, inputs]), s(&[rows, n]), s(&[rows, n])];
-        // Each half of the result alone, both, and two steps one after the other.
+        // Each half of the result alone, and both after two steps.
         gradcheck(|_, x| cell.step(x[0], x[1], x[2]).0, &params, &shapes, 1);
         gradcheck(|_, x| cell.step(x[0], x[1], x[2]).1, &params, &shapes, 1);
         gradcheck(|_, x| {
@@ -130,12 +130,12 @@ proptest! {
             gradcheck(move |t, x| t.concat(axis, &[x[0], x[1]]).narrow(axis, 1..total).square(), &none, &[s(&first), s(&second)], 1);
         }
         gradcheck(|_, x| x[0].slice(a / 2..a).square().reshape([(a - a / 2) * b, c]), &none, &[s(&[a, b, c])], 1);
-        // A view and its origin both used: the gradients meet in the one span.
+        // A view and its origin are both used, so their gradients must be added in the same span.
         gradcheck(|_, x| x[0].reshape([a * b * c]).square().sum() * x[0].tanh().sum(), &none, &[s(&[a, b, c])], 1);
     }
 }
 
-/// A parameter through an ordinary operation.
+/// Parameters are checked through ordinary operations.
 #[test]
 fn parameters_as_variables() {
     let mut params = Params::new();
@@ -143,7 +143,8 @@ fn parameters_as_variables() {
     gradcheck(|t, x| t.param(p).matmul(x[0]).tanh() * t.param(p).matmul(x[0]), &params, &[s(&[3, 2])], 5);
 }
 
-/// No gradient passes a stop, though the value does; backward twice adds twice; what is not reached stays zero.
+/// A stop lets the value pass but not the gradient. Calling backward twice adds the gradient twice. The gradient of
+/// what the sweep does not reach is zero.
 #[test]
 fn stops_and_repeats() {
     let mut params = Params::<f64>::new();
@@ -166,7 +167,7 @@ fn stops_and_repeats() {
     assert_eq!(x.grad().to_vec(), [1.0, 4.0]);
 }
 
-/// y = x² with a wrong derivative: a factor, a sign, or one element forgotten.
+/// y = x² with a wrong derivative: multiplied by a factor, or without its first element.
 #[derive(Clone, Copy)]
 struct Wrong(f64, bool);
 
@@ -194,9 +195,9 @@ fn a_wrong_backward_is_found() {
     let none = Params::new();
     let point = [(s(&[3]), vec![0.4, -0.9, 1.3])];
     let at = |wrong: Wrong| check_at(&move |t: &_, x: &[_]| -> _ { apply(t, wrong, x) }, &none, &point, 1e-6, 1);
-    assert_eq!(at(Wrong(1.0, false)), Found::Agree);
+    assert_eq!(at(Wrong(1.0, false)), CheckResult::Agree);
     for wrong in [Wrong(-1.0, false), Wrong(1.001, false), Wrong(1.0, true)] {
-        let Found::Parts(list) = at(wrong) else { panic!("a wrong gradient passed") };
+        let CheckResult::Disagree(list) = at(wrong) else { panic!("a wrong gradient passed") };
         assert!(list.iter().any(|m| m.at == "input 0[0]") && list.iter().any(|m| m.at.starts_with("random direction")));
         assert!(list[0].to_string().contains("analytic") && list[0].to_string().contains("numeric"));
     }
@@ -209,7 +210,7 @@ fn apply<'t>(t: &'t autograd::Recording<'t, f64>, op: Wrong, x: &[autograd::Var<
 #[test]
 fn a_kink_is_seen() {
     let none = Params::new();
-    assert_eq!(check_at(&|_: &_, x: &[_]| relu(x), &none, &[(s(&[2]), vec![1e-7, 1.0])], 1e-6, 1), Found::Kink);
+    assert_eq!(check_at(&|_: &_, x: &[_]| relu(x), &none, &[(s(&[2]), vec![1e-7, 1.0])], 1e-6, 1), CheckResult::Kink);
     let always = std::panic::catch_unwind(|| gradcheck_from(|_, x| x[0].relu(), &none, &[s(&[1])], 10, |_| 0.0));
     assert!(always.is_err(), "a check that meets nothing but kinks fails");
 }

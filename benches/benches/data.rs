@@ -1,5 +1,5 @@
-//! Canvases to train on, drawn on one thread, beside the training step on all threads that consumes them: while the ratio
-//! is above 1, one thread that draws ahead is enough. Rates are 10³ images a second.
+//! Drawing the canvases to train on, on one thread, compared with the training step on all threads that uses them. If
+//! the ratio is above 1, one thread can draw fast enough for the training. Rates are 10³ images a second.
 
 use std::hint::black_box;
 
@@ -10,7 +10,7 @@ use datasets::rng::{Key, Purpose};
 use datasets::{Canvas, Labelled, Placement, Split};
 use ram::bench::{STEPS, TrainingStep};
 
-/// The canvases of [`STEPS`] from its second row on, and one of their steps.
+/// Name, edge, placement and clutter of canvases, and the index in [`STEPS`] of a training step that uses them.
 const CANVASES: [(&str, usize, Placement, usize, usize); 3] = [
     ("centred 28x28", 28, Placement::Centred, 0, 1),
     ("translated 60x60", 60, Placement::Translated, 0, 3),
@@ -36,7 +36,7 @@ fn main() {
     table.print();
 }
 
-/// Draws the next canvas at each call.
+/// A function that draws the next canvas at each call.
 fn drawing(source: &Labelled, canvas: Canvas) -> impl FnMut() {
     let mut pixels = vec![0; canvas.len(1)];
     let mut samples = (0..source.len()).cycle();

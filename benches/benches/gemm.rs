@@ -1,7 +1,9 @@
-//! The matrix products of RAM's layers beside the fastest crates. Rates are GFLOP/s: 2·m·n·k operations a product.
+//! The matrix products of the model's layers compared with those of the fastest crates. Rates are GFLOP/s; a product
+//! takes 2·m·n·k operations.
 //!
-//! Our weights are packed beforehand, since a training step packs them once and uses them once a glimpse; the peers, whose
-//! interfaces have no such thing, pack in every call. The weight gradient is packed in every call on our side too.
+//! Our weights are packed beforehand, since a training step packs them once and uses them for every glimpse. The peers'
+//! interfaces do not offer this, so the peers pack in every call. For the weight gradient we pack in every call as
+//! well.
 
 use std::hint::black_box;
 
@@ -9,13 +11,13 @@ use benches::{Mode, Table, criterion};
 use criterion::Throughput;
 use ram::bench::{MatrixProduct, Product};
 
-/// (K, N) of the layers of RAM: of 8×8×1 glimpses, and of 12×12 ones at three and four scales.
+/// (K, N) of the model's layers, for glimpses of 8×8×1 and of 12×12 at three and four scales.
 const LAYERS: [(usize, usize); 6] = [(64, 128), (432, 128), (576, 128), (128, 256), (256, 256), (512, 1024)];
 
-/// Location in, class, location and baseline out.
+/// (K, N) of the thin layers: the one that takes a location, and those that compute class, location and baseline.
 const THIN: [(usize, usize); 4] = [(2, 128), (256, 10), (256, 2), (256, 1)];
 
-/// What the default run takes of them, at a batch of 20, the paper's, and of 128.
+/// The products of the default run, at batch 20, which is the paper's, and 128.
 const SOME: [(Product, usize, usize); 12] = [
     (Product::Forward, 64, 128),
     (Product::Forward, 432, 128),
@@ -68,7 +70,7 @@ fn row(table: &mut Table, product: Product, [batch, k, n]: [usize; 3], threads: 
     let mut results = [(); 3].map(|()| vec![0.0; ours.c.len()]);
     let [gemm, faer, matrixmultiply] = &mut results;
 
-    // Whoever computes something else wins nothing.
+    // All contenders must compute the same result.
     ours.run();
     for (name, c) in [("gemm", &mut *gemm), ("faer", &mut *faer), ("matrixmultiply", &mut *matrixmultiply)] {
         match name {
@@ -94,7 +96,7 @@ fn row(table: &mut Table, product: Product, [batch, k, n]: [usize; 3], threads: 
     );
 }
 
-/// The same product as others compute it.
+/// The same product computed by other crates.
 mod peers {
     use ram::bench::MatrixProduct;
 
@@ -104,7 +106,7 @@ mod peers {
         assert!(c.len() == m * n && a.len() == m * k && b.len() == k * n);
         let parallelism = if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
         let ([a_row, a_column], [b_row, b_column]) = (a_strides.map(|x| x as isize), b_strides.map(|x| x as isize));
-        // SAFETY: the strides are those of dense matrices of the lengths that are asserted, C is by rows.
+        // SAFETY: the strides are those of dense matrices of the asserted lengths, and C is by rows.
         unsafe {
             let (c, row) = (c.as_mut_ptr(), *n as isize);
             let (a, b) = (a.as_ptr(), b.as_ptr());
@@ -150,8 +152,8 @@ mod peers {
         matmul(c, accum, a, b, 1.0, if threads == 1 { Par::Seq } else { Par::rayon(threads) });
     }
 
-    /// The crate `matrixmultiply`. It takes its number of threads from the environment, once; so two threads are two
-    /// halves of the rows here.
+    /// The crate `matrixmultiply`. It reads its number of threads from the environment only once, so here two threads
+    /// compute half of the rows each.
     pub fn matrixmultiply(problem: &MatrixProduct, c: &mut [f32], threads: usize) {
         let [m, n, k] = problem.shape;
         let (a_strides, (b, b_strides)) = (problem.a.1, &problem.b);
@@ -160,8 +162,8 @@ mod peers {
             let ([a_row, a_column], [b_row, b_column]) = (a_strides.map(|x| x as isize), b_strides.map(|x| x as isize));
             let beta = if problem.accumulate { 1.0 } else { 0.0 };
             let (rows, row) = (c.len() / n, n as isize);
-            // SAFETY: the strides are those of dense matrices of the lengths that are asserted, of which A and C have
-            // lost the same number of rows.
+            // SAFETY: the strides are those of dense matrices of the asserted lengths, and `a` and `c` are the same
+            // rows of A and C.
             unsafe {
                 let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
                 matrixmultiply::sgemm(rows, k, n, 1.0, a, a_row, a_column, b, b_row, b_column, beta, c, row, 1);

@@ -1,5 +1,6 @@
-//! ρ(x, l) on one thread, as the image grows: Sec. 1 of the paper has the cost of a glimpse not depend on the image's size.
-//! Rates are 10⁶ glimpses a second, the recording of the operation included; the ratio is that to a 28×28 image.
+//! ρ(x, l) on one thread as the image grows. Sec. 1 of the paper says that the cost of a glimpse does not depend on the
+//! size of the image. Rates are 10⁶ glimpses a second, and they include recording the operation. The ratio compares
+//! with a 28×28 image.
 
 use std::hint::black_box;
 
@@ -8,10 +9,11 @@ use benches::{Mode, Table, criterion, numbers};
 use criterion::Throughput;
 use ram::model::{Images, Retina, Sampling};
 
-/// Few images, since the largest are 64 MiB each.
+/// The number of images. It is small, since the largest images take 64 MiB each.
 const BATCH: usize = 4;
 
-/// So many batches of locations are taken in turn that the glimpses of a large image come from memory.
+/// The number of batches of locations, which are used in turn. There are so many that the pixels of a large image come
+/// from memory and not from a cache.
 const TURNS: usize = 1021;
 
 fn main() {
@@ -38,7 +40,7 @@ fn main() {
     table.print();
 }
 
-/// A batch of images, and where to look.
+/// A batch of images, and the locations to look at.
 struct Glimpses {
     retina: Retina,
     shape: Shape,

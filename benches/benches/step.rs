@@ -1,5 +1,5 @@
-//! A whole training step – N glimpses, backward, gradient descent with momentum – on one thread and on all. Rates are
-//! GFLOP/s of the model's matrix products ([`ram::bench::STEPS`]); `ram bench` tells images a second.
+//! A whole training step (N glimpses, backward, gradient descent with momentum) on one thread and on all threads. Rates
+//! are GFLOP/s and count the matrix products of the model ([`ram::bench::STEPS`]); `ram bench` prints images a second.
 
 use benches::{Mode, Table, criterion};
 use criterion::Throughput;

@@ -1,4 +1,4 @@
-"""exp, ln, tanh and sigmoid of `ram bench functions` beside PyTorch's, in turns, on one thread; prints the ratios.
+"""Compares exp, ln, tanh and sigmoid of `ram bench functions` with PyTorch's, in turns, on one thread, and prints the ratios.
 
     cargo build --release
     python benches/compare/functions.py target/release/ram [--rounds 5] [--elements 32768]
@@ -14,12 +14,12 @@ import time
 import torch
 
 PEERS = {"exp": torch.exp, "ln": torch.log, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
-# What is asked for: ours in units of PyTorch's.
+# The ratios that we want, ours to PyTorch's.
 WANTED = {"exp": 3.0, "ln": 3.0, "tanh": 3.0, "sigmoid": 1.2}
 
 
 def gigaelements_per_second(function, x, seconds=0.5):
-    """As `ram bench`: the median of rounds, a round being the best of three bursts."""
+    """Measures as `ram bench` does: the median of rounds, where a round is the best of three bursts."""
     y, calls = torch.empty_like(x), max(1, 2_000_000 // len(x))
     rates, end = [], time.perf_counter() + seconds
     while len(rates) < 3 or time.perf_counter() < end:
@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--elements", type=int, default=32768)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    # The numbers of `ram bench functions`: positive, up to 4.
+    # The numbers of `ram bench functions`, which are positive and up to 4.
     x = 4 * torch.frac(torch.arange(arguments.elements, dtype=torch.float64) * 0.618033988749894) + 0.001
     x = x.to(torch.float32)
 

@@ -1,10 +1,11 @@
-"""The training step of `ram bench` in PyTorch, eager and compiled, taking turns with `ram bench`; prints the ratios.
+"""Runs the training step of `ram bench` in PyTorch, eager and compiled, in turns with `ram bench`, and prints the ratios.
 
     cargo build --release
     python benches/compare/pytorch.py target/release/ram [--rounds 3] [--seconds 10] [--threads N] [--no-compile]
 
-Same model, sizes, batches, loss (the hybrid one of Sec. 3.2), f32, and optimiser: SGD with momentum 0.9. Written as one
-would in PyTorch for speed: a glimpse is one gather a scale, nothing is built in a step that can be built before it.
+The model, the sizes, the batches, the loss (the hybrid one of Sec. 3.2), the type f32 and the optimiser (SGD with momentum
+0.9) are the same. The code is written for speed in PyTorch: a glimpse is one gather for each scale, and a step builds nothing
+that can be built before it.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-# (name in the table of `ram bench`, edge of the image, patch, scales, glimpses, batch)
+# (name in the table of `ram bench`, edge of the image, edge of a patch, scales, glimpses, batch)
 CASES = [
     ("28x28, 6 glimpses of 8x8x1", 28, 8, 1, 6, 20),
     ("28x28, 6 glimpses of 8x8x1", 28, 8, 1, 6, 128),
@@ -27,7 +28,7 @@ CASES = [
     ("Catch, 23 frames, LSTM, 6x6x3", 24, 6, 3, 23, 256),
 ]
 FEATURES, WIDTH, CLASSES, STD = 128, 256, 10, 0.1
-# Of Catch: `ram train --experiment catch`.
+# The settings of Catch, as in `ram train --experiment catch`.
 MOVES, PLAY_STD, GAIN, LOCATION_WEIGHT, ENTROPY_WEIGHT = 3, 0.2, 16.0, 0.1, 0.02
 
 
@@ -45,7 +46,7 @@ class Sight(torch.nn.Module):
         self.where = torch.nn.Linear(2, FEATURES)
         self.from_rho = torch.nn.Linear(FEATURES, WIDTH)
         self.from_where = torch.nn.Linear(FEATURES, WIDTH)
-        # The coarsest patch may hang over the edge by all of its width: zeros around the image, so that all can be read.
+        # The coarsest patch may lie outside of the image by its whole width, so zeros surround the image.
         self.pad = patch * 2 ** (scales - 1)
         self.register_buffer("rows", torch.arange(batch), persistent=False)
 
@@ -56,7 +57,7 @@ class Sight(torch.nn.Module):
             n = 2**scale
             side = self.patch * n
             start = torch.round(centre - side / 2).long().clamp(-self.pad, self.edge) + self.pad
-            # A view of every window; the bytes of one for each image are copied, and only those become numbers.
+            # A view of every window. Only the bytes of one window for each image are copied and converted to numbers.
             windows = padded.unfold(1, side, 1).unfold(2, side, 1)
             patch = windows[self.rows, start[:, 1], start[:, 0]].float()
             patches.append(F.avg_pool2d(patch[:, None], n)[:, 0] if n > 1 else patch)
@@ -102,7 +103,7 @@ class Ram(Sight):
 
 
 class Player(Sight):
-    """Plays whole games of Catch, all of a batch at once, and learns from their rewards (Sec. 4.2)."""
+    """Plays whole games of Catch, all games of a batch at once, and learns from their rewards (Sec. 4.2)."""
 
     def __init__(self, *sizes):
         super().__init__(*sizes)
@@ -112,7 +113,7 @@ class Player(Sight):
         self.baseline = torch.nn.Linear(WIDTH, 1)
 
     def forward(self, balls, paddle, first, noise, uniforms):
-        """balls [frames + 1, batch] columns, one row down a frame; paddle [batch] its left column; all whole numbers."""
+        """balls [frames + 1, batch]: the ball's column in each frame; it falls one row in each. paddle [batch]: its left column."""
         batch, bottom = len(paddle), self.pad + self.edge - 1
         location, state = first, None
         actions, locations, baselines, entropies = [], [], [], []
@@ -142,7 +143,7 @@ class Player(Sight):
 
 
 def draw_games(edge, batch):
-    """The ball's column in every row and the paddle's first place, the ball reflected at the walls."""
+    """The ball's column in every row, where walls reflect the ball, and the first column of the paddle."""
     start, velocity = torch.randint(0, edge, (batch,)), torch.rand(batch) * 2 - 1
     unfolded = (start + velocity * torch.arange(edge)[:, None]).remainder(2 * (edge - 1))
     balls = torch.minimum(unfolded, 2 * (edge - 1) - unfolded).round().long()
@@ -150,12 +151,12 @@ def draw_games(edge, batch):
 
 
 def stepper(case, compiled):
-    """A function that does one training step."""
+    """Returns a function that does one training step."""
     name, edge, patch, scales, glimpses, batch = case
     plays = name.startswith("Catch")
     model = (Player if plays else Ram)(edge, patch, scales, glimpses, batch)
     loss_of = torch.compile(model) if compiled else model
-    # A learning rate of 0, as in `ram bench`: the last step is as much work as the first.
+    # The learning rate is 0, as in `ram bench`, so that the last step is as much work as the first.
     optimiser = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
     images = torch.randint(0, 256, (batch, edge, edge), dtype=torch.uint8)
     labels = torch.randint(0, CLASSES, (batch,))
@@ -174,7 +175,7 @@ def stepper(case, compiled):
 
 
 def images_per_second(step, batch, seconds):
-    """As `ram bench`: the median of rounds, a round being the best of three bursts."""
+    """Measures as `ram bench` does: the median of rounds, where a round is the best of three bursts."""
     rates, end = [], time.perf_counter() + seconds
     while len(rates) < 3 or time.perf_counter() < end:
         best = math.inf
@@ -190,9 +191,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ram", help="the ram program, built with --release")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10, help="for each program in each round")
+    parser.add_argument("--seconds", type=float, default=10, help="time for each program in each round")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--no-compile", action="store_true", help="eager alone")
+    parser.add_argument("--no-compile", action="store_true", help="measure eager mode only")
     arguments = parser.parse_args()
     torch.manual_seed(1)
     torch.set_num_threads(arguments.threads)
@@ -205,7 +206,7 @@ def main():
                 for _ in range(3):
                     step()
                 contenders["compiled" if compiled else "eager", i] = step
-            except Exception as error:  # torch.compile needs a C++ compiler, and has its days
+            except Exception as error:  # torch.compile needs a C++ compiler, and may fail for other reasons
                 print(f"{case[0]}, batch {case[-1]}: not compiled: {str(error).splitlines()[0]}")
 
     rates = {}
@@ -213,7 +214,7 @@ def main():
     for _ in range(arguments.rounds):
         ours = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         for i, (case, row) in enumerate(zip(CASES, ours["rows"], strict=True)):
-            assert (row["name"], row["batch"]) == (case[0], case[-1]), "the cases of this script are those of `ram bench`"
+            assert (row["name"], row["batch"]) == (case[0], case[-1]), "the cases of this script must be those of `ram bench`"
             rates.setdefault(("ours", i), []).append(row["images_per_second"])
         for (how, i), step in contenders.items():
             seconds = arguments.seconds / len(CASES)

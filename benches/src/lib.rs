@@ -1,16 +1,16 @@
-//! What the benches share. The benches themselves are in `benches/benches/`, one file for each group:
+//! What the benches have in common. The benches themselves are in `benches/benches/`, one file for each group:
 //!
-//! | group | what it times | beside |
+//! | group | what it times | compared with |
 //! |---|---|---|
-//! | `gemm` | the matrix products of RAM's layers, on one thread and on two | `gemm`, `faer`, `matrixmultiply` |
+//! | `gemm` | the matrix products of the model's layers, on one thread and on two | `gemm`, `faer`, `matrixmultiply` |
 //! | `elementwise` | exp, ln, tanh, sigmoid, Rect, on one thread | plain loops over the standard library |
-//! | `retina` | ρ(x, l) on images of 28×28 to 8192×8192 | itself on 28×28 |
+//! | `retina` | ρ(x, l) on images from 28×28 to 8192×8192 | the same on 28×28 |
 //! | `step` | a whole training step, on all threads | `benches/compare/pytorch.py` |
-//! | `data` | the canvases to train on, on one thread | the training step that consumes them |
+//! | `data` | drawing the canvases to train on, on one thread | the training step that uses them |
 //!
-//! `cargo bench` runs all of them, `cargo bench -- gemm` a group; `RAM_BENCH=full` takes every shape. Each group prints a
-//! table, from rounds in which ours and its peers take turns ([`ram::bench::race`]), with what the processor could do
-//! ([`ram::bench::peak`]) measured before and after. Criterion keeps the history of a few rows.
+//! `cargo bench` runs all groups and `cargo bench -- gemm` runs one; with `RAM_BENCH=full` they measure every shape.
+//! Each group prints a table. We and our peers take turns ([`ram::bench::race`]), and the peak of the processor
+//! ([`ram::bench::peak`]) is measured before and after. Criterion keeps the history of a few rows.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
@@ -22,15 +22,15 @@ use ram::bench::{Peak, cpu, peak, race};
 
 pub use ram::bench::numbers;
 
-/// How long a row of a table is measured.
-const ROW: Duration = Duration::from_millis(500);
+/// The time for which a row of a table is measured.
+const ROW_TIME: Duration = Duration::from_millis(500);
 
 const GROUPS: [&str; 5] = ["gemm", "elementwise", "retina", "step", "data"];
 
 /// How a bench is to be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Everything once, for its own sake: `cargo bench -- --test`.
+    /// Everything runs once, to see that it works: `cargo bench -- --test`.
     Test,
     /// A table of some rows.
     Some,
@@ -39,7 +39,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// How the command line asks for a group; none where it names others.
+    /// The mode in which the command line asks for a group; `None` if it only names other groups.
     pub fn of(group: &str) -> Option<Mode> {
         let arguments: Vec<_> = std::env::args().skip(1).collect();
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
@@ -48,7 +48,7 @@ impl Mode {
         if others || has("--list") {
             return None;
         }
-        // `cargo bench` says --bench; `cargo test --benches` does not.
+        // `cargo bench` passes --bench; `cargo test --benches` does not.
         Some(match std::env::var("RAM_BENCH") {
             _ if has("--test") || !has("--bench") => Mode::Test,
             Ok(all) if all == "full" => Mode::Full,
@@ -56,13 +56,13 @@ impl Mode {
         })
     }
 
-    /// How long a row is measured.
-    fn row(self) -> Duration {
-        if self == Mode::Test { Duration::ZERO } else { ROW }
+    /// The time for which a row is measured.
+    fn row_time(self) -> Duration {
+        if self == Mode::Test { Duration::ZERO } else { ROW_TIME }
     }
 }
 
-/// Runs the criterion group `name` as the program's command line asks.
+/// Runs a criterion group of this name as the command line asks.
 pub fn criterion(name: &str, bench: impl FnOnce(&mut BenchmarkGroup<WallTime>)) {
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group(name);
@@ -72,14 +72,14 @@ pub fn criterion(name: &str, bench: impl FnOnce(&mut BenchmarkGroup<WallTime>)) 
     criterion.final_summary();
 }
 
-/// A contender: its name, and a call of what it does.
+/// A contender: its name, and the function that is timed.
 pub type Contender<'a> = (&'a str, &'a mut dyn FnMut());
 
-/// A table of ours beside the best of its peers.
+/// A table of our rates beside those of the best peers.
 pub struct Table {
     mode: Mode,
     unit: &'static str,
-    /// The peak before; none where the unit is no floating-point operation.
+    /// The peak before the measurements; `None` if the unit does not count floating-point operations.
     peak: Option<f64>,
     rows: Vec<Row>,
 }
@@ -91,17 +91,24 @@ struct Row {
     peer: Option<(String, f64)>,
 }
 
+fn known_peak() -> f64 {
+    peak().unwrap_or_else(|error| panic!("{error}"))
+}
+
 impl Table {
-    /// A table of rates in `unit`, such as GFLOP/s, for which the peak is measured too.
+    /// A table of rates in `unit`. For GFLOP/s the peak of the processor is measured too.
+    ///
+    /// # Panics
+    /// If [`peak`] does not know the kernel path.
     pub fn new(mode: Mode, unit: &'static str) -> Table {
-        Table { mode, unit, peak: unit.contains("FLOP").then(peak), rows: Vec::new() }
+        Table { mode, unit, peak: unit.contains("FLOP").then(known_peak), rows: Vec::new() }
     }
 
-    /// Measures a row on the current rayon pool. `work` is what a call does, in units such as FLOP; the first contender
-    /// is ours.
+    /// Measures a row on the current rayon pool. `work` is the work of one call, in 10⁹ FLOP if the rate is in GFLOP/s.
+    /// The first contender is ours.
     pub fn row(&mut self, name: impl Into<String>, work: f64, contenders: &mut [Contender]) {
         let mut calls: Vec<&mut dyn FnMut()> = contenders.iter_mut().map(|(_, call)| &mut **call as _).collect();
-        let rates: Vec<f64> = race(&mut calls, self.mode.row()).iter().map(|seconds| work / seconds).collect();
+        let rates: Vec<f64> = race(&mut calls, self.mode.row_time()).iter().map(|seconds| work / seconds).collect();
         let best = (1..rates.len()).max_by(|&i, &j| rates[i].total_cmp(&rates[j]));
         self.rows.push(Row {
             name: name.into(),
@@ -111,12 +118,13 @@ impl Table {
         });
     }
 
-    /// Prints the table, and the geometric mean and the worst of its ratios. (Not of a test: that has measured nothing.)
+    /// Prints the table, and the geometric mean and the worst of its ratios. In [`Mode::Test`], which measures nothing,
+    /// it only prints the number of rows.
     pub fn print(self) {
         if self.mode == Mode::Test {
             return println!("{} rows ran once", self.rows.len());
         }
-        let peak = self.peak.map(|before| Peak { before, after: peak() });
+        let peak = self.peak.map(|before| Peak { before, after: known_peak() });
         println!("\n{}, {} kernels", cpu(), ram::kernel_path());
         if let Some(peak) = peak {
             println!("FMA peak of a thread: {:.1} GFLOP/s before, {:.1} after", peak.before, peak.after);

@@ -47,7 +47,7 @@ pub use error::RamError;
 /// The name of the kernels' path on this machine.
 ///
 /// # Panics
-/// Where [`autograd::kernels::choose_path`] fails.
+/// If the environment variable [`autograd::kernels::PATH_VARIABLE`] names no path of this processor.
 pub fn kernel_path() -> &'static str {
     autograd::kernels::path().name()
 }

@@ -98,6 +98,10 @@ fn a_wrong_key_or_value_is_answered_with_the_right_one() {
     place
         .ram_with("RAM_KERNELS", "abacus", "train --config tiny.toml")
         .fails(2, &["RAM_KERNELS=abacus", "scalar", "unset it"]);
+    for variable in ["RAM_KERNELS", "AUTOGRAD_KERNELS"] {
+        let version = place.ram_with(variable, "scalar", "--version --verbose");
+        assert!(version.out.contains("kernels: scalar"), "{variable}: {}", version.out);
+    }
     set("model.glimpses=65").fails(2, &["model.glimpses is 65, but must be", "from 1 to 64"]);
     assert!(!place.path("runs").exists(), "a wrong command line leaves nothing behind");
 }

@@ -128,7 +128,7 @@ pub fn nothing_may_be_skipped() -> bool {
 /// The names of the kernels' paths on this machine. Those of its kind that it lacks are told as skipped; to lack AVX2
 /// is a failure where nothing may be skipped.
 pub fn kernel_paths() -> Vec<&'static str> {
-    let paths: Vec<_> = autograd::kernels::Path::all().into_iter().map(|path| path.name()).collect();
+    let paths: Vec<_> = autograd::kernels::KernelPath::all().into_iter().map(|path| path.name()).collect();
     let kind: &[&str] = if cfg!(target_arch = "x86_64") { &["avx2", "avx512"] } else { &[] };
     for missing in kind.iter().filter(|name| !paths.contains(name)) {
         assert!(

@@ -168,7 +168,7 @@ fn the_split_into_tapes_does_not_show() {
     let splits: [&[usize]; 5] =
         [&[64, 128], &[1, 128], &[32, 64, 96, 128], &[5, 6, 50, 127, 128], &(1..=128).collect::<Vec<_>>()];
     for ends in splits {
-        assert_same(&format!("{ends:?}"), &bits(gradient(ends).all()), &bits(whole.all()));
+        assert_same(&format!("{ends:?}"), &bits(gradient(ends).as_slice()), &bits(whole.as_slice()));
     }
 }
 

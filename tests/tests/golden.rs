@@ -176,7 +176,7 @@ impl<R: Real> Case<R> {
         let settings = &self.golden.config[name];
         let setting = |key: &str| settings[key].as_f64().unwrap();
         let mut optimiser: Box<dyn Optimiser<R>> = match name {
-            "adam" => Box::new(Adam::with(&self.params, setting("beta1"), setting("beta2"), setting("eps"))),
+            "adam" => Box::new(Adam::with_constants(&self.params, setting("beta1"), setting("beta2"), setting("eps"))),
             _ => Box::new(Sgd::new(&self.params, R::from_f64(setting("momentum")), name == "nesterov")),
         };
         let rate = R::from_f64(setting("lr"));

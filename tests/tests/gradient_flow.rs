@@ -70,7 +70,7 @@ impl Problem {
     fn gradient(&self, term: Var<f64>) -> Grads<f64> {
         let mut grads = self.params.zeros();
         term.backward(&mut grads);
-        assert!(grads.all().iter().all(|d| d.is_finite()));
+        assert!(grads.as_slice().iter().all(|d| d.is_finite()));
         grads
     }
 
@@ -217,8 +217,8 @@ fn the_total_is_the_weighted_sum_of_its_terms() {
                 [loss.total, loss.classification, loss.location.unwrap(), loss.baseline.unwrap()]
                     .map(|term| (term.item(), problem.gradient(term)));
             assert!((total.0 - (class.0 + 0.5 * location.0 + 2.0 * baseline.0)).abs() < 1e-12);
-            for (i, total) in total.1.all().iter().enumerate() {
-                let sum = class.1.all()[i] + 0.5 * location.1.all()[i] + 2.0 * baseline.1.all()[i];
+            for (i, total) in total.1.as_slice().iter().enumerate() {
+                let sum = class.1.as_slice()[i] + 0.5 * location.1.as_slice()[i] + 2.0 * baseline.1.as_slice()[i];
                 assert!((total - sum).abs() < 1e-12, "pure {pure}: {total} and {sum}");
             }
         });

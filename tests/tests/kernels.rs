@@ -6,7 +6,7 @@ use std::fmt::Write;
 use autograd::kernels::gemm::{self, Left, Right};
 use autograd::kernels::map::{Elementwise, Map};
 use autograd::kernels::simd::Lanes;
-use autograd::kernels::{Path, math, reduce};
+use autograd::kernels::{KernelPath, math, reduce};
 use autograd::nn::{Conv2d, Init, Linear, Lstm};
 use autograd::ops::{Activation, linear_sum};
 use autograd::{ParamId, Params, Real, Recording, Shape, Tape, Var};
@@ -342,7 +342,7 @@ impl Function {
     }
 }
 
-fn values(function: Function, path: Path, x: &[f32]) -> Vec<f32> {
+fn values(function: Function, path: KernelPath, x: &[f32]) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     path.run(Map { f: function, x: [x], y: &mut y });
     y
@@ -390,7 +390,7 @@ fn sweep() -> impl ParallelIterator<Item = Vec<f32>> {
 #[test]
 fn functions_have_the_same_bits_on_every_path() {
     kernel_paths();
-    let (first, others) = (Path::Scalar, &Path::all()[1..]);
+    let (first, others) = (KernelPath::Scalar, &KernelPath::all()[1..]);
     sweep().chain(rayon::iter::once(special())).for_each(|x| {
         for function in Function::ALL {
             let expected = bits(&values(function, first, &x));

@@ -246,7 +246,7 @@ fn to_leave_one_out_does_not_bias_the_estimate() {
                 assert!((x - y).abs() < 1e-12, "{}: {x}, alone {y}", problem.params.name(id));
             }
         }
-        assert!(paired.all().iter().any(|x| x.abs() > 1e-3));
+        assert!(paired.as_slice().iter().any(|x| x.abs() > 1e-3));
     }
     // Equal games judge each other to be worth nothing.
     problem.loss(&[ways[0]; 2], BaselineKind::LeaveOneOut, &Loss::default(), |loss| {

@@ -3,16 +3,17 @@
 use super::simd::{Kernel, LANES, Lanes, Simd};
 use crate::real::Real;
 
-/// A function of one element of the output and one of each of N inputs.
+/// A function of one element of the output and one element of each of N inputs.
 pub trait Elementwise<R: Real, const N: usize>: Copy {
-    /// The new output, from the old one `y` and the inputs `x`. A function that ignores `y` costs no load.
+    /// The new output, computed from the old output `y` and the inputs `x`. If a function ignores `y`, the compiler
+    /// leaves out the load.
     fn apply<L: Lanes<R>>(self, l: L, y: L::V, x: [L::V; N]) -> L::V;
 }
 
 /// yᵢ = f(yᵢ, x₀ᵢ, x₁ᵢ, …)
 ///
 /// # Panics
-/// Where the lengths differ.
+/// If the lengths differ.
 pub fn map<R: Real, const N: usize>(f: impl Elementwise<R, N>, x: [&[R]; N], y: &mut [R]) {
     for x in x {
         assert_eq!(x.len(), y.len(), "elementwise slices of one length");
@@ -20,7 +21,7 @@ pub fn map<R: Real, const N: usize>(f: impl Elementwise<R, N>, x: [&[R]; N], y: 
     R::dispatch(Map { f, x, y });
 }
 
-/// y + factor·x: sums, differences and the gradients of both.
+/// y + factor·x, for sums, differences and the gradients of both.
 #[derive(Clone, Copy)]
 pub(crate) struct AddScaled<R>(pub(crate) R);
 
@@ -36,11 +37,11 @@ pub(crate) fn add_to<R: Real>(x: &[R], y: &mut [R]) {
     map(AddScaled(R::ONE), [x], y);
 }
 
-/// [`map`] as a kernel, for those that run it on a path of their choice.
+/// [`map`] as a kernel, for callers that choose the path.
 pub struct Map<'a, R, F, const N: usize> {
     /// The function.
     pub f: F,
-    /// The inputs, as long as `y`.
+    /// The inputs; each is as long as `y`.
     pub x: [&'a [R]; N],
     /// The output.
     pub y: &'a mut [R],
@@ -55,7 +56,7 @@ impl<R: Real, F: Elementwise<R, N>, const N: usize> Kernel<R> for Map<'_, R, F, 
         let whole = y.len() / LANES * LANES;
         let (chunks, tail) = y.as_chunks_mut::<LANES>();
         let mut inputs = [s.splat(R::ZERO); N];
-        // (Loops: a closure may stay a function of its own, without the path's instructions.)
+        // These are loops because a closure may stay a function of its own, which lacks the path's instructions.
         for (i, y) in chunks.iter_mut().enumerate() {
             for (input, x) in inputs.iter_mut().zip(&x) {
                 *input = s.load(&x.as_chunks::<LANES>().0[i]);
@@ -73,7 +74,7 @@ impl<R: Real, F: Elementwise<R, N>, const N: usize> Kernel<R> for Map<'_, R, F, 
     }
 }
 
-/// Up to sixteen elements, filled up.
+/// Up to sixteen elements, followed by copies of `fill`.
 #[inline(always)]
 pub(crate) fn padded<R: Real>(x: &[R], fill: R) -> [R; LANES] {
     let mut all = [fill; LANES];

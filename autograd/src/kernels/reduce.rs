@@ -1,21 +1,22 @@
-//! Sums and maxima over sixteen virtual lanes, folded by one fixed tree, so that they are the same on every path.
+//! Sums and maxima. They run over sixteen lanes, which one fixed tree then combines, so that they are the same on every
+//! path. Softmax and cross entropy are built on them.
 
 use super::map::{AddScaled, Map, padded};
 use super::math;
 use super::simd::{Kernel, LANES, Lanes, Simd};
 use crate::real::Real;
 
-/// What is summed (or maximised) over a slice.
+/// A sum or a maximum over a slice.
 trait Fold<R: Real>: Copy {
-    /// What an empty slice gives, and what fills up the last vector.
+    /// The result for an empty slice, which also fills up the last vector.
     const IDENTITY: R;
     fn step<L: Lanes<R>>(self, l: L, sum: L::V, x: L::V) -> L::V;
     fn join(self, a: R, b: R) -> R;
 }
 
-struct Run<'a, R, F>(F, &'a [R]);
+struct FoldKernel<'a, R, F>(F, &'a [R]);
 
-impl<R: Real, F: Fold<R>> Kernel<R> for Run<'_, R, F> {
+impl<R: Real, F: Fold<R>> Kernel<R> for FoldKernel<'_, R, F> {
     type Out = R;
 
     #[inline(always)]
@@ -36,7 +37,7 @@ fn fold<R: Real, F: Fold<R>, S: Simd<R>>(s: S, f: F, x: &[R]) -> R {
     }
     let mut lanes = [R::ZERO; LANES];
     s.store(sum, &mut lanes);
-    // The tree: lane i takes lane i + 8, then i + 4, i + 2, i + 1.
+    // The tree: lane i is combined with lane i + 8, then with i + 4, i + 2 and i + 1.
     for half in [8, 4, 2, 1] {
         for i in 0..half {
             lanes[i] = f.join(lanes[i], lanes[i + half]);
@@ -89,15 +90,15 @@ impl<R: Real> Fold<R> for Max {
 
 /// Σ xᵢ
 pub fn sum<R: Real>(x: &[R]) -> R {
-    R::dispatch(Run(Sum, x))
+    R::dispatch(FoldKernel(Sum, x))
 }
 
 /// Σ xᵢ²
 pub fn sum_of_squares<R: Real>(x: &[R]) -> R {
-    R::dispatch(Run(SumOfSquares, x))
+    R::dispatch(FoldKernel(SumOfSquares, x))
 }
 
-/// `y[c] += Σᵣ x[r, c]`: a chain over the rows, in order, from what y holds. x is [rows, y.len()].
+/// `y[c] += Σᵣ x[r, c]`: one chain over the rows in order, which starts from what y holds. x is [rows, y.len()].
 pub fn add_rows<R: Real>(x: &[R], y: &mut [R]) {
     R::dispatch(AddRows(x, y));
 }
@@ -114,7 +115,7 @@ impl<R: Real> Kernel<R> for AddRows<'_, R> {
             return;
         }
         let columns = y.len();
-        // Chains of four vectors at a time, so that their additions overlap; then of one; then of single elements.
+        // Four vectors of columns at a time, so that their additions overlap; then one vector; then single elements.
         let wide = y.len() / (4 * LANES) * 4 * LANES;
         let whole = y.len() / LANES * LANES;
         for c in (0..wide).step_by(4 * LANES) {
@@ -131,7 +132,7 @@ impl<R: Real> Kernel<R> for AddRows<'_, R> {
     }
 }
 
-/// N vectors of columns from `c` on.
+/// Adds up N vectors of columns, from column `c` on.
 #[inline(always)]
 fn add_columns<R: Real, S: Simd<R>, const N: usize>(s: S, x: &[R], columns: usize, c: usize, y: &mut [R]) {
     let y = &mut y[c..][..N * LANES].as_chunks_mut::<LANES>().0[..N];
@@ -150,7 +151,8 @@ fn add_columns<R: Real, S: Simd<R>, const N: usize>(s: S, x: &[R], columns: usiz
     }
 }
 
-/// For each row of x [rows, columns]: y = x − ln Σ eˣ. The largest element is subtracted first, so nothing overflows.
+/// y = x − ln Σ eˣ for each row of x [rows, columns]. The largest element is subtracted first, so that nothing
+/// overflows.
 pub fn log_softmax<R: Real>(x: &[R], columns: usize, y: &mut [R]) {
     R::dispatch(LogSoftmax { x, columns, y });
 }
@@ -179,11 +181,11 @@ impl<R: Real> Kernel<R> for LogSoftmax<'_, R> {
     }
 }
 
-/// The cross entropy `y[r] = ln Σ eˣ − x[r, label(r)]` of each row of x [rows, columns], and its softmax p = eˣ/Σ eˣ, of
-/// which the gradient is made: one exponential an element, forward and backward.
+/// The cross entropy `y[r] = ln Σ eˣ − x[r, label(r)]` of each row of x [rows, columns], and its softmax p = eˣ/Σ eˣ.
+/// The gradient is computed from p, so that forward and backward together take one exponential for each element.
 ///
 /// # Panics
-/// Where a label is no column.
+/// If a label is not below `columns`.
 pub fn cross_entropy<R: Real>(x: &[R], columns: usize, labels: &[u32], p: &mut [R], y: &mut [R]) {
     R::dispatch(CrossEntropy { x, columns, labels, p, y });
 }
@@ -215,8 +217,8 @@ impl<R: Real> Kernel<R> for CrossEntropy<'_, R> {
     }
 }
 
-/// What [`exp_rows`] finds, one number a row.
-struct Rows<R> {
+/// One number of each kind for each row of a block.
+struct RowStatistics<R> {
     /// m = max x
     max: [R; LANES],
     /// ln Σ e^(x − m)
@@ -225,16 +227,16 @@ struct Rows<R> {
     inverse_sum: [R; LANES],
 }
 
-/// e^(x − max x) of up to sixteen rows of x, which is as many as one logarithm of a vector serves.
+/// e^(x − max x) for up to sixteen rows of x: one logarithm of a vector serves sixteen rows.
 #[inline(always)]
-fn exp_rows<R: Real, S: Simd<R>>(s: S, x: &[R], columns: usize, e: &mut [R]) -> Rows<R> {
+fn exp_rows<R: Real, S: Simd<R>>(s: S, x: &[R], columns: usize, e: &mut [R]) -> RowStatistics<R> {
     let (mut max, mut sum) = ([R::ZERO; LANES], [R::ONE; LANES]);
     for (r, (x, e)) in x.chunks_exact(columns).zip(e.chunks_exact_mut(columns)).enumerate() {
         max[r] = fold(s, Max, x);
         let mut sums = s.splat(R::ZERO);
         let mut lanes = [R::ZERO; LANES];
         for (x, e) in x.chunks(LANES).zip(e.chunks_mut(LANES)) {
-            // e^−∞ = 0 fills up.
+            // The last vector is filled up with −∞, since e^−∞ = 0.
             let power = math::exp(s, s.sub(s.load(&padded(x, R::NEG_INFINITY)), s.splat(max[r])));
             sums = s.add(sums, power);
             s.store(power, &mut lanes);
@@ -244,7 +246,7 @@ fn exp_rows<R: Real, S: Simd<R>>(s: S, x: &[R], columns: usize, e: &mut [R]) -> 
         sum[r] = fold(s, Sum, &lanes);
     }
     let sums = s.load(&sum);
-    let mut rows = Rows { max, log_sum: sum, inverse_sum: sum };
+    let mut rows = RowStatistics { max, log_sum: sum, inverse_sum: sum };
     s.store(math::ln(s, sums), &mut rows.log_sum);
     s.store(s.div(s.splat(R::ONE), sums), &mut rows.inverse_sum);
     rows

@@ -1,25 +1,25 @@
 //! The small vector trait over which every kernel is written once.
 //!
-//! A vector is always [`LANES`] = 16 elements wide, whatever the registers of the machine are: one AVX-512 register,
-//! two of AVX2, four of NEON or of simd128, or an array. So a sum over "16 partial sums" is the same sum on every path,
-//! and the same bits come out everywhere.
+//! A vector always has [`LANES`] = 16 elements, whatever registers the machine has: it is one AVX-512 register, two
+//! AVX2 registers, four registers of NEON or simd128, or an array. So a sum over sixteen partial sums is the same sum
+//! on every path and gives the same bits.
 //!
-//! The methods are safe to call: a value of an implementing type exists only where the processor has been asked
-//! whether it knows the instructions (see [`super::arch`]).
+//! The methods are safe to call: a value of an implementing type exists only if the processor was asked and has the
+//! instructions (see [`super::arch`]).
 
-use crate::real::Real;
+use crate::number::Number;
 
 /// The number of virtual lanes in a vector, on every path.
 pub const LANES: usize = 16;
 
-/// Arithmetic on one vector (or, for [`super::arch::scalar::Single`], on one number).
+/// Arithmetic on one vector, or on one number in the case of [`super::scalar::Single`].
 ///
-/// Every operation is the correctly rounded IEEE 754 one, so it gives the same bits on every path.
-pub trait Lanes<R: Real>: Copy + Send + Sync + 'static {
-    /// The vector.
+/// Every operation is correctly rounded as IEEE 754 defines it, so it gives the same bits on every path.
+pub trait Lanes<R: Number>: Copy + Send + Sync + 'static {
+    /// A vector.
     type V: Copy;
 
-    /// All lanes equal to `x`.
+    /// A vector whose lanes are all `x`.
     fn splat(self, x: R) -> Self::V;
     /// a + b
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -33,33 +33,36 @@ pub trait Lanes<R: Real>: Copy + Send + Sync + 'static {
     fn sqrt(self, a: Self::V) -> Self::V;
     /// a · b + c, rounded once.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// Where a > b, `yes`; elsewhere, also where a or b is NaN, `no`.
+    /// `yes` in the lanes with a > b, `no` in the others; a lane in which a or b is NaN takes `no`.
     fn if_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
-    /// Where a < b, a; elsewhere, also where a or b is NaN, b. (As the x86 instruction does.)
+    /// a in the lanes with a < b, b in the others; a lane in which a or b is NaN takes b. (The x86 instruction does the
+    /// same.)
     #[inline(always)]
     fn min(self, a: Self::V, b: Self::V) -> Self::V {
         self.if_gt(b, a, a, b)
     }
-    /// Where a > b, a; elsewhere, also where a or b is NaN, b.
+    /// a in the lanes with a > b, b in the others; a lane in which a or b is NaN takes b.
     #[inline(always)]
     fn max(self, a: Self::V, b: Self::V) -> Self::V {
         self.if_gt(a, b, a, b)
     }
-    /// The nearest whole number, ties to even.
+    /// The nearest whole number; a tie goes to the even one.
     fn round(self, a: Self::V) -> Self::V;
-    /// 2ⁿ for whole n in the range of normal numbers (f32: −126..=127).
+    /// 2ⁿ for a whole n such that 2ⁿ is a normal number (for f32, n in −126..=127).
     fn exp2_whole(self, n: Self::V) -> Self::V;
-    /// a · 2ⁿ, rounded once, for whole n and ½ ≤ a ≤ 2: exact, or subnormal, 0 or ∞. f32: |n| ≤ 250. NaN stays NaN.
+    /// a · 2ⁿ, rounded once, for a whole n and ½ ≤ a ≤ 2. The result is exact unless it is subnormal, 0 or ∞. For f32,
+    /// |n| ≤ 250. NaN stays NaN.
     #[inline(always)]
     fn scale(self, a: Self::V, n: Self::V) -> Self::V {
-        // 2ⁿ in two factors, since n may lie beyond the exponents of normal numbers. The first product is exact.
+        // 2ⁿ is split into two factors, since n may lie beyond the exponents of normal numbers. The first product is
+        // exact.
         let half = self.round(self.mul(n, self.splat(R::from_f64(0.5))));
         self.mul(self.mul(a, self.exp2_whole(half)), self.exp2_whole(self.sub(n, half)))
     }
-    /// (m, e) with a = m · 2ᵉ and m in [⅔, 4⁄3), as near 1 as can be, for normal positive a.
+    /// (m, e) with a = m · 2ᵉ and m in [⅔, 4⁄3), for positive normal a.
     fn split_near_one(self, a: Self::V) -> (Self::V, Self::V);
-    /// Whether every lane is a normal positive number. "No" is always allowed, here and below: whoever asks has a longer
-    /// way with the same bits.
+    /// Whether every lane is a positive normal number. An implementation may always answer "no", here and in the next
+    /// method: the caller then takes a longer way to the same bits.
     #[inline(always)]
     fn all_normal(self, _a: Self::V) -> bool {
         false
@@ -71,35 +74,35 @@ pub trait Lanes<R: Real>: Copy + Send + Sync + 'static {
     }
 }
 
-/// A path of the machine: how sixteen lanes are loaded and stored, and how large its register tile is.
-pub trait Simd<R: Real>: Lanes<R> {
-    /// Rows of the GEMM's register tile.
+/// An instruction set: how it loads and stores sixteen lanes, and how large its register tile is.
+pub trait Simd<R: Number>: Lanes<R> {
+    /// The number of rows of the register tile in a matrix product.
     const TILE_ROWS: usize;
-    /// Vectors in a row of the GEMM's register tile: 1 or 2.
+    /// The number of vectors in a row of that tile: 1 or 2.
     const TILE_VECTORS: usize;
 
-    /// The sixteen elements as a vector.
+    /// Loads sixteen elements.
     fn load(self, x: &[R; LANES]) -> Self::V;
-    /// The vector's lanes into `y`.
+    /// Stores the sixteen lanes in `y`.
     fn store(self, v: Self::V, y: &mut [R; LANES]);
-    /// Up to sixteen elements as a vector's first lanes, zeros behind them.
+    /// Loads up to sixteen elements into the first lanes; the other lanes are 0.
     #[inline(always)]
     fn load_part(self, x: &[R]) -> Self::V {
         let mut lanes = [R::ZERO; LANES];
         lanes[..x.len()].copy_from_slice(x);
         self.load(&lanes)
     }
-    /// The vector's first lanes, up to sixteen, into `y`.
+    /// Stores the first lanes, as many as `y` has elements.
     #[inline(always)]
     fn store_part(self, v: Self::V, y: &mut [R]) {
         let mut lanes = [R::ZERO; LANES];
         self.store(v, &mut lanes);
         y.copy_from_slice(&lanes[..y.len()]);
     }
-    /// Runs a kernel as a function of its own, compiled for this path. What is large and has many variants is compiled
-    /// apart by this, rather than anew at each place that calls it.
+    /// Runs a kernel as a function of its own that is compiled for this path. It keeps large code with many variants
+    /// from being compiled again at each place that calls it.
     fn outlined<K: Kernel<R>>(self, kernel: K) -> K::Out;
-    /// The columns of a square as its rows: `rows[k][c] = columns[c][k]`.
+    /// Transposes a square: `rows[k][c] = columns[c][k]`.
     #[inline(always)]
     fn transpose(self, columns: [&[R; LANES]; LANES], rows: &mut [[R; LANES]; LANES]) {
         for (k, row) in rows.iter_mut().enumerate() {
@@ -108,13 +111,13 @@ pub trait Simd<R: Real>: Lanes<R> {
     }
 }
 
-/// A computation written once over [`Simd`]; `R::dispatch` runs it on the path of this machine.
+/// A computation that is written once over [`Simd`]; `R::dispatch` runs it on the path of this machine.
 ///
-/// Implementations mark `run` with `#[inline(always)]`, so that it is compiled anew inside each path's
-/// `#[target_feature]` shell.
-pub trait Kernel<R: Real> {
-    /// What it returns.
+/// Implementations mark `run` with `#[inline(always)]`, so that it is compiled inside each path's `#[target_feature]`
+/// function.
+pub trait Kernel<R: Number> {
+    /// The result.
     type Out;
-    /// Runs on one path.
+    /// Runs the kernel on one path.
     fn run<S: Simd<R>>(self, s: S) -> Self::Out;
 }

@@ -1,4 +1,4 @@
-//! Sum, difference and product, elementwise, and the one broadcast: a row added to every row.
+//! Elementwise sums, differences and products, and the only broadcast: a row that is added to every row.
 
 use crate::kernels::map::{AddScaled, Elementwise, add_to, map};
 use crate::kernels::reduce;
@@ -12,7 +12,7 @@ fn same_shape<R>(setup: Setup<R>) -> Result<Shape, String> {
     match setup.shapes {
         [a, b] if a == b => Ok(*a),
         [a, b] => Err(format!(
-            "the shapes {a} and {b} differ; nothing is broadcast unasked (a row is added by add_row, a scalar multiplied by scale)"
+            "the shapes {a} and {b} differ, and nothing is broadcast silently (add_row adds a row, scale multiplies by a number)"
         )),
         _ => unreachable!("two operands"),
     }
@@ -107,7 +107,7 @@ impl<R: Real> Op<R> for AddRow {
     fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
         let [x, row] = setup.shapes else { unreachable!("two operands") };
         if row.axes() != [x.columns()] {
-            return Err(format!("to {x} a row of shape [{}] can be added, not {row}", x.columns()));
+            return Err(format!("the row that is added to {x} must have the shape [{}], not {row}", x.columns()));
         }
         Ok(*x)
     }
@@ -133,7 +133,7 @@ impl<'t, R: Real> Var<'t, R> {
     /// x + row, where x is [.., columns] and the row `[columns]`.
     ///
     /// # Panics
-    /// Where the row is not as long as the last axis.
+    /// If the row is not as long as the last axis.
     #[track_caller]
     pub fn add_row(self, row: Var<'t, R>) -> Var<'t, R> {
         self.recording().apply(AddRow, &[self, row])

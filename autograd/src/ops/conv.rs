@@ -1,14 +1,14 @@
-//! Convolution with a stride: windows laid out as rows, and then the matrix product of a linear layer.
+//! Convolution with a stride: the windows become the rows of a matrix, to which a linear layer is applied.
 
 use crate::nn::Conv2d;
 use crate::op::{Backward, Forward, Op, Setup};
-use crate::ops::Activation;
+use crate::ops::linear::Activation;
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::tape::Var;
 
-/// From x [batch, channels, height, width] every window of `size` × `size` pixels, `stride` apart, as a row:
-/// [batch·rows·columns, channels·size²], a window by channel, then row, then column.
+/// Every window of `size` × `size` pixels of x [batch, channels, height, width], `stride` pixels apart, as a row of a
+/// matrix [batch·rows·columns, channels·size²]. Within a window the order is channel, row, column.
 #[derive(Clone, Copy)]
 struct Windows {
     size: usize,
@@ -16,13 +16,13 @@ struct Windows {
 }
 
 impl Windows {
-    /// How many windows lie along an axis.
+    /// The number of windows along an axis.
     fn along(self, extent: usize) -> usize {
         (extent - self.size) / self.stride + 1
     }
 
-    /// Visits the rows of all windows: where a row of `size` numbers lies in the windows, and where in x.
-    fn rows(self, x: Shape, mut visit: impl FnMut(usize, usize)) {
+    /// Visits every row of every window with two positions: where its `size` numbers lie in y, and where they lie in x.
+    fn visit_rows(self, x: Shape, mut visit: impl FnMut(usize, usize)) {
         let &[batch, channels, height, width] = x.axes() else { unreachable!("checked by shape()") };
         let mut to = 0;
         for image in 0..batch {
@@ -52,20 +52,22 @@ impl<R: Real> Op<R> for Windows {
             [batch, channels, height, width] if height >= size && width >= size => {
                 Ok(Shape::new(&[batch * self.along(height) * self.along(width), channels * size * size]))
             }
-            _ => Err(format!("images [batch, channels, height, width] of {size}×{size} at least are needed, not {x}")),
+            _ => Err(format!(
+                "the input must be images [batch, channels, height, width] of at least {size}×{size} pixels, not {x}"
+            )),
         }
     }
 
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
         let x = cx.x(0);
-        self.rows(cx.shape(0), |to, from| y[to..to + self.size].copy_from_slice(&x[from..from + self.size]));
+        self.visit_rows(cx.shape(0), |to, from| y[to..to + self.size].copy_from_slice(&x[from..from + self.size]));
     }
 
-    // d_x[pixel] += d_y of all windows that it lies in
+    // d_x[pixel] += Σ d_y over all windows in which the pixel lies
     fn backward(&self, cx: &mut Backward<R>) {
         let (shape, d_y) = (cx.shape(0), cx.d_y());
         if let Some(d_x) = cx.d_x(0) {
-            self.rows(shape, |to, from| {
+            self.visit_rows(shape, |to, from| {
                 for (d_x, &d_y) in d_x[from..from + self.size].iter_mut().zip(&d_y[to..to + self.size]) {
                     *d_x += d_y;
                 }
@@ -83,7 +85,7 @@ impl<'t, R: Real> Var<'t, R> {
     /// ```
     ///
     /// # Panics
-    /// Where x has no four axes, another number of channels, or is smaller than a window.
+    /// If x does not have four axes, has another number of channels, or is smaller than a window.
     #[track_caller]
     pub fn conv2d_then(self, layer: Conv2d, activation: Activation) -> Var<'t, R> {
         let windows = Windows { size: layer.size, stride: layer.stride };

@@ -1,4 +1,7 @@
-//! The paper's layer: Rect(Linear(u) + Linear(v)), as one operation with its parameters, sums and activation.
+//! Linear layers and sums of them, such as Rect(Linear(u) + Linear(v)), as one operation: products, biases and
+//! activation.
+
+use arrayvec::ArrayVec;
 
 use crate::kernels::gemm::{self, Epilogue, Left, Right, Term};
 use crate::kernels::map::{Elementwise, map};
@@ -10,7 +13,7 @@ use crate::real::Real;
 use crate::shape::Shape;
 use crate::tape::Var;
 
-/// What follows a linear layer, elementwise.
+/// The function φ that follows a linear layer, elementwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// z
@@ -23,20 +26,13 @@ pub enum Activation {
     Sigmoid,
 }
 
-/// The most terms in one sum.
+/// The largest number of layers in one sum.
 const MAX_TERMS: usize = 4;
 
 /// y = φ(z), z = Σᵢ xᵢ·Wᵢ + Σᵢ bᵢ
 struct LinearSum {
-    terms: [Linear; MAX_TERMS],
-    len: usize,
+    layers: ArrayVec<Linear, MAX_TERMS>,
     activation: Activation,
-}
-
-impl LinearSum {
-    fn terms(&self) -> &[Linear] {
-        &self.terms[..self.len]
-    }
 }
 
 impl<R: Real> Op<R> for LinearSum {
@@ -50,10 +46,10 @@ impl<R: Real> Op<R> for LinearSum {
     }
 
     fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
-        let out = setup.params.shape(self.terms[0].weight).columns();
+        let out = setup.params.shape(self.layers[0].weight).columns();
         let rows = setup.shapes[0].rows();
-        for (x, term) in setup.shapes.iter().zip(self.terms()) {
-            let (w, name) = (setup.params.shape(term.weight), setup.params.name(term.weight));
+        for (x, layer) in setup.shapes.iter().zip(&self.layers) {
+            let (w, name) = (setup.params.shape(layer.weight), setup.params.name(layer.weight));
             if x.columns() != w.rows() {
                 return Err(format!("x {x} has {} columns, but {name:?} {w} takes {}", x.columns(), w.rows()));
             }
@@ -68,11 +64,11 @@ impl<R: Real> Op<R> for LinearSum {
         Ok(setup.shapes[0].with_columns(out))
     }
 
-    /// Room for d_z, where it is not d_y itself.
+    /// Room for d_z, unless it is d_y itself.
     fn saved_len(&self, setup: Setup<R>) -> usize {
         match self.activation {
             Activation::None => 0,
-            _ => setup.shapes[0].rows() * setup.params.shape(self.terms[0].weight).columns(),
+            _ => setup.shapes[0].rows() * setup.params.shape(self.layers[0].weight).columns(),
         }
     }
 
@@ -81,23 +77,20 @@ impl<R: Real> Op<R> for LinearSum {
     }
 
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
-        let (rows, out) = (cx.shape(0).rows(), cx.params.shape(self.terms[0].weight).columns());
-        // z = x₀·W₀ + x₁·W₁ + … + b₀ + b₁ + …: one chain an element. A product with zeros, such as h₀·W, adds nothing to it.
-        let mut terms = [Term::EMPTY; MAX_TERMS];
-        let mut products = 0;
-        for (i, term) in self.terms().iter().enumerate().filter(|&(i, _)| !cx.is_zero(i)) {
-            let k = cx.shape(i).columns();
-            let (a, b) = (Left::Rows { data: cx.x(i), stride: k }, Right::Packed(cx.params.packed(term.weight)));
-            terms[products] = Term { a, b, k };
-            products += 1;
-        }
-        let mut biases = [&[][..]; MAX_TERMS];
-        for (bias, term) in biases.iter_mut().zip(self.terms()) {
-            *bias = cx.params.get(term.bias);
-        }
-        // y = φ(z): Rect while z is still in registers.
-        let epilogue = Epilogue { biases: &biases[..self.len], relu: self.activation == Activation::Relu };
-        gemm::sum(&terms[..products], y, [rows, out], false, epilogue);
+        let (rows, out) = (cx.shape(0).rows(), cx.params.shape(self.layers[0].weight).columns());
+        // z = x₀·W₀ + x₁·W₁ + … + b₀ + b₁ + …, one chain for each element. Products with zeros add nothing and are left
+        // out.
+        let nonzero = self.layers.iter().enumerate().filter(|&(i, _)| !cx.is_zero(i));
+        let products: ArrayVec<_, MAX_TERMS> = nonzero
+            .map(|(i, layer)| {
+                let (x, w, k) = (cx.x(i), cx.params.packed(layer.weight), cx.shape(i).columns());
+                Term { a: Left::Rows { data: x, stride: k }, b: Right::Packed(w), k }
+            })
+            .collect();
+        let biases: ArrayVec<_, MAX_TERMS> = self.layers.iter().map(|layer| cx.params.get(layer.bias)).collect();
+        // y = φ(z); Rect is computed while z is still in registers.
+        let epilogue = Epilogue { biases: &biases, relu: self.activation == Activation::Relu };
+        gemm::sum(&products, y, [rows, out], false, epilogue);
         match self.activation {
             Activation::None | Activation::Relu => {}
             Activation::Tanh => map(InPlace(Tanh), [], y),
@@ -119,17 +112,17 @@ impl<R: Real> Op<R> for LinearSum {
         }
         let from_saved = self.activation != Activation::None;
         let d_z = if from_saved { &*saved } else { d_y };
-        for (i, term) in self.terms().iter().enumerate() {
+        for (i, layer) in self.layers.iter().enumerate() {
             // forward: z = xᵢ·Wᵢ + …;   d_xᵢ += d_z·Wᵢᵀ;   d_Wᵢ += xᵢᵀ·d_z;   d_bᵢ += Σ_rows d_z
-            let (inner, w_t) = (cx.shape(i).columns(), cx.params.packed_transposed(term.weight));
-            if let Some((d_x, first)) = cx.d_x_or_first(i) {
+            let (inner, w_t) = (cx.shape(i).columns(), cx.params.packed_transposed(layer.weight));
+            if let Some((d_x, first)) = cx.d_x_uncleared(i) {
                 let d_z = Left::Rows { data: d_z, stride: out };
                 gemm::gemm(d_z, Right::Packed(w_t), d_x, [rows, inner, out], !first);
             }
             if !cx.is_zero(i) {
-                cx.weight_gradient(term.weight, i, from_saved);
+                cx.weight_gradient(layer.weight, i, from_saved);
             }
-            cx.bias_gradient(term.bias, from_saved);
+            cx.bias_gradient(layer.bias, from_saved);
         }
     }
 }
@@ -145,7 +138,7 @@ impl<R: Real, U: Unary<R>> Elementwise<R, 0> for InPlace<U> {
     }
 }
 
-/// d_z = d_y·φ′(z), for a φ whose slope follows from y alone.
+/// d_z = d_y·φ′(z), for a φ whose slope can be computed from y alone.
 #[derive(Clone, Copy)]
 struct SlopeTimes<U>(U);
 
@@ -156,36 +149,32 @@ impl<R: Real, U: Unary<R>> Elementwise<R, 2> for SlopeTimes<U> {
     }
 }
 
-/// φ(Σᵢ xᵢ·Wᵢ + bᵢ): the form of the paper's glimpse network, Rect(Linear(h_g) + Linear(h_l)), and of its core,
-/// Rect(Linear(hₜ₋₁) + Linear(gₜ)). xᵢ is [rows, inᵢ], the result [rows, out].
+/// φ(Σᵢ xᵢ·Wᵢ + bᵢ), for example one step of a recurrent network, Rect(Linear(hₜ₋₁) + Linear(xₜ)). Here xᵢ is
+/// [rows, inᵢ] and the result is [rows, out].
 ///
 /// # Panics
-/// Where the shapes do not fit, or for no term or more than four.
+/// If the shapes do not fit, or if there is no term or more than four.
 #[track_caller]
 pub fn linear_sum<'t, R: Real>(terms: &[(Var<'t, R>, Linear)], activation: Activation) -> Var<'t, R> {
     assert!((1..=MAX_TERMS).contains(&terms.len()), "linear_sum: from 1 to {MAX_TERMS} terms, not {}", terms.len());
-    let (mut inputs, mut layers) = ([terms[0].0; MAX_TERMS], [terms[0].1; MAX_TERMS]);
-    for (i, &(x, layer)) in terms.iter().enumerate() {
-        (inputs[i], layers[i]) = (x, layer);
-    }
-    let op = LinearSum { terms: layers, len: terms.len(), activation };
-    terms[0].0.recording().apply(op, &inputs[..terms.len()])
+    let (inputs, layers): (ArrayVec<_, MAX_TERMS>, ArrayVec<_, MAX_TERMS>) = terms.iter().copied().unzip();
+    terms[0].0.recording().apply(LinearSum { layers, activation }, &inputs)
 }
 
 impl<'t, R: Real> Var<'t, R> {
-    /// Linear(x) = x·W + b: [.., in] → [.., out]. Sec. 4, "Glimpse network".
+    /// Linear(x) = x·W + b: [.., in] → [.., out].
     ///
     /// # Panics
-    /// Where the last axis is not the layer's `in`.
+    /// If the length of the last axis is not the layer's `in`.
     #[track_caller]
     pub fn linear(self, layer: Linear) -> Var<'t, R> {
         linear_sum(&[(self, layer)], Activation::None)
     }
 
-    /// φ(x·W + b)
+    /// φ(x·W + b): [.., in] → [.., out].
     ///
     /// # Panics
-    /// Where the last axis is not the layer's `in`.
+    /// If the length of the last axis is not the layer's `in`.
     #[track_caller]
     pub fn linear_then(self, layer: Linear, activation: Activation) -> Var<'t, R> {
         linear_sum(&[(self, layer)], activation)

@@ -1,23 +1,24 @@
-//! The LSTM cell (Hochreiter and Schmidhuber, 1997; with forget gates, Gers et al., 2000): the core of Sec. 4.2.
+//! The LSTM cell (Hochreiter and Schmidhuber, 1997), with forget gates (Gers et al., 2000).
 
 use crate::kernels::map::add_to;
 use crate::kernels::math;
 use crate::kernels::simd::{Kernel, LANES, Simd};
 use crate::nn::Lstm;
 use crate::op::{Backward, Forward, Op, Setup};
-use crate::ops::{Activation, linear_sum};
+use crate::ops::linear::{Activation, linear_sum};
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::tape::Var;
 
-/// From z [rows, 4·n], the gates before their activation, and c [rows, n]: y [2, rows, n], which is h′ and then c′.
+/// From z [rows, 4·n], the gates before their activation, and c [rows, n] to y [2, rows, n], which is h′ followed by
+/// c′.
 ///
 /// ```text
 /// i = σ(z₀)   f = σ(z₁)   g = tanh(z₂)   o = σ(z₃)
 /// c′ = f·c + i·g          h′ = o·tanh(c′)
 /// ```
 ///
-/// The gates are computed once more in backward: that is cheaper than to keep them.
+/// Backward computes the gates again, which is cheaper than saving them.
 struct LstmCell;
 
 impl<R: Real> Op<R> for LstmCell {
@@ -40,7 +41,7 @@ impl<R: Real> Op<R> for LstmCell {
 
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
         let (h, next) = y.split_at_mut(y.len() / 2);
-        R::dispatch(Cell { z: cx.x(0), c: cx.x(1), n: cx.shape(1).columns(), h, next });
+        R::dispatch(ForwardKernel { z: cx.x(0), c: cx.x(1), n: cx.shape(1).columns(), h, next });
     }
 
     fn backward(&self, cx: &mut Backward<R>) {
@@ -48,9 +49,9 @@ impl<R: Real> Op<R> for LstmCell {
         let (d_h, d_next) = d_y.split_at(d_y.len() / 2);
         let (d_z, d_c) = std::mem::take(&mut cx.saved).split_at_mut(z.len());
         let n = cx.shape(1).columns();
-        R::dispatch(Slopes { z, c, next: &y[y.len() / 2..], d_h, d_next, n, d_z, d_c });
+        R::dispatch(BackwardKernel { z, c, next: &y[y.len() / 2..], d_h, d_next, n, d_z, d_c });
         for (i, d) in [&*d_z, &*d_c].into_iter().enumerate() {
-            match cx.d_x_or_first(i) {
+            match cx.d_x_uncleared(i) {
                 Some((d_x, true)) => d_x.copy_from_slice(d),
                 Some((d_x, false)) => add_to(d, d_x),
                 None => {}
@@ -59,7 +60,7 @@ impl<R: Real> Op<R> for LstmCell {
     }
 }
 
-/// The four gates of sixteen cells.
+/// The four gates of `len` cells, at most sixteen, from cell `j` of a row on.
 #[inline(always)]
 fn gates<R: Real, S: Simd<R>>(s: S, z: &[R], n: usize, j: usize, len: usize) -> [S::V; 4] {
     let mut z4 = [s.splat(R::ZERO); 4];
@@ -69,7 +70,7 @@ fn gates<R: Real, S: Simd<R>>(s: S, z: &[R], n: usize, j: usize, len: usize) -> 
     [math::sigmoid(s, z4[0]), math::sigmoid(s, z4[1]), math::tanh(s, z4[2]), math::sigmoid(s, z4[3])]
 }
 
-struct Cell<'a, R> {
+struct ForwardKernel<'a, R> {
     z: &'a [R],
     c: &'a [R],
     n: usize,
@@ -77,12 +78,12 @@ struct Cell<'a, R> {
     next: &'a mut [R],
 }
 
-impl<R: Real> Kernel<R> for Cell<'_, R> {
+impl<R: Real> Kernel<R> for ForwardKernel<'_, R> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd<R>>(self, s: S) {
-        let Cell { z, c, n, h, next } = self;
+        let ForwardKernel { z, c, n, h, next } = self;
         for row in 0..c.len() / n.max(1) {
             let z = &z[row * 4 * n..][..4 * n];
             for j in (0..n).step_by(LANES) {
@@ -99,7 +100,7 @@ impl<R: Real> Kernel<R> for Cell<'_, R> {
     }
 }
 
-struct Slopes<'a, R> {
+struct BackwardKernel<'a, R> {
     z: &'a [R],
     c: &'a [R],
     next: &'a [R],
@@ -110,12 +111,12 @@ struct Slopes<'a, R> {
     d_c: &'a mut [R],
 }
 
-impl<R: Real> Kernel<R> for Slopes<'_, R> {
+impl<R: Real> Kernel<R> for BackwardKernel<'_, R> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd<R>>(self, s: S) {
-        let Slopes { z, c, next, d_h, d_next, n, d_z, d_c } = self;
+        let BackwardKernel { z, c, next, d_h, d_next, n, d_z, d_c } = self;
         let one = s.splat(R::ONE);
         for row in 0..c.len() / n.max(1) {
             let (z, d_z) = (&z[row * 4 * n..][..4 * n], &mut d_z[row * 4 * n..][..4 * n]);
@@ -147,10 +148,10 @@ impl<R: Real> Kernel<R> for Slopes<'_, R> {
 }
 
 impl Lstm {
-    /// One step: from x [rows, in], h [rows, n] and c [rows, n] to h′ and c′, [rows, n] each.
+    /// One step, from x [rows, in], h [rows, n] and c [rows, n] to h′ and c′, each [rows, n].
     ///
     /// # Panics
-    /// Where the shapes do not fit.
+    /// If the shapes do not fit.
     #[track_caller]
     pub fn step<'t, R: Real>(&self, x: Var<'t, R>, h: Var<'t, R>, c: Var<'t, R>) -> (Var<'t, R>, Var<'t, R>) {
         // z = x·W + h·U + b

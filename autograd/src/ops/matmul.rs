@@ -1,5 +1,4 @@
-//! Matrix products of two variables, either one transposed without being copied. (For x·W + b with parameters see
-//! [`super::linear`].)
+//! Matrix products of two variables, one of which may be transposed. (`linear.rs` has x·W + b with parameters.)
 
 use crate::kernels::gemm::{Left, Right, gemm, pack_transposed, packed_len};
 use crate::op::{Backward, Forward, Op, Setup};
@@ -38,7 +37,7 @@ impl<R: Real> Op<R> for Matmul {
 
     fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
         let (&[a0, a1], &[b0, b1]) = (setup.shapes[0].axes(), setup.shapes[1].axes()) else {
-            return Err("both operands are matrices, of two axes; reshape them".to_owned());
+            return Err("both operands must be matrices, with two axes; reshape them".to_owned());
         };
         let (formula, m, inner, other, n) = match self.0 {
             Form::Plain => ("a·b", a0, a1, b0, b1),
@@ -53,7 +52,7 @@ impl<R: Real> Op<R> for Matmul {
         Ok(Shape::new(&[m, n]))
     }
 
-    /// Room for one operand packed as the right matrix of a product with its transpose.
+    /// Room to pack one transposed operand.
     fn saved_len(&self, setup: Setup<R>) -> usize {
         let (b, y) = (setup.shapes[1], self.shape(setup).expect("checked before"));
         match self.0 {
@@ -120,19 +119,25 @@ impl<'t, R: Real> Var<'t, R> {
     /// a·b: [m, k]·[k, n] → [m, n].
     ///
     /// # Panics
-    /// Where the inner lengths differ, as for the other two forms.
+    /// If an operand is no matrix or the inner lengths differ.
     #[track_caller]
     pub fn matmul(self, b: Var<'t, R>) -> Var<'t, R> {
         self.recording().apply(Matmul(Form::Plain), &[self, b])
     }
 
     /// a·bᵀ: [m, k]·[n, k]ᵀ → [m, n].
+    ///
+    /// # Panics
+    /// As [`Var::matmul`].
     #[track_caller]
     pub fn matmul_t(self, b: Var<'t, R>) -> Var<'t, R> {
         self.recording().apply(Matmul(Form::RightTransposed), &[self, b])
     }
 
     /// aᵀ·b: [k, m]ᵀ·[k, n] → [m, n].
+    ///
+    /// # Panics
+    /// As [`Var::matmul`].
     #[track_caller]
     pub fn t_matmul(self, b: Var<'t, R>) -> Var<'t, R> {
         self.recording().apply(Matmul(Form::LeftTransposed), &[self, b])

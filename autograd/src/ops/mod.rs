@@ -1,4 +1,4 @@
-//! The operations, a family a file: equation, forward and backward side by side.
+//! The operations, one file for each family. Equation, forward and backward stand side by side.
 
 mod binary;
 mod conv;
@@ -9,5 +9,6 @@ mod parts;
 mod reduce;
 mod softmax;
 mod unary;
+mod views;
 
 pub use linear::{Activation, linear_sum};

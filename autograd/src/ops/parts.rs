@@ -1,5 +1,4 @@
-//! Putting variables together and taking them apart along an axis. (Views — reshape, slice, stop_gradient — are the
-//! tape's own.)
+//! Putting variables together along an axis and taking ranges out of it, and parameters as variables.
 
 use std::ops::Range;
 
@@ -10,20 +9,13 @@ use crate::real::Real;
 use crate::shape::Shape;
 use crate::tape::{Recording, Var};
 
-/// The lengths of what lies before an axis, and of the axis with what lies after it.
+/// The product of the axes before `axis`, and the product of `axis` and the axes after it.
 fn split(shape: Shape, axis: usize) -> (usize, usize) {
     let (before, after) = shape.axes().split_at(axis);
     (before.iter().product(), after.iter().product())
 }
 
-fn with_axis(shape: Shape, axis: usize, len: usize) -> Shape {
-    let mut axes = [0; crate::shape::MAX_AXES];
-    axes[..shape.axes().len()].copy_from_slice(shape.axes());
-    axes[axis] = len;
-    Shape::new(&axes[..shape.axes().len()])
-}
-
-/// y = x₀, x₁, … one after the other along an axis
+/// y = x₀, x₁, …, one after the other along an axis.
 struct Concat(usize);
 
 impl<R: Real> Op<R> for Concat {
@@ -37,12 +29,12 @@ impl<R: Real> Op<R> for Concat {
         }
         let mut len = 0;
         for &x in setup.shapes {
-            if x.axes().len() != first.axes().len() || with_axis(x, self.0, 0) != with_axis(first, self.0, 0) {
+            if x.axes().len() != first.axes().len() || x.without_axis(self.0) != first.without_axis(self.0) {
                 return Err(format!("{first} and {x} differ in more than axis {}", self.0));
             }
             len += x.axes()[self.0];
         }
-        Ok(with_axis(first, self.0, len))
+        Ok(first.with_axis(self.0, len))
     }
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
         let total: usize = (0..cx.inputs()).map(|i| split(cx.shape(i), self.0).1).sum();
@@ -55,7 +47,7 @@ impl<R: Real> Op<R> for Concat {
             start += len;
         }
     }
-    // d_xᵢ += the part of d_y that it became
+    // d_xᵢ += the part of d_y at which xᵢ lies in y
     fn backward(&self, cx: &mut Backward<R>) {
         let d_y = cx.d_y();
         let total: usize = (0..cx.inputs()).map(|i| split(cx.shape(i), self.0).1).sum();
@@ -72,7 +64,7 @@ impl<R: Real> Op<R> for Concat {
     }
 }
 
-/// y = x, of an axis only a range
+/// y = x, reduced to a range of one axis.
 struct Narrow {
     axis: usize,
     start: usize,
@@ -80,7 +72,8 @@ struct Narrow {
 }
 
 impl Narrow {
-    /// The range in numbers, in each block that the axis begins, and the length of such a block.
+    /// For the blocks that consist of the axis and the axes after it: the span of the range in a block, and the length
+    /// of a block.
     fn block(&self, x: Shape) -> (Range<usize>, usize) {
         let (_, block) = split(x, self.axis);
         let inner = block / x.axes()[self.axis].max(1);
@@ -96,7 +89,7 @@ impl<R: Real> Op<R> for Narrow {
         let x = setup.shapes[0];
         match x.axes().get(self.axis) {
             Some(&len) if self.start <= self.end && self.end <= len => {
-                Ok(with_axis(x, self.axis, self.end - self.start))
+                Ok(x.with_axis(self.axis, self.end - self.start))
             }
             _ => Err(format!("axis {} of {x} has no range {}..{}", self.axis, self.start, self.end)),
         }
@@ -118,7 +111,7 @@ impl<R: Real> Op<R> for Narrow {
     }
 }
 
-/// y = θ: a parameter as a variable
+/// y = θ: a parameter as a variable.
 struct Parameter(ParamId);
 
 impl<R: Real> Op<R> for Parameter {
@@ -141,8 +134,8 @@ impl<R: Real> Op<R> for Parameter {
 }
 
 impl<'t, R: Real> Recording<'t, R> {
-    /// A parameter as a variable, for operations that take no [`ParamId`]. It is copied to the tape; linear layers read
-    /// theirs in place.
+    /// A parameter as a variable, for operations that take variables only. It is copied to the tape, whereas linear
+    /// layers read their parameters in place.
     #[track_caller]
     pub fn param(&'t self, id: ParamId) -> Var<'t, R> {
         self.apply(Parameter(id), &[])
@@ -151,19 +144,19 @@ impl<'t, R: Real> Recording<'t, R> {
     /// The variables one after the other along an axis.
     ///
     /// # Panics
-    /// Where they differ in another axis, or are none or more than eight.
+    /// If they differ in another axis, or if there are none or more than eight.
     #[track_caller]
     pub fn concat(&'t self, axis: usize, parts: &[Var<'t, R>]) -> Var<'t, R> {
-        assert!(!parts.is_empty(), "concat: of no variables");
+        assert!(!parts.is_empty(), "concat: there must be at least one variable");
         self.apply(Concat(axis), parts)
     }
 }
 
 impl<'t, R: Real> Var<'t, R> {
-    /// A range of any axis, copied (of the first axis, [`Var::slice`] is a view).
+    /// A range of any axis, copied. ([`Var::slice`] gives a range of the first axis without a copy.)
     ///
     /// # Panics
-    /// Where the range leaves the axis.
+    /// If the range exceeds the axis.
     #[track_caller]
     pub fn narrow(self, axis: usize, range: Range<usize>) -> Var<'t, R> {
         self.then(Narrow { axis, start: range.start, end: range.end })

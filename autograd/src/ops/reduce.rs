@@ -1,4 +1,4 @@
-//! Sums and means, of everything or along an axis.
+//! Sums and means, over all elements or along one axis.
 
 use crate::kernels::map::{Elementwise, add_to, map};
 use crate::kernels::reduce;
@@ -18,7 +18,7 @@ impl<R: Real> Elementwise<R, 0> for AddConstant<R> {
     }
 }
 
-/// y = Σ x, over everything
+/// y = Σ x, over all elements.
 struct SumAll;
 
 impl<R: Real> Op<R> for SumAll {
@@ -40,7 +40,8 @@ impl<R: Real> Op<R> for SumAll {
     }
 }
 
-/// y[o, i] = Σₐ x[o, a, i], where o runs over the axes before the summed one, a, and i over those after it.
+/// y[o, i] = Σₐ x[o, a, i], where a runs over the axis that is summed, o over the axes before it and i over those after
+/// it.
 struct SumAxis(usize);
 
 impl SumAxis {
@@ -59,15 +60,7 @@ impl<R: Real> Op<R> for SumAxis {
         if self.0 >= x.axes().len() {
             return Err(format!("there is no axis {} in {x}; axes count from 0", self.0));
         }
-        let mut axes = [0; crate::shape::MAX_AXES];
-        let mut kept = 0;
-        for (a, &len) in x.axes().iter().enumerate() {
-            if a != self.0 {
-                axes[kept] = len;
-                kept += 1;
-            }
-        }
-        Ok(Shape::new(&axes[..kept]))
+        Ok(x.without_axis(self.0))
     }
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
         let [len, inner] = self.lengths(cx.shape(0));
@@ -106,19 +99,19 @@ impl<'t, R: Real> Var<'t, R> {
         self.sum().scale(R::from_f64(1.0 / self.shape().len() as f64))
     }
 
-    /// The sum along an axis, which is gone from the shape.
+    /// The sum along an axis, which the shape then lacks.
     ///
     /// # Panics
-    /// Where there is no such axis.
+    /// If there is no such axis.
     #[track_caller]
     pub fn sum_axis(self, axis: usize) -> Var<'t, R> {
         self.then(SumAxis(axis))
     }
 
-    /// The mean along an axis, which is gone from the shape.
+    /// The mean along an axis, which the shape then lacks.
     ///
     /// # Panics
-    /// Where there is no such axis.
+    /// If there is no such axis.
     #[track_caller]
     pub fn mean_axis(self, axis: usize) -> Var<'t, R> {
         let sum = self.sum_axis(axis);

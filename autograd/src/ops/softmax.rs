@@ -12,7 +12,7 @@ use crate::tape::{Indices, Var};
 fn matrix(x: Shape) -> Result<[usize; 2], String> {
     match *x.axes() {
         [rows, columns] if columns > 0 => Ok([rows, columns]),
-        _ => Err(format!("a matrix [rows, classes] is needed, not {x}")),
+        _ => Err(format!("the input must be a matrix [rows, classes], not {x}")),
     }
 }
 
@@ -53,11 +53,11 @@ impl<R: Real> Op<R> for LogSoftmax {
 }
 
 /// y[r] = −x[r, label(r)]
-struct Pick {
+struct NegativeLogLikelihood {
     labels: Indices,
 }
 
-impl<R: Real> Op<R> for Pick {
+impl<R: Real> Op<R> for NegativeLogLikelihood {
     fn name(&self) -> &'static str {
         "nll"
     }
@@ -81,7 +81,7 @@ impl<R: Real> Op<R> for Pick {
     }
 }
 
-/// y[r] = −log_softmax(x)[r, label(r)], in one operation; keeps p = softmax(x).
+/// y[r] = −log_softmax(x)[r, label(r)] in one operation. It saves p = softmax(x).
 struct CrossEntropy {
     labels: Indices,
 }
@@ -97,10 +97,10 @@ impl<R: Real> Op<R> for CrossEntropy {
         setup.shapes[0].len()
     }
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
-        let labels = &cx.indices[self.labels.0..self.labels.1];
+        let labels = &cx.indices[self.labels.start..self.labels.end];
         reduce::cross_entropy(cx.x(0), cx.shape(0).columns(), labels, cx.saved, y);
     }
-    // d_x[r, c] += d_y[r]·(p[r, c] − 1 where c is the label)
+    // d_x[r, c] += d_y[r]·(p[r, c] − 1) where c is the label, d_y[r]·p[r, c] elsewhere
     fn backward(&self, cx: &mut Backward<R>) {
         let (columns, d_y, labels) = (cx.shape(0).columns(), cx.d_y(), cx.indices(self.labels));
         let saved = std::mem::take(&mut cx.saved);
@@ -114,10 +114,11 @@ impl<R: Real> Op<R> for CrossEntropy {
 }
 
 impl<'t, R: Real> Var<'t, R> {
-    /// ln softmax of each row: [rows, classes] → the same. The largest element is subtracted first: nothing overflows.
+    /// ln softmax of each row: [rows, classes] → [rows, classes]. The largest element is subtracted first, so that
+    /// nothing overflows.
     ///
     /// # Panics
-    /// Where it is no matrix.
+    /// If it is no matrix.
     #[track_caller]
     pub fn log_softmax(self) -> Var<'t, R> {
         self.then(LogSoftmax)
@@ -126,19 +127,20 @@ impl<'t, R: Real> Var<'t, R> {
     /// The negative log-likelihood −x[r, label] of each row of log-probabilities: [rows, classes] → `[rows]`.
     ///
     /// # Panics
-    /// Where it is no matrix, the labels are not as many as the rows, or one is no class.
+    /// If it is no matrix, if there are more or fewer labels than rows, or if a label is not below the number of
+    /// classes.
     #[track_caller]
     pub fn nll(self, labels: &[u32]) -> Var<'t, R> {
         self.check_labels("nll", labels);
         let labels = self.recording().indices(labels);
-        self.then(Pick { labels })
+        self.then(NegativeLogLikelihood { labels })
     }
 
-    /// The cross entropy −ln softmax(x)[r, label] of each row of logits: [rows, classes] → `[rows]`. Sec. 3.2, "Using a
-    /// Hybrid Supervised Loss".
+    /// The cross entropy −ln softmax(x)[r, label] of each row of logits: [rows, classes] → `[rows]`.
     ///
     /// # Panics
-    /// Where it is no matrix, the labels are not as many as the rows, or one is no class.
+    /// If it is no matrix, if there are more or fewer labels than rows, or if a label is not below the number of
+    /// classes.
     #[track_caller]
     pub fn cross_entropy(self, labels: &[u32]) -> Var<'t, R> {
         self.check_labels("cross_entropy", labels);
@@ -151,7 +153,10 @@ impl<'t, R: Real> Var<'t, R> {
         let shape = self.shape();
         assert!(shape.rows() == labels.len(), "{op}: {} labels for the rows of {shape}", labels.len());
         if let Some(wrong) = labels.iter().find(|&&label| label as usize >= shape.columns()) {
-            panic!("{op}: the label {wrong} is none of the {} classes of {shape}, which count from 0", shape.columns());
+            panic!(
+                "{op}: the label {wrong} is out of range for the {} classes of {shape}, which count from 0",
+                shape.columns()
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::real::Real;
 use crate::shape::Shape;
 use crate::tape::Var;
 
-/// A row of the table: y = f(x), and f′ from x and y, whichever is cheaper.
+/// A row of the table: y = f(x), and f′(x) computed from x or y, whichever is cheaper.
 pub(crate) trait Unary<R: Real>: Copy + Send + Sync + 'static {
     const NAME: &'static str;
     /// f(x)
@@ -133,7 +133,7 @@ impl<R: Real> Unary<R> for Clamp<R> {
         let (low, high) = (l.splat(self.0), l.splat(self.1));
         l.if_gt(x, high, high, l.if_gt(low, x, low, x))
     }
-    // 1 from the lower bound to the upper, both included, else 0
+    // 1 between the bounds and on them, else 0
     #[inline(always)]
     fn slope<L: Lanes<R>>(self, l: L, x: L::V, _: L::V) -> L::V {
         let (zero, one) = (l.splat(R::ZERO), l.splat(R::ONE));
@@ -186,7 +186,7 @@ impl<R: Real, U: Unary<R>> Elementwise<R, 3> for Slope<U> {
 }
 
 impl<'t, R: Real> Var<'t, R> {
-    /// Rect(x) = max(x, 0), elementwise; NaN stays NaN, −0 becomes +0. Sec. 4, "Glimpse network".
+    /// Rect(x) = max(x, 0), elementwise. NaN stays NaN, and −0 becomes +0.
     #[track_caller]
     pub fn relu(self) -> Var<'t, R> {
         self.then(Apply(Relu))
@@ -228,13 +228,13 @@ impl<'t, R: Real> Var<'t, R> {
         self.then(Apply(Scale(factor)))
     }
 
-    /// x, but no less than `low` and no more than `high`, elementwise; the gradient is 0 outside of the bounds.
+    /// x limited to `low..=high`, elementwise. The gradient is 0 outside of the bounds.
     ///
     /// # Panics
-    /// Where `low` is not at most `high`.
+    /// If `low` is greater than `high`.
     #[track_caller]
     pub fn clamp(self, low: R, high: R) -> Var<'t, R> {
-        assert!(low <= high, "clamp: from {low} to {high}");
+        assert!(low <= high, "clamp: the lower bound {low} exceeds the upper bound {high}");
         self.then(Apply(Clamp(low, high)))
     }
 }

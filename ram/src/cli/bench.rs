@@ -183,19 +183,19 @@ fn report(
     budget: Duration,
     contenders: &mut [&mut dyn FnMut()],
     row: impl Fn(usize, f64) -> Row,
-) -> Report {
-    let before = peak();
+) -> anyhow::Result<Report> {
+    let before = peak().map_err(anyhow::Error::msg)?;
     let seconds = race(contenders, budget);
-    let peak = Peak { before, after: peak() };
+    let peak = Peak { before, after: peak().map_err(anyhow::Error::msg)? };
     let rows = seconds.iter().enumerate().map(|(i, &seconds)| row(i, seconds)).collect();
-    Report { cpu: cpu(), kernels: ram::kernel_path(), threads, peak, what, rows }
+    Ok(Report { cpu: cpu(), kernels: ram::kernel_path(), threads, peak, what, rows })
 }
 
 fn training(budget: Duration, threads: usize) -> anyhow::Result<Report> {
     let mut steps = STEPS.iter().map(TrainingStep::new).collect::<Result<Vec<_>, _>>()?;
     let mut steps: Vec<_> = steps.iter_mut().map(|step| || step.run()).collect();
     let mut contenders: Vec<&mut dyn FnMut()> = steps.iter_mut().map(|step| step as &mut dyn FnMut()).collect();
-    Ok(report("training step", threads, budget, &mut contenders, |i, seconds| {
+    report("training step", threads, budget, &mut contenders, |i, seconds| {
         let rate = STEPS[i].batch as f64 / seconds;
         Row {
             name: STEPS[i].name.to_owned(),
@@ -203,7 +203,7 @@ fn training(budget: Duration, threads: usize) -> anyhow::Result<Report> {
             images_per_second: Some(rate),
             gflops: rate * STEPS[i].flops / 1e9,
         }
-    }))
+    })
 }
 
 fn products(gemm: &Gemm, budget: Duration, threads: usize) -> anyhow::Result<Report> {
@@ -212,12 +212,12 @@ fn products(gemm: &Gemm, budget: Duration, threads: usize) -> anyhow::Result<Rep
     let flops = products[0].flops();
     let mut products = products.each_mut().map(|product| || product.run());
     let mut contenders = products.each_mut().map(|product| product as &mut dyn FnMut());
-    Ok(report("product", threads, budget, &mut contenders, |i, seconds| Row {
+    report("product", threads, budget, &mut contenders, |i, seconds| Row {
         name: format!("{} of {k}x{n}", Product::ALL[i].name()),
         batch: m,
         images_per_second: None,
         gflops: flops / seconds / 1e9,
-    }))
+    })
 }
 
 /// 10⁹ elements a second of each function.

@@ -219,8 +219,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<Ended> {
-    // Asked here, since deeper down a kernel path that is none would be a panic.
-    autograd::kernels::choose_path().map_err(RamError::Config)?;
+    // The kernels are chosen here, so that a wrong name is an error of the user and not a panic later on.
+    autograd::kernels::choose_path(&["RAM_KERNELS", autograd::kernels::PATH_VARIABLE]).map_err(RamError::Config)?;
     match cli.command {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Train(args)) => train::run(&args),

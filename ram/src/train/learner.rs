@@ -52,7 +52,7 @@ impl Learner {
         let network = Network::new(&mut params, config, sizes, task.decisions());
         let o = &config.optimiser;
         let optimiser: Box<dyn Optimiser<f32> + Send> = match o.kind {
-            OptimiserKind::Adam => Box::new(Adam::with(&params, o.beta1, o.beta2, o.epsilon)),
+            OptimiserKind::Adam => Box::new(Adam::with_constants(&params, o.beta1, o.beta2, o.epsilon)),
             OptimiserKind::Sgd => Box::new(Sgd::new(&params, o.momentum as f32, false)),
             OptimiserKind::Nesterov => Box::new(Sgd::new(&params, o.momentum as f32, true)),
         };

@@ -1,4 +1,4 @@
-//! AVX2 with FMA: sixteen lanes are two registers, and 16 registers hold a tile of 6 × 1 vectors.
+//! AVX2 with FMA: sixteen lanes are two registers. The 16 registers hold a tile of 6 × 1 vectors.
 
 use std::arch::x86_64::*;
 
@@ -9,12 +9,12 @@ use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
 pub struct Avx2(());
 
 impl Avx2 {
-    /// The proof, where the processor has the instructions.
+    /// Returns the proof if the processor has the instructions.
     pub fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Avx2(()))
     }
 
-    /// Runs `kernel` compiled for these instructions.
+    /// Runs a kernel that is compiled for these instructions.
     pub fn run<K: Kernel<f32>>(self, kernel: K) -> K::Out {
         #[target_feature(enable = "avx2,fma")]
         #[inline(never)]
@@ -120,8 +120,8 @@ impl Lanes<f32> for Avx2 {
     }
 }
 
-// What works on the bits of a number is a function with the target feature, and not a closure: into a closure, which has
-// no features, the compiler puts calls of intrinsics instead of instructions.
+// The functions that work on the bits of a number have the target feature of their own. In a closure, which has no
+// target features, the compiler would call intrinsics as functions instead of emitting instructions.
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -134,7 +134,7 @@ fn exp2_whole(n: __m256) -> __m256 {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn scale(a: __m256, n: __m256) -> __m256 {
-    // Of NaN, n is −2³¹: its half leaves no bit in the exponent's place, and a stays the NaN that it is.
+    // For NaN, n is −2³¹. Half of it has no bits at the place of the exponent, so a stays the NaN that it is.
     let n = _mm256_cvtps_epi32(n);
     let k = _mm256_srai_epi32::<1>(n);
     let first = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32::<23>(k));
@@ -146,19 +146,20 @@ fn scale(a: __m256, n: __m256) -> __m256 {
 #[target_feature(enable = "avx2,fma")]
 fn split_near_one(a: __m256) -> (__m256, __m256) {
     let bits = _mm256_castps_si256(a);
-    // How many powers of two lie between ⅔ and a.
+    // The number of powers of two between ⅔ and a.
     let e = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_castps_si256(_mm256_set1_ps(2.0 / 3.0))));
     let m = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(e));
     (_mm256_castsi256_ps(m), _mm256_cvtepi32_ps(e))
 }
 
-// Comparisons of bits, which the units that multiply have no part in.
+// The comparisons work on bits, so that they do not occupy the units that multiply.
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn is_normal(a: __m256) -> __m256i {
-    // With the least normal number's bits added, ∞, NaN and negative numbers are negative integers, or less than twice
-    // those bits, as 0 and subnormal numbers are.
+    // The bits of the least normal number are added. Then all but normal positive numbers are integers below twice
+    // those bits: 0 and subnormal numbers, and also ∞, NaN and negative numbers, most of which become negative
+    // integers.
     const LEAST: i32 = 1 << 23;
     let moved = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(LEAST));
     _mm256_cmpgt_epi32(moved, _mm256_set1_epi32(2 * LEAST - 1))
@@ -207,7 +208,8 @@ impl Simd<f32> for Avx2 {
     }
     #[inline(always)]
     fn store_part(self, v: Pair, y: &mut [f32]) {
-        // By halves, since some processors take over ten cycles for a masked store.
+        // The lanes are stored as an eight, a four, a two and a one, since a masked store takes over ten cycles on some
+        // processors.
         let (eights, rest) = y.as_chunks_mut::<8>();
         let (fours, rest) = rest.as_chunks_mut::<4>();
         let (twos, rest) = rest.as_chunks_mut::<2>();
@@ -257,19 +259,20 @@ fn part(len: usize) -> [__m256i; 2] {
     unsafe { [_mm256_loadu_si256(masks.as_ptr().cast()), _mm256_loadu_si256(masks.as_ptr().add(8).cast())] }
 }
 
-/// A square of 16 × 16 as four of 8 × 8.
+/// Transposes a square of 16 × 16 as four squares of 8 × 8.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn transpose(columns: [&[f32; LANES]; LANES], rows: &mut [[f32; LANES]; LANES]) {
     for half in 0..2 {
         for k in [0, 8] {
-            // Loops rather than closures, which are not always compiled into their place.
+            // These are loops, since closures are not always inlined.
             let (mut c, mut pairs) = ([_mm256_setzero_ps(); 8], [_mm256_setzero_ps(); 8]);
             for i in 0..8 {
                 // SAFETY: a column holds 16 elements, and k + 8 ≤ 16.
                 c[i] = unsafe { _mm256_loadu_ps(columns[8 * half + i].as_ptr().add(k)) };
             }
-            // Pairs of columns, then fours, in each half of a register; then the halves.
+            // First pairs of columns are interleaved and then fours, in each half of a register; then the halves are
+            // exchanged.
             for i in 0..4 {
                 pairs[i] = _mm256_unpacklo_ps(c[2 * i], c[2 * i + 1]);
                 pairs[4 + i] = _mm256_unpackhi_ps(c[2 * i], c[2 * i + 1]);

@@ -1,4 +1,4 @@
-//! AVX-512: sixteen lanes are one register, and 32 registers hold a tile of 12 × 2 vectors.
+//! AVX-512: sixteen lanes are one register. The 32 registers hold a tile of 12 × 2 vectors.
 
 use std::arch::x86_64::*;
 
@@ -9,12 +9,12 @@ use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
 pub struct Avx512(());
 
 impl Avx512 {
-    /// The proof, where the processor has the instructions.
+    /// Returns the proof if the processor has the instructions.
     pub fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq")).then_some(Avx512(()))
     }
 
-    /// Runs `kernel` compiled for these instructions.
+    /// Runs a kernel that is compiled for these instructions.
     pub fn run<K: Kernel<f32>>(self, kernel: K) -> K::Out {
         #[target_feature(enable = "avx512f,avx512dq")]
         #[inline(never)]
@@ -102,7 +102,7 @@ impl Lanes<f32> for Avx512 {
         // SAFETY: `self` proves AVX-512.
         unsafe {
             let bits = _mm512_castps_si512(a);
-            // How many powers of two lie between ⅔ and a.
+            // The number of powers of two between ⅔ and a.
             let e = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_castps_si512(_mm512_set1_ps(2.0 / 3.0))));
             let m = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(e));
             (_mm512_castsi512_ps(m), _mm512_cvtepi32_ps(e))

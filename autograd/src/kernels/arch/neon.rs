@@ -1,4 +1,4 @@
-//! NEON: sixteen lanes are four registers, and 32 registers hold a tile of 6 × 1 vectors.
+//! NEON: sixteen lanes are four registers. The 32 registers hold a tile of 6 × 1 vectors.
 
 use std::arch::aarch64::*;
 
@@ -9,12 +9,12 @@ use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
 pub struct Neon(());
 
 impl Neon {
-    /// The proof: every aarch64 processor that runs the standard library has NEON.
+    /// Returns the proof: every aarch64 processor that runs the standard library has NEON.
     pub fn detect() -> Option<Self> {
         Some(Neon(()))
     }
 
-    /// Runs `kernel` compiled for these instructions.
+    /// Runs a kernel that is compiled for these instructions.
     #[inline(never)]
     pub fn run<K: Kernel<f32>>(self, kernel: K) -> K::Out {
         kernel.run(self)

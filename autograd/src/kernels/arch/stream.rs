@@ -1,14 +1,15 @@
-//! What a tile of the matrix product reads, step after step of k, with its bounds checked once: a check (and the panic
-//! behind it) in the innermost loop makes the compiler keep the accumulators in memory as well as in registers. And without
-//! `map` or `from_fn`, whose closures may stay functions of their own: a call in the innermost loop costs a factor of ten.
+//! The numbers that a tile of the matrix product reads in each step of k. Bounds are checked once for a tile: a check
+//! in the innermost loop could panic there, and the compiler would then keep the accumulators in memory as well as in
+//! registers. There is no `map` or `from_fn` here either, since their closures may stay functions of their own, and a
+//! call in the innermost loop costs a factor of ten.
 
 use std::marker::PhantomData;
 
 use crate::kernels::simd::LANES;
 
-/// M rows of A, yielding a column `[a[0, k], …, a[M − 1, k]]` for k = 0, 1, ….
+/// M rows of A. The iterator yields a column `[a[0, k], …, a[M − 1, k]]` for k = 0, 1, ….
 pub(crate) struct TileColumns<'a, R, const M: usize> {
-    /// Rows 0, 3, 6, …: with one and two strides added they address all, within what an instruction can add up.
+    /// The starts of rows 0, 3, 6, …. Instructions can add one or two strides to an address, so these reach all rows.
     starts: [*const R; 4],
     row: usize,
     step: usize,
@@ -17,10 +18,10 @@ pub(crate) struct TileColumns<'a, R, const M: usize> {
 }
 
 impl<'a, R: Copy, const M: usize> TileColumns<'a, R, M> {
-    /// Rows `row` apart, elements of a row `step` apart, `depth` of them.
+    /// Rows lie `row` apart; a row has `depth` elements, which lie `step` apart.
     ///
     /// # Panics
-    /// Where `data` is too short.
+    /// If `data` is too short.
     #[inline(always)]
     pub(crate) fn new(data: &'a [R], row: usize, step: usize, depth: usize) -> Self {
         const { assert!(M >= 1 && M <= 12) };
@@ -49,8 +50,8 @@ impl<R: Copy + Default, const M: usize> Iterator for TileColumns<'_, R, M> {
         let mut column = [R::default(); M];
         for (i, x) in column.iter_mut().enumerate() {
             let at = self.starts[i / 3].wrapping_add((i % 3).wrapping_mul(self.row));
-            // SAFETY: row i < M, and of the `depth` steps this is one: `new` has checked that the last of the last row
-            // lies in the data.
+            // SAFETY: row i < M, and this is one of the `depth` steps: `new` has checked that the last element of the
+            // last row lies in the data.
             *x = unsafe { *at };
         }
         for start in &mut self.starts {
@@ -60,7 +61,7 @@ impl<R: Copy + Default, const M: usize> Iterator for TileColumns<'_, R, M> {
     }
 }
 
-/// V vectors of each row of B, `vector` apart, rows `stride` apart.
+/// V vectors of each row of B. The vectors of a row lie `vector` apart, and rows lie `stride` apart.
 pub(crate) struct PanelRows<'a, R, const V: usize> {
     starts: [*const R; V],
     stride: usize,
@@ -69,10 +70,10 @@ pub(crate) struct PanelRows<'a, R, const V: usize> {
 }
 
 impl<'a, R: Copy, const V: usize> PanelRows<'a, R, V> {
-    /// `depth` rows.
+    /// There are `depth` rows.
     ///
     /// # Panics
-    /// Where `data` is too short.
+    /// If `data` is too short.
     #[inline(always)]
     pub(crate) fn new(data: &'a [R], stride: usize, vector: usize, depth: usize) -> Self {
         if depth > 0 {
@@ -97,8 +98,8 @@ impl<'a, R: Copy, const V: usize> Iterator for PanelRows<'a, R, V> {
             return None;
         }
         self.left -= 1;
-        // SAFETY: of the `depth` rows this is one: `new` has checked that all of the last vector of the last row lies in
-        // the data. An array is aligned as its element.
+        // SAFETY: this is one of the `depth` rows: `new` has checked that the whole last vector of the last row lies in
+        // the data. An array has the alignment of its elements.
         let vector = |start: *const R| unsafe { &*start.cast::<[R; LANES]>() };
         let mut row = [vector(self.starts[0]); V];
         for v in 1..V {

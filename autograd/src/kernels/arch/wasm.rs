@@ -1,8 +1,8 @@
-//! WebAssembly's simd128: sixteen lanes are four registers. A module either has it or is not loaded, so it is compiled in
-//! (`-C target-feature=+simd128`) or absent, and never detected.
+//! WebAssembly's simd128: sixteen lanes are four registers. An engine without simd128 does not load a module that uses
+//! it. So it is never detected: it is compiled in with `-C target-feature=+simd128`, or else absent.
 //!
-//! WebAssembly has no fused multiply-add but the relaxed one, which may round once or twice. Ours is that of
-//! `fused_mul_add` in `real.rs`, two lanes at a time.
+//! The only fused multiply-add of WebAssembly is the relaxed one, which may round once or twice. So the one here is
+//! that of `fused_mul_add` in `number.rs`, two lanes at a time.
 
 use std::arch::wasm32::*;
 
@@ -13,12 +13,12 @@ use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
 pub struct Simd128(());
 
 impl Simd128 {
-    /// The proof: this file is compiled only where the whole module has the instructions.
+    /// Returns the proof: this file is only compiled if the whole module has the instructions.
     pub fn detect() -> Option<Self> {
         Some(Simd128(()))
     }
 
-    /// Runs `kernel` compiled for these instructions.
+    /// Runs a kernel that is compiled for these instructions.
     #[inline(never)]
     pub fn run<K: Kernel<f32>>(self, kernel: K) -> K::Out {
         kernel.run(self)
@@ -28,7 +28,7 @@ impl Simd128 {
 /// Four registers of four lanes.
 type Quad = [v128; 4];
 
-/// a · b + c in two lanes of f64 that hold f32: rounded to odd, so that it rounds on to f32 as the exact value would.
+/// a · b + c in two lanes of f64 that hold f32, rounded to odd, so that it then rounds to f32 as the exact value would.
 #[inline(always)]
 fn mul_add_to_odd(a: v128, b: v128, c: v128) -> v128 {
     let p = f64x2_mul(a, b);
@@ -37,9 +37,9 @@ fn mul_add_to_odd(a: v128, b: v128, c: v128) -> v128 {
     let c_part = f64x2_sub(s, p);
     let e = f64x2_add(f64x2_sub(p, f64x2_sub(s, c_part)), f64x2_sub(c, c_part));
     let (zero, one) = (f64x2_splat(0.0), i64x2_splat(1));
-    // 1 where e has the sign of s, −1 elsewhere.
+    // The step is 1 where e has the sign of s, and −1 elsewhere.
     let step = v128_or(v128_xor(f64x2_gt(e, zero), f64x2_gt(s, zero)), one);
-    // NaN and infinity leave e NaN, which compares with nothing.
+    // For NaN and infinity e is NaN, and the comparison is false.
     let inexact = f64x2_gt(f64x2_abs(e), zero);
     let even = i64x2_eq(v128_and(s, one), zero);
     i64x2_add(s, v128_and(step, v128_and(inexact, even)))
@@ -99,7 +99,7 @@ impl Lanes<f32> for Simd128 {
     }
     #[inline(always)]
     fn split_near_one(self, a: Quad) -> (Quad, Quad) {
-        // How many powers of two lie between ⅔ and a.
+        // The number of powers of two between ⅔ and a.
         let e = a.map(|a| i32x4_shr(i32x4_sub(a, f32x4_splat(2.0 / 3.0)), 23));
         let m = std::array::from_fn(|i| i32x4_sub(a[i], i32x4_shl(e[i], 23)));
         (m, e.map(|e| f32x4_convert_i32x4(e)))

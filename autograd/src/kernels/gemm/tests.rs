@@ -1,5 +1,7 @@
+use super::blocks::{K_BLOCK, ROW_BLOCK};
 use super::*;
-use crate::kernels::Path;
+use crate::kernels::dispatch::KernelPath;
+use crate::kernels::simd::LANES;
 
 /// Numbers of mixed magnitude and sign, so that a chain in another order gives other bits.
 fn numbers(len: usize, seed: u32) -> Vec<f32> {
@@ -22,7 +24,7 @@ enum Layout {
     PackedTransposed,
 }
 
-/// A matrix [rows, columns] in a layout, its rows or columns `gap` further apart than they must be.
+/// A matrix [rows, columns] in a layout. Its rows or columns lie `gap` further apart than necessary.
 struct Matrix {
     layout: Layout,
     columns: usize,
@@ -78,8 +80,8 @@ impl Matrix {
 const LEFTS: [Layout; 2] = [Layout::Rows, Layout::Columns];
 const RIGHTS: [Layout; 4] = [Layout::Rows, Layout::Columns, Layout::Packed, Layout::PackedTransposed];
 
-/// A sum over terms of these depths in every layout, with C that must be overwritten (it holds NaN) or added to, with and
-/// without biases and Rect, on every path: bitwise the oracle.
+/// Compares sums over terms of these depths bit by bit with the oracle: in every layout, on every path, with and
+/// without biases and Rect, and with a C that is added to or that must be overwritten, which then holds NaN.
 fn check(m: usize, n: usize, depths: &[usize], gap: usize) {
     for (left, right) in LEFTS.into_iter().flat_map(|left| RIGHTS.map(|right| (left, right))) {
         if cfg!(miri) && (left == Layout::Rows) == (right == Layout::Rows) {
@@ -110,7 +112,7 @@ fn check(m: usize, n: usize, depths: &[usize], gap: usize) {
                     }
                     *e = if epilogue.relu && *e <= 0.0 { 0.0 } else { *e };
                 }
-                for path in Path::all() {
+                for path in KernelPath::all() {
                     if cfg!(miri) && epilogue.relu && path.name() == "avx512" {
                         // Miri does not know how AVX-512 compares.
                         continue;
@@ -180,7 +182,7 @@ fn terms_are_one_chain() {
     assert_eq!(c, [0.0; 6]);
 }
 
-/// The same product, split between threads.
+/// Threads that share a product do not change its bits.
 #[test]
 #[cfg_attr(target_family = "wasm", ignore = "no threads")]
 #[cfg_attr(miri, ignore = "slow: small products stay on one thread")]
@@ -198,7 +200,7 @@ fn threads_do_not_show() {
     }
 }
 
-/// The test can fail: two chains in place of one give other bits.
+/// The tests above can fail: two chains instead of one give other bits.
 #[test]
 fn a_reassociated_sum_differs() {
     let (a, b) = (numbers(500, 8), numbers(500, 9));

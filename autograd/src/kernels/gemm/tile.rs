@@ -1,175 +1,125 @@
-//! The register tile and the loop over tiles.
+//! The register tile and loop 1, over the tiles of a panel.
 
-use super::pack::{LeftSource, Piece, Pieces, RightSource};
-use super::{Epilogue, MAX_TILE_VECTORS, Target, Term};
+use super::blocks::{Block, TermPart};
+use super::height::{HeightKernel, LOW_TILE_ROWS, MAX_TILE_VECTORS, Tiles, run_at_height};
+use super::left::LeftSource;
+use super::right::RightSource;
+use super::terms::{Epilogue, Term};
 use crate::kernels::math;
-use crate::kernels::simd::{Kernel, LANES, Simd};
-use crate::real::Real;
+use crate::kernels::simd::{LANES, Simd};
+use crate::number::Number;
 
-/// Rows up to which a tile takes two panels even where its registers could not hold two of more rows.
-const LOW: usize = 2;
-
-/// How many panels of B a tile of so few rows takes at once, where so many columns are left: two where one would leave too
-/// few sums under way.
-pub(super) fn vectors<R: Real, S: Simd<R>>(rows: usize, columns: usize) -> usize {
-    if columns > LANES && (S::TILE_VECTORS == 2 || rows <= LOW) { 2 } else { 1 }
+/// How C lies in memory.
+pub(super) struct Target<'a, R> {
+    pub(super) data: &'a mut [R],
+    /// The distance from one row to the next.
+    pub(super) row: usize,
+    /// The distance from one column to the next.
+    pub(super) column: usize,
 }
 
-/// Tiles of one height, one below the other.
-#[derive(Clone, Copy)]
-pub(super) struct Tiles {
-    /// The first row of the first.
-    pub(super) first: usize,
-    pub(super) height: usize,
-    pub(super) count: usize,
-}
-
-/// `rows` rows from `first` on in tiles of nearly equal height, at most `most`: the taller ones, then the others.
-pub(super) fn deal(first: usize, rows: usize, most: usize) -> [Tiles; 2] {
-    let tiles = rows.div_ceil(most).max(1);
-    let (height, taller) = (rows / tiles, rows % tiles);
-    let upper = Tiles { first, height: height + 1, count: taller };
-    [upper, Tiles { first: first + taller * (height + 1), height, count: tiles - taller }]
-}
-
-/// What is compiled apart for each height of a tile, because its rows are registers.
-pub(super) trait ForHeight<R: Real> {
-    fn run<S: Simd<R>, const M: usize>(self, s: S);
-}
-
-/// Runs the variant of that height, a function of its own.
-#[inline(always)]
-pub(super) fn for_height<R: Real, S: Simd<R>>(s: S, tiles: Tiles, work: impl ForHeight<R>) {
-    struct Height<W, const M: usize>(W);
-    impl<R: Real, W: ForHeight<R>, const M: usize> Kernel<R> for Height<W, M> {
-        type Out = ();
-        #[inline(always)]
-        fn run<S: Simd<R>>(self, s: S) {
-            self.0.run::<S, M>(s);
-        }
-    }
-    if tiles.count == 0 {
-        return;
-    }
-    match tiles.height {
-        1 => s.outlined(Height::<_, 1>(work)),
-        2 => s.outlined(Height::<_, 2>(work)),
-        3 => s.outlined(Height::<_, 3>(work)),
-        4 => s.outlined(Height::<_, 4>(work)),
-        5 if S::TILE_ROWS >= 5 => s.outlined(Height::<_, 5>(work)),
-        6 if S::TILE_ROWS >= 6 => s.outlined(Height::<_, 6>(work)),
-        7 if S::TILE_ROWS >= 7 => s.outlined(Height::<_, 7>(work)),
-        8 if S::TILE_ROWS >= 8 => s.outlined(Height::<_, 8>(work)),
-        9 if S::TILE_ROWS >= 9 => s.outlined(Height::<_, 9>(work)),
-        10 if S::TILE_ROWS >= 10 => s.outlined(Height::<_, 10>(work)),
-        11 if S::TILE_ROWS >= 11 => s.outlined(Height::<_, 11>(work)),
-        12 if S::TILE_ROWS >= 12 => s.outlined(Height::<_, 12>(work)),
-        _ => unreachable!("a tile has at most TILE_ROWS rows"),
-    }
-}
-
-/// What the tiles of a panel have in common.
+/// What the tiles of one panel of C have in common. (Here a panel may be two vectors wide.)
 pub(super) struct Panel<'a, R, L> {
     pub(super) terms: &'a [Term<'a, R>],
-    pub(super) pieces: &'a Pieces,
+    pub(super) block: &'a Block,
     pub(super) left: L,
     pub(super) right: RightSource<'a, R>,
     /// The first column.
     pub(super) j: usize,
-    /// How many of its columns C has.
+    /// The number of its columns; the last panel may lack some.
     pub(super) columns: usize,
-    /// The sums go on from C.
+    /// Whether the sums continue from what C holds, rather than starting from 0.
     pub(super) from_c: bool,
-    /// The panel's part of each bias.
+    /// The part of each bias that belongs to the panel.
     pub(super) biases: &'a [[R; MAX_TILE_VECTORS * LANES]],
-    /// Whether Rect comes after them.
+    /// Whether Rect follows the biases.
     pub(super) relu: bool,
 }
 
-/// The part of a sum's biases that a panel of `columns` columns from `j` on adds, in `room`.
+/// Copies into `buffer` the part of each bias that belongs to a panel of `columns` columns from `j` on.
 #[inline(always)]
-pub(super) fn biases_of<'a, R: Real>(
+pub(super) fn biases_of_panel<'a, R: Number>(
     epilogue: Epilogue<R>,
     [j, columns]: [usize; 2],
-    room: &'a mut [R],
+    buffer: &'a mut [R],
 ) -> &'a [[R; MAX_TILE_VECTORS * LANES]] {
-    let biases = &mut room.as_chunks_mut().0[..epilogue.biases.len()];
-    for (all, bias) in biases.iter_mut().zip(epilogue.biases) {
-        all[..columns].copy_from_slice(&bias[j..][..columns]);
+    let biases = &mut buffer.as_chunks_mut().0[..epilogue.biases.len()];
+    for (to, bias) in biases.iter_mut().zip(epilogue.biases) {
+        to[..columns].copy_from_slice(&bias[j..][..columns]);
     }
     biases
 }
 
-impl<R: Real, L: LeftSource<R>> Panel<'_, R, L> {
-    /// Loop 1: the rows, in tiles of V vectors.
+impl<R: Number, L: LeftSource<R>> Panel<'_, R, L> {
+    /// Loop 1: the rows, in tiles of V vectors. `tile_buffer` has room for one tile.
     #[inline(always)]
     pub(super) fn rows_loop<S: Simd<R>, const V: usize>(
         &self,
         s: S,
         c: &mut Target<R>,
         tiles: [Tiles; 2],
-        edge: &mut [R],
+        tile_buffer: &mut [R],
     ) {
-        let mut one = Piece::default();
-        let pieces = self.right.pieces::<L>(self.pieces, &mut one);
+        let mut whole = TermPart::default();
+        let parts = self.right.parts::<L>(self.block, &mut whole);
         for tiles in tiles {
-            for_height(s, tiles, Column::<R, L, V> { panel: self, pieces, tiles, c, edge });
+            run_at_height(s, tiles, TileColumn::<R, L, V> { panel: self, parts, tiles, c, tile_buffer });
         }
     }
 }
 
 /// Tiles of one height in a panel, each M × V vectors of C.
-struct Column<'a, 'c, R, L, const V: usize> {
+struct TileColumn<'a, 'c, R, L, const V: usize> {
     panel: &'a Panel<'a, R, L>,
-    pieces: &'a [Piece],
+    parts: &'a [TermPart],
     tiles: Tiles,
     c: &'a mut Target<'c, R>,
-    /// Room for a tile.
-    edge: &'a mut [R],
+    tile_buffer: &'a mut [R],
 }
 
-impl<R: Real, L: LeftSource<R>, const V: usize> ForHeight<R> for Column<'_, '_, R, L, V> {
+impl<R: Number, L: LeftSource<R>, const V: usize> HeightKernel<R> for TileColumn<'_, '_, R, L, V> {
     #[inline(always)]
     fn run<S: Simd<R>, const M: usize>(self, s: S) {
-        if V > S::TILE_VECTORS && M > LOW {
-            unreachable!("vectors() chose one panel");
+        // No code is compiled for a tile that `panels_at_once` never chooses.
+        if V > S::TILE_VECTORS && M > LOW_TILE_ROWS {
+            unreachable!("a tile of one panel was chosen");
         }
-        let Column { panel, pieces, tiles, c, edge } = self;
+        let TileColumn { panel, parts, tiles, c, tile_buffer } = self;
         let (j, columns) = (panel.j, panel.columns);
         for t in 0..tiles.count {
             let i = tiles.first + t * M;
             if c.column == 1 {
-                tile::<R, S, L, M, V>(s, panel, pieces, i, &mut c.data[i * c.row + j..], c.row);
+                tile::<R, S, L, M, V>(s, panel, parts, i, &mut c.data[i * c.row + j..], c.row);
                 continue;
             }
-            // Where C is stored by columns, the tile works on a copy.
+            // C is stored by columns here, so the tile works on a copy.
             debug_assert_eq!(c.row, 1);
             if panel.from_c {
                 for column in 0..columns {
                     let from: &[R; M] = c.data[(j + column) * c.column + i..].first_chunk().expect("it lies in C");
                     for row in 0..M {
-                        edge[row * V * LANES + column] = from[row];
+                        tile_buffer[row * V * LANES + column] = from[row];
                     }
                 }
             }
-            tile::<R, S, L, M, V>(s, panel, pieces, i, edge, V * LANES);
+            tile::<R, S, L, M, V>(s, panel, parts, i, tile_buffer, V * LANES);
             for column in 0..columns {
                 let to: &mut [R; M] = c.data[(j + column) * c.column + i..].first_chunk_mut().expect("it lies in C");
                 for row in 0..M {
-                    to[row] = edge[row * V * LANES + column];
+                    to[row] = tile_buffer[row * V * LANES + column];
                 }
             }
         }
     }
 }
 
-/// A tile, whose M × V vectors are registers while k runs over a block. `c` is C from the tile's first element on, its rows
-/// `stride` apart.
+/// One tile, whose M × V vectors stay in registers while k runs over a block. `c` is C from the first element of the
+/// tile on; its rows are `stride` apart.
 #[inline(always)]
-fn tile<R: Real, S: Simd<R>, L: LeftSource<R>, const M: usize, const V: usize>(
+fn tile<R: Number, S: Simd<R>, L: LeftSource<R>, const M: usize, const V: usize>(
     s: S,
     panel: &Panel<R, L>,
-    pieces: &[Piece],
+    parts: &[TermPart],
     i: usize,
     c: &mut [R],
     stride: usize,
@@ -187,13 +137,13 @@ fn tile<R: Real, S: Simd<R>, L: LeftSource<R>, const M: usize, const V: usize>(
         for i in 0..M {
             let row = &c[i * stride..][..panel.columns];
             for v in 0..V {
-                sums[i][v] = s.load_part(part(row, v));
+                sums[i][v] = s.load_part(vector_of_row(row, v));
             }
         }
     }
-    for &piece in pieces {
-        let mut columns = panel.left.columns::<M>(panel.terms, i, piece);
-        let mut rows = panel.right.rows::<V>(panel.terms, piece);
+    for &part in parts {
+        let mut columns = panel.left.columns::<M>(panel.terms, i, part);
+        let mut rows = panel.right.rows::<V>(panel.terms, part);
         while let (Some(column), Some(row)) = (columns.next(), rows.next()) {
             let mut b = [s.splat(R::ZERO); V];
             for v in 0..V {
@@ -243,9 +193,9 @@ fn tile<R: Real, S: Simd<R>, L: LeftSource<R>, const M: usize, const V: usize>(
     }
 }
 
-/// Vector `v` of a row's elements, which may end within it.
+/// The elements of vector `v` of a row, which may end within that vector.
 #[inline(always)]
-fn part<R>(row: &[R], v: usize) -> &[R] {
+fn vector_of_row<R>(row: &[R], v: usize) -> &[R] {
     let start = row.len().min(v * LANES);
     &row[start..row.len().min(start + LANES)]
 }

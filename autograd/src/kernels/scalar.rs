@@ -1,13 +1,13 @@
-//! The path of every machine: plain Rust, one lane after the other. Also the only path of f64.
+//! The path that every machine has: plain Rust, one lane after the other. It is the only path of f64.
 
-use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
-use crate::real::Real;
+use super::simd::{Kernel, LANES, Lanes, Simd};
+use crate::number::Number;
 
-/// One number at a time: for the odd value outside a kernel, such as one normal variate.
+/// One number at a time, for single values outside of a kernel such as a normal variate.
 #[derive(Clone, Copy, Debug)]
 pub struct Single;
 
-impl<R: Real> Lanes<R> for Single {
+impl<R: Number> Lanes<R> for Single {
     type V = R;
 
     #[inline(always)]
@@ -56,7 +56,7 @@ impl<R: Real> Lanes<R> for Single {
     }
     #[inline(always)]
     fn all_normal(self, a: R) -> bool {
-        a >= R::NORMAL.0 && a <= R::NORMAL.1
+        a >= R::NORMAL_RANGE.0 && a <= R::NORMAL_RANGE.1
     }
     #[inline(always)]
     fn all_within(self, a: R, limit: R) -> bool {
@@ -64,11 +64,11 @@ impl<R: Real> Lanes<R> for Single {
     }
 }
 
-/// Sixteen lanes in an array.
+/// Sixteen lanes as an array.
 #[derive(Clone, Copy, Debug)]
 pub struct Scalar;
 
-impl<R: Real> Lanes<R> for Scalar {
+impl<R: Number> Lanes<R> for Scalar {
     type V = [R; LANES];
 
     #[inline(always)]
@@ -125,7 +125,7 @@ impl<R: Real> Lanes<R> for Scalar {
     }
 }
 
-impl<R: Real> Simd<R> for Scalar {
+impl<R: Number> Simd<R> for Scalar {
     const TILE_ROWS: usize = 4;
     const TILE_VECTORS: usize = 1;
 

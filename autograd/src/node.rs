@@ -1,0 +1,84 @@
+//! What the tape, the operations and the accumulation of gradients have in common: nodes, and contributions to the
+//! gradients of parameters.
+
+use std::ops::Range;
+use std::panic::Location;
+
+use arrayvec::ArrayVec;
+
+use crate::params::ParamId;
+use crate::shape::Shape;
+
+/// The largest number of inputs of an operation.
+pub(crate) const MAX_INPUTS: usize = 8;
+
+/// One entry of the tape.
+pub(crate) struct Node {
+    pub(crate) kind: NodeKind,
+    pub(crate) inputs: ArrayVec<u32, MAX_INPUTS>,
+    pub(crate) shape: Shape,
+    /// Where its value and its gradient begin in the two slabs.
+    pub(crate) start: usize,
+    /// The span of the numbers that its operation saved.
+    pub(crate) saved: Range<usize>,
+    /// The node in whose span it lies: itself, or the node of which it is a view.
+    pub(crate) owner: u32,
+    /// Whether it has a gradient.
+    pub(crate) tracks: bool,
+    /// Whether all its elements are 0, so that products with it need not be computed.
+    pub(crate) zero: bool,
+    /// The line of source code that made it.
+    pub(crate) made_at: &'static Location<'static>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum NodeKind {
+    /// Numbers from outside of the tape.
+    Leaf(&'static str),
+    /// Its input's own span, or a part of it, seen with other axes. The gradient is shared too.
+    View(&'static str),
+    /// The output of the operation in this slot.
+    Op(u32),
+}
+
+impl Node {
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.start..self.start + self.shape.len()
+    }
+}
+
+/// A span of whole numbers that an operation keeps on the tape, such as labels.
+#[derive(Clone, Copy, Debug)]
+pub struct Indices {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// What an operation adds to the gradient of a parameter. A sweep only records it, as places in the slabs;
+/// [`accumulate`](crate::accumulate()) computes it.
+#[derive(Clone, Copy)]
+pub(crate) struct Contribution {
+    pub(crate) param: ParamId,
+    pub(crate) kind: ContributionKind,
+    /// Where the gradient d lies, from which it is computed.
+    pub(crate) d: GradientPlace,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum ContributionKind {
+    /// d_W += xᵀ·d, where x begins at `x` in the values and has `rows` rows.
+    Product { x: usize, rows: usize },
+    /// d_b += Σ_rows d
+    RowSum { rows: usize },
+    /// d_p += d
+    Whole,
+}
+
+/// Where the gradient d of a contribution begins.
+#[derive(Clone, Copy)]
+pub(crate) enum GradientPlace {
+    /// In the slab of gradients: it is the gradient of the operation's output.
+    Gradients(usize),
+    /// In the slab of saved numbers: the operation computed it.
+    Saved(usize),
+}
