@@ -15,7 +15,8 @@ use ram::model::{Agent, Images};
 use ram::reinforce::{Weights, hybrid_loss};
 use ram::runs::checkpoint::{self, Tensor};
 use ram::runs::metrics::EpochMetrics;
-use ram::runs::run_folder::{Existing, Name, RunFolder, RunInfo};
+use ram::runs::run_folder::{Existing, Name, RunFolder};
+use ram::runs::run_info::RunInfo;
 use ram::train::trainer::{Outcome, Progress, Trainer};
 use tests::{assert_same, bits, kernel_paths, on_path};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ram::error::RamError;
 use ram::figures::palette::BLACK;
-use ram::figures::plot::{Axes, Curve, STYLES, legend, plot};
+use ram::figures::plot::{Curve, Plot, STYLES, legend};
 use ram::figures::scene::{Align, Rect, Type};
 use ram::figures::text::Weight;
 use ram::figures::{Format, Scene};
@@ -147,7 +147,11 @@ fn draw(names: &[String], runs: &[&[EpochMetrics]], log: bool) -> Scene {
     for (i, (title, curves)) in panels.iter().enumerate() {
         let [column, row] = [(i % columns) as f64, (i / columns) as f64];
         let rect = Rect::new(MARGIN + column * (WIDTH + MARGIN), top + row * (HEIGHT + MARGIN), WIDTH, HEIGHT);
-        plot(&mut scene, rect, &Axes { title: (**title).to_owned(), along: "epoch".to_owned(), log }, curves);
+        // Every panel that is drawn has a number.
+        if let Some(plot) = Plot::around(Plot::frame_in(rect), curves, log) {
+            plot.draw_titled(&mut scene, rect, title, "epoch");
+            curves.iter().for_each(|curve| plot.curve(&mut scene, curve));
+        }
     }
     scene.height = top + panels.len().div_ceil(columns) as f64 * (HEIGHT + MARGIN);
     scene

@@ -4,13 +4,14 @@
 //! wrong kind and a value out of range are errors that name the key, the file and line it stands in, and the nearest thing that
 //! would have been right.
 
+pub(crate) mod built_in;
+pub(crate) mod entries;
 pub(crate) mod read;
 mod validate;
 
 use serde::{Deserialize, Serialize};
 
-pub use read::Base;
-pub(crate) use read::{nearest, suggestion};
+pub use built_in::Base;
 
 /// Everything that decides what a run computes. Two runs with equal configurations write equal bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

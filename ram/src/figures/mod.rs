@@ -2,7 +2,8 @@
 //!
 //! A figure is a [`Scene`], a list of shapes ([`scene`]), written as SVG ([`svg`]) or drawn as PNG ([`raster`]) alike, with
 //! the letters of one embedded font ([`text`]) and the colours of one palette ([`palette`]). [`look`] has the paths and
-//! glimpses, [`sheet`] what a task's images look like, [`animation`] what moves, [`plot`] draws curves.
+//! glimpses, [`sheet`] what a task's images look like, [`animation`] what moves, [`plot`] draws curves and
+//! [`axis`] their axes.
 //!
 //! ```
 //! use ram::figures::palette::{BLACK, GREEN};
@@ -18,6 +19,7 @@
 //! ```
 
 pub mod animation;
+pub mod axis;
 pub mod look;
 pub mod palette;
 mod parts;

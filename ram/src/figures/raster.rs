@@ -133,6 +133,7 @@ impl Canvas {
                 self.path(letters.path.finish(), Some(*colour), None);
             }
             Shape::Image { rect, bitmap } => self.image(rect, bitmap),
+            Shape::Titled { shapes, .. } => shapes.iter().for_each(|shape| self.draw(shape)),
         }
     }
 

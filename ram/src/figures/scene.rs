@@ -151,6 +151,13 @@ pub enum Shape {
         /// What.
         bitmap: Bitmap,
     },
+    /// Shapes with a title, which a browser shows to whoever points at them.
+    Titled {
+        /// The title.
+        title: String,
+        /// The shapes, the lowest first.
+        shapes: Vec<Shape>,
+    },
 }
 
 impl Shape {
@@ -181,6 +188,10 @@ impl Shape {
             // Nothing in the font is higher or deeper.
             Shape::Text { at, size, .. } => [at[1] - 1.3 * size, at[1] + 0.6 * size],
             Shape::Image { rect, .. } => [rect.y, rect.bottom()],
+            Shape::Titled { shapes, .. } => shapes
+                .iter()
+                .map(Shape::rows)
+                .fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], [top, bottom]| [a.min(top), b.max(bottom)]),
         }
     }
 }

@@ -1,10 +1,13 @@
-//! A run told in one HTML file: curves, tables, pictures of the policy, and a player that steps through glimpses.
+//! The report of a run as one HTML file: curves, tables, pictures of the policy, and a player that steps through glimpses.
 //!
-//! The file needs no network and no other file. Its data are one block of JSON ([`data`]), drawn by the scripts beside this
-//! module (`charts.js`, `player.js`, `report.js`); page and style are `report.html` and `report.css`.
+//! The file needs no network and no other file. Its data are one block of JSON ([`data`]). The curves are drawn here, as SVG; the
+//! scripts beside this module (`charts.js`, `player.js`, `report.js`) read values from them and make the rest of the page. Page
+//! and style are `report.html` and `report.css`.
 
+mod charts;
 pub mod data;
 mod gather;
+pub mod options;
 mod shown;
 mod weights;
 
@@ -12,46 +15,16 @@ use std::path::{Path, PathBuf};
 
 pub use data::Report;
 pub use gather::gather;
+pub use options::Options;
 
 use crate::error::RamError;
+use crate::figures::svg::escaped;
 use crate::runs::atomic;
-use crate::runs::run_folder::{REPORT, Which};
-use crate::split::SplitName;
+use crate::runs::run_folder::REPORT;
 
 const PAGE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("report.css");
 const SCRIPTS: [&str; 3] = [include_str!("charts.js"), include_str!("player.js"), include_str!("report.js")];
-
-/// What is reported of a run.
-#[derive(Clone, Debug)]
-pub struct Options<'a> {
-    /// The images or games it is evaluated on.
-    pub split: SplitName,
-    /// The checkpoint.
-    pub which: Which,
-    /// Images or games in the player, at most: the wrong ones first.
-    pub count: usize,
-    /// Numbers of images or games to show before any other.
-    pub chosen: Vec<usize>,
-    /// Where MNIST lies, else `RAM_DATA_DIR` says.
-    pub data_dir: Option<&'a Path>,
-    /// Threads, else one a core.
-    pub threads: Option<usize>,
-}
-
-impl Default for Options<'_> {
-    /// The best checkpoint on the validation part.
-    fn default() -> Self {
-        Options {
-            split: SplitName::Validation,
-            which: Which::Best,
-            count: 24,
-            chosen: Vec::new(),
-            data_dir: None,
-            threads: None,
-        }
-    }
-}
 
 /// Evaluates the run at `path` and writes its report to `out`, or as `report.html` into its folder. Returns where.
 ///
@@ -74,6 +47,7 @@ pub fn html(report: &Report) -> String {
     let data = serde_json::to_string(report).expect("numbers and names").replace('<', "\\u003c");
     let title = escaped(&format!("{} – RAM", report.run));
     let scripts = SCRIPTS.join("\n");
+    let (policy, training) = (charts::policy(report), charts::training(report));
     let mut parts = PAGE.split("{{");
     let mut page = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -83,16 +57,13 @@ pub fn html(report: &Report) -> String {
             "STYLE" => STYLE,
             "SCRIPT" => &scripts,
             "DATA" => &data,
+            "POLICY" => &policy,
+            "TRAINING" => &training,
             _ => panic!("report.html has no mark {mark}"),
         };
         page += rest;
     }
     page
-}
-
-/// Text in HTML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -71,24 +71,9 @@ function verdict(later) {
 function policy() {
   if (found.spread.length === 0) return;
   const body = part("policy");
-  const steps = found.spread.map((_, i) => i + 1);
   const word = games ? "frame" : "glimpse";
-  body.append(el("p", { id: "verdict" }, verdict(found.spread.slice(1))));
-  const charts = el("div", { class: "charts" });
-  body.append(charts);
-  if (found.error_after.length > 1) {
-    new Chart(charts, { title: "Error by glimpses used", note: "had it decided then", x: steps, along: "glimpses", format: percent, series: [{ name: "error", values: found.error_after }] });
-  }
-  if (found.baselines.length > 0) {
-    const x = found.baselines.map((_, i) => i + 1);
-    new Chart(charts, { title: "Return expected", note: "mean baseline", x, along: word, series: [{ name: "baseline", values: found.baselines }, { name: games ? "games caught" : "share answered rightly", values: x.map(() => 1 - found.error) }] });
-  }
-  new Chart(charts, { title: "Spread across inputs", note: "variance of x plus that of y", x: steps, along: word, series: [{ name: "spread", values: found.spread }] });
-  if (found.tracking.length > 0) {
-    new Chart(charts, { title: "Ball in the finest patch", note: "share of games", x: found.tracking.map((_, i) => i), along: "row", format: (x) => percent(x, 0), series: [{ name: "in sight", values: found.tracking }] });
-  } else if (found.on_digit_at.length > 0) {
-    new Chart(charts, { title: "Finest patch touches the digit", note: "share of images", x: steps, along: word, format: (x) => percent(x, 0), series: [{ name: "touches", values: found.on_digit_at }] });
-  }
+  body.prepend(el("p", { id: "verdict" }, verdict(found.spread.slice(1))));
+  for (const picture of body.querySelectorAll("[data-chart]")) new Cursor(picture, []);
   body.append(el("h3", {}, "Where the fixations lie"), el("p", { class: "faint" }, `Of ${found.count} ${games ? "games" : "images"}; the darker or brighter a part, the more often it was looked at. Each picture has its own scale.`));
   body.append(el("div", { class: "small" }, ...found.density.map((counts, i) => density(counts, `${word} ${i + 1}`))));
 }
@@ -104,42 +89,17 @@ function density(counts, name) {
 }
 
 function curves() {
-  const lines = report.epochs;
-  if (lines.length === 0) return;
   const body = part("curves");
-  const group = new Group();
+  const charts = body.querySelector(".charts");
+  if (!charts) return;
+  const group = [];
+  for (const picture of charts.querySelectorAll("[data-chart]")) new Cursor(picture, group);
   const log = el("input", { type: "checkbox", id: "log" });
-  log.addEventListener("change", () => group.rescale(log.checked));
-  body.append(el("p", {}, el("label", { for: "log" }, log, " logarithmic where all numbers are above 0")));
-  const charts = el("div", { class: "charts" });
-  body.append(charts);
-  const x = lines.map((line) => line.epoch);
-  const mean = (list) => (list && list.length > 0 ? list.reduce((sum, v) => sum + v, 0) / list.length : null);
-  const add = (title, note, series, format) => {
-    const there = series.filter((one) => one.values.some((v) => Number.isFinite(v)));
-    if (there.length > 0) new Chart(charts, { title, note, x, along: "epoch", series: there, format, group });
-  };
-  const of = (name, value) => ({ name, values: lines.map(value) });
-  // One glimpse, or a network that sees everything, has no such term: it is 0 throughout.
-  const unlessZero = (series) => (series.values.some((v) => v !== 0) ? [series] : []);
-  add(games ? "Games lost" : "Error", null, [of("training", (l) => l.train.error), of("validation", (l) => l.validation.error)], percent);
-  add(games ? "Action term of eq. (2)" : "Loss of the class", games ? null : "nats", [of("training", (l) => l.train.classification), ...(games ? [] : [of("validation", (l) => l.validation.loss)])]);
-  add("Location term of eq. (2)", "its gradient counts, not its value", unlessZero(of("location", (l) => l.train.location)));
-  add("Baseline's squared error", null, unlessZero(of("baseline", (l) => l.train.baseline)));
-  add("Loss that is minimised", "the terms by their weights", [of("total", (l) => l.train.total)]);
-  add("Return and baseline", null, [of("reward, training", (l) => l.train.reward), of("1 − error, validation", (l) => 1 - l.validation.error), of("mean baseline, validation", (l) => mean(l.baselines))]);
-  add("Norm of the gradient", "before clipping", [of("norm", (l) => l.train.grad_norm)]);
-  add("Learning rate", "at the epoch's end", [of("rate", (l) => l.learning_rate)]);
-  add("Deviation of the policy", "σ, image edges at ±1", [of("std", (l) => l.policy_std ?? null)]);
-  add("Spread of the fixations", "after the first glimpse", [of("spread", (l) => mean(l.fixation_spread.slice(1)))]);
-  add(games ? "Ball in the finest patch" : "Finest patch touches the digit", null, [of("share", (l) => (games || lines.some((line) => line.on_digit !== 1) ? l.on_digit : null))], (v) => percent(v, 1));
-  const after = lines.find((l) => l.error_after && l.error_after.length > 1);
-  if (after) {
-    const n = after.error_after.length;
-    const which = n <= 4 ? [...Array(n).keys()] : [0, 1, Math.floor(n / 2), n - 1];
-    add("Error by glimpses used", null, which.map((i) => of(`${i + 1}`, (l) => l.error_after?.[i] ?? null)), percent);
-  }
-  if (report.timings.length === lines.length) add("Speed", games ? "games a second" : "images a second", [{ name: "speed", values: report.timings.map((t) => t.images_per_second) }]);
+  log.addEventListener("change", () => {
+    charts.classList.toggle("log", log.checked);
+    group.forEach((cursor) => cursor.point(cursor.index));
+  });
+  body.prepend(el("p", {}, el("label", { for: "log" }, log, " logarithmic where all numbers are above 0")));
 }
 
 function confusion() {

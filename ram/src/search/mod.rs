@@ -8,10 +8,13 @@
 //!
 //! All that a search sees is validation: the test split stays closed.
 
+pub mod folder;
 pub mod halving;
+#[cfg(feature = "figures")]
 pub mod picture;
 mod read;
 pub mod report;
+pub mod result;
 pub mod space;
 pub mod study;
 pub mod trial;

@@ -5,8 +5,9 @@ use std::cmp::Ordering;
 use serde::Serialize;
 use toml::Value;
 
-use super::study::StudyFolder;
-use super::trial::{State, TrialResult};
+use super::folder::StudyFolder;
+use super::result::{State, TrialResult};
+use super::space::number;
 use crate::error::RamError;
 
 /// A key's values are put into so many bins of equally many trials, unless it has fewer values than that.
@@ -29,7 +30,7 @@ pub struct Importance {
 
 /// What came of a study.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct StudyReport {
     /// How many trials the study has.
     pub trials: u32,
     /// How many have done all that they are going to do, by their own patience too.
@@ -44,24 +45,24 @@ pub struct Report {
     pub importance: Vec<Importance>,
 }
 
-impl Report {
+impl StudyReport {
     /// Reads all results of a study.
     ///
     /// # Errors
     /// As [`StudyFolder::results`].
-    pub fn of(folder: &StudyFolder) -> Result<Report, RamError> {
+    pub fn of(folder: &StudyFolder) -> Result<StudyReport, RamError> {
         let keys = folder.study.space.dimensions().iter().map(|dimension| dimension.key.as_str());
-        Ok(Report::new(folder.study.trials, folder.results()?, keys))
+        Ok(StudyReport::new(folder.study.trials, folder.results()?, keys))
     }
 
     /// The report of these results.
-    pub fn new<'a>(trials: u32, mut results: Vec<TrialResult>, keys: impl Iterator<Item = &'a str>) -> Report {
+    pub fn new<'a>(trials: u32, mut results: Vec<TrialResult>, keys: impl Iterator<Item = &'a str>) -> StudyReport {
         results.sort_by(|a, b| compare(a, b).then(a.trial.cmp(&b.trial)));
         let ranks = ranks(&results, compare);
         let of = |state: State| results.iter().filter(|result| result.state == state).count();
         let mut importance: Vec<Importance> = keys.map(|key| importance(key, &results, &ranks)).collect();
         importance.sort_by(|a, b| b.explained.partial_cmp(&a.explained).unwrap_or(Ordering::Equal));
-        Report {
+        StudyReport {
             trials,
             done: of(State::Done),
             diverged: of(State::Diverged),
@@ -141,10 +142,6 @@ fn importance(key: &str, results: &[TrialResult], errors: &[f64]) -> Importance 
     Importance { key, rank_correlation, explained: explained(&bins, errors) }
 }
 
-pub(super) fn number(value: &Value) -> Option<f64> {
-    value.as_float().or_else(|| value.as_integer().map(|n| n as f64))
-}
-
 /// Pearson's correlation, of ranks Spearman's; `None` where one side does not vary.
 fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     let (mean_a, mean_b) = (mean(a), mean(b));
@@ -202,7 +199,7 @@ mod tests {
                 result(i, Some(1.0 / f64::from(i)), &values)
             })
             .collect();
-        let report = Report::new(9, made, ["a", "b", "c"].into_iter());
+        let report = StudyReport::new(9, made, ["a", "b", "c"].into_iter());
         assert_eq!((report.done, report.diverged, report.trials), (8, 0, 9));
         assert_eq!(report.best().unwrap().trial, 8);
         let of = |key: &str| report.importance.iter().find(|i| i.key == key).unwrap();
@@ -239,7 +236,7 @@ mod tests {
             paused(5, 0.02, 2),
             result(6, None, &values(6)),
         ];
-        let report = Report::new(6, made, ["a"].into_iter());
+        let report = StudyReport::new(6, made, ["a"].into_iter());
         assert_eq!(report.results.iter().map(|r| r.trial).collect::<Vec<_>>(), [4, 3, 1, 5, 2, 6]);
         assert_eq!((report.done, report.paused, report.diverged), (1, 3, 2));
         assert_eq!(ranks(&report.results, compare), [1.0, 2.0, 3.0, 4.0, 5.5, 5.5]);
@@ -249,8 +246,8 @@ mod tests {
 
     #[test]
     fn an_empty_study_has_no_best() {
-        let report = Report::new(3, Vec::new(), ["a"].into_iter());
+        let report = StudyReport::new(3, Vec::new(), ["a"].into_iter());
         assert!(report.best().is_none() && report.importance[0].explained.is_none());
-        assert!(Report::new(3, vec![result(1, None, &[])], ["a"].into_iter()).best().is_none());
+        assert!(StudyReport::new(3, vec![result(1, None, &[])], ["a"].into_iter()).best().is_none());
     }
 }

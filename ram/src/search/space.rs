@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use toml::Value;
 
 use crate::config::Config;
-use crate::config::read::{Entry, table_of};
+use crate::config::read::{Setting, put, table_of};
 use crate::error::RamError;
 
 /// From what a key's value is drawn.
@@ -117,7 +117,7 @@ impl Space {
         let schema = table_of(&Config::default());
         for Dimension { key, distribution, origin } in &self.0 {
             for value in distribution.samples() {
-                Entry { key: key.clone(), value, origin: origin.clone() }.check(&schema)?;
+                Setting { key: key.clone(), value, origin: origin.clone() }.check(&schema)?;
             }
         }
         let first: BTreeMap<_, _> =
@@ -138,16 +138,24 @@ impl Space {
 fn apply(base: &Config, values: &BTreeMap<String, Value>) -> Result<Config, RamError> {
     let mut table = table_of(base);
     for (key, value) in values {
-        match key.split_once('.') {
-            None => _ = table.insert(key.clone(), value.clone()),
-            Some((section, leaf)) => {
-                if let Some(Value::Table(section)) = table.get_mut(section) {
-                    section.insert(leaf.to_owned(), value.clone());
-                }
-            }
-        }
+        put(&mut table, key, value.clone());
     }
     table.try_into().map_err(|error| RamError::Config(error.to_string()))
+}
+
+/// The value as a number; `None` for names and booleans.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    value.as_float().or_else(|| value.as_integer().map(|n| n as f64))
+}
+
+/// A drawn value as tables and pictures show it: a name without quotes, and a number with about four digits.
+pub fn value_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Float(x) if *x != 0.0 && (x.abs() < 1e-2 || x.abs() >= 1e5) => format!("{x:.3e}"),
+        Value::Float(x) => format!("{x:.4}"),
+        other => other.to_string(),
+    }
 }
 
 /// The number of a key's stream: the first 64 bits of its name's SHA-256.

@@ -1,69 +1,20 @@
 //! A trial: a training with drawn values, in a run's folder, that leaves a result.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use serde::{Deserialize, Serialize};
-use toml::Value;
-
-use super::study::{StudyFolder, read_json, write_json};
+use super::folder::StudyFolder;
+use super::result::{State, TrialResult, read_json, write_json};
 use crate::config::Config;
 use crate::error::RamError;
-use crate::runs::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
+use crate::runs::resume::Resumed;
+use crate::runs::run_folder::{Existing, Name, RunFolder, Which};
+use crate::runs::run_info::RunInfo;
 use crate::train::trainer::{Outcome, Progress, Trainer};
-
-/// How far a trial came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// All its epochs are done, or patience ran out.
-    Done,
-    /// The loss was no number any more: so it would end every time.
-    Diverged,
-    /// It waits at the end of a rung, or was given up there.
-    Paused,
-}
-
-/// `result.json` or `rung-1.json` in a trial's folder. No clock and no path in it: equal trials have equal results.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrialResult {
-    /// Its number.
-    pub trial: u32,
-    /// How far it came.
-    pub state: State,
-    /// The lowest validation error, 0 to 1; `None` where it diverged.
-    pub error: Option<f64>,
-    /// The validation loss after that epoch.
-    pub loss: Option<f64>,
-    /// The epoch of the lowest error, from 1.
-    pub best_epoch: Option<usize>,
-    /// Epochs that are done.
-    pub epochs: usize,
-    /// What was drawn.
-    pub values: BTreeMap<String, Value>,
-    /// The hash of the best weights, when it is done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights: Option<String>,
-    /// Why it diverged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-impl TrialResult {
-    /// The final result's file.
-    pub(super) const FINAL: &str = "result.json";
-
-    /// The file of a rung, in the study's and in a trial's folder.
-    pub(super) fn at_rung(rung: usize) -> String {
-        format!("rung-{rung}.json")
-    }
-}
 
 /// How far a trial was brought.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ended {
+pub enum TrialOutcome {
     /// To its result.
     Result(TrialResult),
     /// It was stopped, and saved.
@@ -79,7 +30,7 @@ pub enum Ended {
 
 /// On what a trial runs.
 #[derive(Clone, Copy, Debug)]
-pub struct Machine<'a> {
+pub struct TrialMachine<'a> {
     /// Where MNIST lies, else `RAM_DATA_DIR` says.
     pub data_dir: Option<&'a Path>,
     /// Threads, else one a core.
@@ -98,22 +49,22 @@ impl StudyFolder {
         &self,
         trial: u32,
         rung: usize,
-        machine: Machine,
+        machine: TrialMachine,
         stop: &AtomicBool,
         progress: &mut dyn Progress,
-    ) -> Result<Ended, RamError> {
+    ) -> Result<TrialOutcome, RamError> {
         if let Some(result) = self.result(trial, rung)? {
-            return Ok(Ended::Result(result));
+            return Ok(TrialOutcome::Result(result));
         }
         let config = self.study.config(trial)?;
         let name = StudyFolder::trial_name(trial);
         let run = match RunFolder::claim(self.path(), Name::Given(&name)) {
-            Err(RamError::Locked { .. }) => return Ok(Ended::Locked),
+            Err(RamError::Locked { .. }) => return Ok(TrialOutcome::Locked),
             run => run?,
         };
         // Another process may have ended it just now: looked at once more, under the lock.
         if let Some(result) = self.result(trial, rung)? {
-            return Ok(Ended::Result(result));
+            return Ok(TrialOutcome::Result(result));
         }
         let folder = run.path().to_owned();
         let (mut run, mut trainer) = if run.has_checkpoint() {
@@ -138,7 +89,7 @@ impl StudyFolder {
         // Without halving the epochs may be drawn.
         let epochs = if rung == self.study.rungs().len() { config.train.epochs } else { epochs };
         let result = match trainer.train_until(epochs, Some(&mut run), stop, progress) {
-            Ok(Outcome::Interrupted { epoch, step }) => return Ok(Ended::Interrupted { epoch, step }),
+            Ok(Outcome::Interrupted { epoch, step }) => return Ok(TrialOutcome::Interrupted { epoch, step }),
             Ok(Outcome::Finished { .. }) => self.finished(trial, &config, epochs)?,
             Err(RamError::Diverged(message)) => TrialResult {
                 error: None,
@@ -156,7 +107,7 @@ impl StudyFolder {
         };
         write_json(&folder.join(&name), &result)?;
         // What was written is what everybody reads, to the bit.
-        Ok(Ended::Result(read_json(&folder.join(&name))?.unwrap_or(result)))
+        Ok(TrialOutcome::Result(read_json(&folder.join(&name))?.unwrap_or(result)))
     }
 
     /// The result after `epochs` epochs, or fewer if patience ran out.

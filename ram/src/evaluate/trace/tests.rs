@@ -5,7 +5,8 @@ use crate::config::Base;
 use crate::losses::Losses;
 use crate::model::retina::Sampling;
 use crate::runs::metrics::EpochMetrics;
-use crate::runs::run_folder::{Existing, Name, RunFolder, RunInfo, Which};
+use crate::runs::run_folder::{Existing, Name, RunFolder, Which};
+use crate::runs::run_info::RunInfo;
 use crate::train::trainer::{Progress, Trainer, evaluate};
 
 struct Silent;

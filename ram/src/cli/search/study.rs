@@ -1,0 +1,43 @@
+//! The study that a command is about, and where its files lie.
+
+use std::path::{Path, PathBuf};
+
+use ram::error::RamError;
+use ram::runs::atomic;
+use ram::search::study::Study;
+
+use crate::cli::train::stem_of;
+
+/// A study and its folder.
+#[derive(clap::Args)]
+pub struct StudyArgs {
+    /// The study's file, as `ram search init` writes one.
+    pub study: PathBuf,
+
+    /// The folder of all runs; the study's is in it, called as its file is.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+}
+
+impl StudyArgs {
+    /// The folder of the study.
+    pub fn folder(&self) -> PathBuf {
+        self.runs.join(stem_of(&self.study))
+    }
+}
+
+/// Writes a file beside the study or into its folder.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RamError> {
+    atomic::write(path, bytes).map_err(|source| RamError::Io { action: "write", path: path.to_owned(), source })
+}
+
+/// A trial's number that `origin` gave.
+pub fn numbered(trial: u32, study: &Study, origin: &str) -> Result<u32, RamError> {
+    if (1..=study.trials).contains(&trial) {
+        return Ok(trial);
+    }
+    Err(RamError::Config(format!(
+        "{origin} is {trial}, but trials are numbered from 1 to {}; `trials` in the study's file says how many there are",
+        study.trials
+    )))
+}
