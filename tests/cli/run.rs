@@ -296,7 +296,7 @@ fn another_version_and_damage_are_told() {
     place.ram("eval a --which last").fails(4, &["last.safetensors", "cut short"]);
     let resumed = place.ram("train --resume --name a");
     resumed.succeeds();
-    assert!(resumed.err.contains("going on from") && resumed.err.contains("previous.safetensors"), "{}", resumed.err);
+    assert!(resumed.err.contains("resuming from") && resumed.err.contains("previous.safetensors"), "{}", resumed.err);
     assert_eq!(fs::read(file("last.safetensors")).unwrap(), whole, "the same bytes are trained again");
 
     let mut flipped = whole.clone();

@@ -55,7 +55,7 @@ fn signal(child: &Child, signal: &str) {
 fn init_writes_a_study_and_replaces_none() {
     let place = place();
     assert!(place.ram("search init").succeeds().contains("search run search.toml"));
-    place.ram("search init").fails(2, &["search.toml is there already", "--force"]);
+    place.ram("search init").fails(2, &["search.toml exists already", "--force"]);
     place.ram("search init --force").succeeds();
     let shown = place.ram("search show search.toml --trial 40");
     assert!(shown.succeeds().contains("[optimiser]"));
@@ -198,14 +198,14 @@ fn a_trial_that_another_process_is_at_is_told_and_skipped() {
     let mut child = place.start("search run long.toml --trial 1 --threads 1");
     wait_for(&place.path("runs/long/trial-0001/config.toml"));
     let alone = place.ram("search run long.toml --trial 1");
-    alone.fails(4, &["trial-0001", "another process is at this trial"]);
+    alone.fails(4, &["trial-0001", "another process is running this trial"]);
     let told: Value = serde_json::from_str(alone.out.lines().last().unwrap()).unwrap();
     assert_eq!(told["state"], "locked");
     // Stopped, so that it cannot be done before the others are.
     signal(&child, "STOP");
     let both = place.ram("search run long.toml --trials 2");
     assert!(both.succeeds().contains("trial    2"), "{}", both.out);
-    assert!(both.err.contains("skipped trial 1, at which another process is"), "{}", both.err);
+    assert!(both.err.contains("skipped trial 1, which another process is running"), "{}", both.err);
     signal(&child, "KILL");
     child.wait().unwrap();
     // The lock went with the process.

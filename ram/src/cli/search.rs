@@ -14,13 +14,13 @@ use super::{Ended, program, quoted, say};
 /// Subcommands of `ram search`.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Write a commented study to begin with.
+    /// Write a study with comments, as a start for your own.
     Init(Init),
-    /// Run one trial, or all of them on this machine.
+    /// Run one trial, or run all trials on this machine.
     Run(run::Args),
-    /// Print what a trial draws, as a configuration.
+    /// Print the configuration of a trial.
     Show(Show),
-    /// The best configuration, how much each key mattered, and a picture.
+    /// Show the best configuration and how much each key mattered, and draw a picture.
     Report(report::Args),
 }
 
@@ -31,7 +31,7 @@ pub struct Init {
     #[arg(default_value = "search.toml")]
     file: PathBuf,
 
-    /// Replace the file if there is one.
+    /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
 }
@@ -46,7 +46,7 @@ pub struct Show {
     #[arg(long, value_name = "N")]
     trial: u32,
 
-    /// Print JSON: only the keys that are drawn.
+    /// Print only the keys that are drawn, as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -63,12 +63,16 @@ pub fn run(command: &Command) -> anyhow::Result<Ended> {
 
 fn init(args: &Init) -> anyhow::Result<Ended> {
     if args.file.exists() && !args.force {
-        let text = format!("{} is there already; name another file, or replace it by --force", args.file.display());
+        let text = format!("{} exists already; name another file, or replace it with --force", args.file.display());
         return Err(RamError::Config(text).into());
     }
     study::write(&args.file, TEMPLATE.as_bytes())?;
     let file = quoted(&args.file);
-    say(&format!("{} is a study to change as you need it; run it with\n  {} search run {file}", file, program()))?;
+    say(&format!(
+        "wrote the study {}; change it as you need, then run it with\n  {} search run {file}",
+        file,
+        program()
+    ))?;
     Ok(Ended::Done)
 }
 

@@ -6,20 +6,20 @@ use super::palette::{BLACK, BLUE, Colour, GREEN, GREY, HAIR, ORANGE, PURPLE, RED
 use super::scene::{Align, Point, Rect, Scene, Stroke, Type};
 use super::text::{Weight, font};
 
-/// A curve.
+/// A curve of a plot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// Which of the styles it has, 0 to [`STYLES`] − 1.
+    /// The number of its style, 0 to [`STYLES`] − 1.
     pub style: usize,
-    /// Its points, by x.
+    /// Its points in the order of x; where y is not finite, the curve has a gap.
     pub points: Vec<[f64; 2]>,
 }
 
-/// How many curves can be told apart.
+/// The number of styles that differ from each other.
 pub const STYLES: usize = 12;
 
-/// The style of a curve: colours in turn, and dashes in turn, so that twelve differ in one or the other and neighbours in
-/// both.
+/// A style for curves. Colours and dashes change with the index in such a way that twelve styles differ in one of the two, and
+/// neighbouring ones in both.
 pub fn style(index: usize) -> Stroke {
     const COLOURS: [Colour; 6] = [BLUE, RED, GREEN, PURPLE, ORANGE, BLACK];
     const DASHES: [Option<[f64; 2]>; 4] = [None, Some([7.0, 3.0]), Some([2.0, 2.5]), Some([12.0, 4.0])];
@@ -118,7 +118,7 @@ impl Plot {
     }
 }
 
-/// Draws the names of the curves beside pieces of their lines, in as many rows as it takes; returns how high that is.
+/// Draws the names of the curves beside samples of their lines, in as many rows as they need; returns the height of the rows.
 pub fn legend(scene: &mut Scene, [x, y]: [f64; 2], width: f64, names: &[String]) -> f64 {
     const LINE: f64 = 16.0;
     let (mut at, mut rows) = (x, 1.0);

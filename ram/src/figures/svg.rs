@@ -1,4 +1,5 @@
-//! A scene as SVG. Letters are outlines, so no font is needed to see it; what a text says is kept as a label.
+//! Writes a scene as SVG. In a file, letters are outlines, so that the reader needs no font; the text is kept as a label. Inside of
+//! an HTML page, text is in the page's font.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -189,7 +190,7 @@ fn placed(rect: &Rect) -> String {
     format!(" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"")
 }
 
-/// Up to three decimals.
+/// A number with up to three decimals.
 pub fn number(x: f64) -> String {
     let text = format!("{x:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -205,7 +206,7 @@ pub fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
             '"' => out.push_str("&quot;"),
-            // XML has no other control characters, however written.
+            // XML cannot contain other control characters in any form.
             c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
             c => out.push(c),
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use autograd::Params;
 
-use super::data::{Found, Report, ResultRow};
+use super::data::{Measurements, Report, ResultRow};
 use super::options::Options;
 use super::{shown, weights};
 use crate::config::{Canvas, Config, Core, Locations, ModelKind, Source};
@@ -79,7 +79,7 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
         classes: checkpoint.state.classes.clone(),
         epochs,
         timings: RunFolder::timings(path)?,
-        found: Found {
+        found: Measurements {
             error: p,
             standard_error: (p * (1.0 - p) / evaluation.count.max(1) as f64).sqrt(),
             loss: evaluation.loss,

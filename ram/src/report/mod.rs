@@ -26,7 +26,8 @@ const PAGE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("report.css");
 const SCRIPTS: [&str; 3] = [include_str!("charts.js"), include_str!("player.js"), include_str!("report.js")];
 
-/// Evaluates the run at `path` and writes its report to `out`, or as `report.html` into its folder. Returns where.
+/// Evaluates the run at `path` and writes its report to `out`, or to `report.html` in the folder of the run. Returns the path of the
+/// report.
 ///
 /// # Errors
 /// As [`gather`], and [`RamError::Io`] where the file cannot be written.
@@ -41,9 +42,9 @@ pub fn write(path: &Path, out: Option<&Path>, options: &Options) -> Result<PathB
     Ok(out)
 }
 
-/// The page.
+/// The report as an HTML page.
 pub fn html(report: &Report) -> String {
-    // In a script element only `<` could end it, or begin a comment.
+    // Only `<` could end the script element that holds the data, or begin a comment in it.
     let data = serde_json::to_string(report).expect("numbers and names").replace('<', "\\u003c");
     let title = escaped(&format!("{} – RAM", report.run));
     let scripts = SCRIPTS.join("\n");

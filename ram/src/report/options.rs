@@ -5,25 +5,25 @@ use std::path::Path;
 use crate::runs::run_folder::Which;
 use crate::split::SplitName;
 
-/// What is reported of a run.
+/// The parts of a run that its report shows.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
-    /// The images or games it is evaluated on.
+    /// The split of the data on which the run is evaluated.
     pub split: SplitName,
     /// The checkpoint.
     pub which: Which,
-    /// Images or games in the player, at most: the wrong ones first.
+    /// The largest number of images or games in the player; the wrong ones come first.
     pub count: usize,
-    /// Numbers of images or games to show before any other.
+    /// The numbers of images or games that are shown before all others.
     pub chosen: Vec<usize>,
-    /// Where MNIST lies, else `RAM_DATA_DIR` says.
+    /// The folder of MNIST's files; `None` takes the environment variable `RAM_DATA_DIR`.
     pub data_dir: Option<&'a Path>,
-    /// Threads, else one a core.
+    /// The number of threads; `None` takes one for each core.
     pub threads: Option<usize>,
 }
 
 impl Default for Options<'_> {
-    /// The best checkpoint on the validation part.
+    /// The best checkpoint on the validation split.
     fn default() -> Self {
         Options {
             split: SplitName::Validation,

@@ -1,4 +1,4 @@
-//! Checkpoints: named `f32` tensors and the state of the training, in one safetensors file that Python reads too.
+//! Checkpoints: named `f32` tensors and the state of the training in one safetensors file, which Python can read too.
 //!
 //! The parameters are `params/NAME`. The optimiser's moments are `first/NAME` and `second/NAME` with Adam, and `velocity/NAME`
 //! with SGD, as [`autograd::optim::Optimiser::moments`] calls them. The metadata has one key, `ram`: sorted JSON without date,
@@ -18,44 +18,44 @@ use crate::error::RamError;
 use crate::runs::atomic;
 use crate::runs::metrics::Running;
 
-/// The version of the format that is written, and the only one that is read.
+/// The version of the format that is written; other versions cannot be read.
 pub const FORMAT: u64 = 1;
 
-/// The metadata's key.
+/// The key in the metadata of the file.
 const KEY: &str = "ram";
 
-/// Prefix of the parameters' names; [`Checkpoint::weights_hash`] covers these alone.
+/// The prefix of the parameters' names; [`Checkpoint::weights_hash`] covers only tensors with this prefix.
 pub const PARAMS: &str = "params/";
 
 /// A tensor to write.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'a> {
-    /// Its name, `params/core.weight` for one.
+    /// Its name, such as `params/core.weight`.
     pub name: &'a str,
-    /// Its axes, row-major.
+    /// Its axes; the values are in row-major order.
     pub shape: &'a [usize],
-    /// Its values; as many as the shape says.
+    /// Its values; their number is the product of the axes.
     pub data: &'a [f32],
 }
 
-/// Where the training stands. With seed and configuration it is all that resuming needs beside the tensors, since every random
-/// draw has a key of its own.
+/// The state of the training. Together with the tensors it is all that resuming needs, since every random draw depends only on
+/// the seed and on its own key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainState {
-    /// Epochs that are complete.
+    /// The number of epochs that are complete.
     pub epoch: usize,
-    /// Steps done in the epoch under way.
+    /// The number of steps that are done in the epoch under way.
     pub step: usize,
-    /// Steps of the optimiser since the start.
+    /// The number of optimiser steps since the start.
     pub optimiser_steps: u64,
-    /// The best validation error so far, 0 to 1.
+    /// The lowest validation error so far, 0 to 1.
     pub best_error: Option<f64>,
-    /// The epoch that had it, from 1.
+    /// The epoch with the lowest validation error, from 1.
     pub best_epoch: Option<usize>,
-    /// Epochs since then.
+    /// The number of epochs since then.
     pub epochs_since_best: usize,
-    /// The training metrics of the epoch under way.
+    /// The means over the steps of the epoch under way.
     pub running: Running,
     /// The resolved configuration, TOML.
     pub config: String,
@@ -66,18 +66,18 @@ pub struct TrainState {
 /// A tensor that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
-    /// Its axes, row-major.
+    /// Its axes; the values are in row-major order.
     pub shape: Vec<usize>,
     /// Its values.
     pub data: Vec<f32>,
 }
 
-/// A checkpoint that was read and found whole.
+/// A checkpoint that was read and checked.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// Where it came from; errors name it.
+    /// The file it was read from; errors name it.
     pub path: PathBuf,
-    /// Where the training stood.
+    /// The state of the training.
     pub state: TrainState,
     /// Every tensor by name.
     pub tensors: BTreeMap<String, Stored>,
@@ -86,10 +86,10 @@ pub struct Checkpoint {
 /// The bytes of a checkpoint.
 ///
 /// # Errors
-/// [`RamError::Diverged`] where a value is not finite: nothing good could be resumed from it.
+/// [`RamError::Diverged`] where a value is not finite, because a training could not go on from it.
 ///
 /// # Panics
-/// When two tensors have one name, or a shape and its data do not agree.
+/// Where two tensors have the same name, or where the shape and the data of a tensor do not agree.
 pub fn encode(tensors: &[Tensor], state: &TrainState) -> Result<Vec<u8>, RamError> {
     let mut sorted = tensors.to_vec();
     sorted.sort_by_key(|tensor| tensor.name);
@@ -113,22 +113,26 @@ pub fn encode(tensors: &[Tensor], state: &TrainState) -> Result<Vec<u8>, RamErro
         .expect("names differ and shapes fit"))
 }
 
-/// Writes a checkpoint: the file is afterwards the new one or, on an error, still the old one.
+/// Writes a checkpoint. On an error the old file is still there, unchanged.
+///
+/// # Errors
+/// As [`encode`]; [`RamError::Run`] where the file cannot be written.
 pub fn write(path: &Path, tensors: &[Tensor], state: &TrainState) -> Result<(), RamError> {
     let bytes = encode(tensors, state)?;
     atomic::write(path, &bytes).map_err(|error| unwritable(path, &error))
 }
 
+/// The error of a file that cannot be written.
 pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> RamError {
     RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then resume"))
 }
 
 impl Checkpoint {
-    /// Reads a checkpoint and checks all of it.
+    /// Reads a checkpoint and checks it.
     ///
     /// # Errors
-    /// [`RamError::Checkpoint`] if the file is not there, cannot be read or is of another format version;
-    /// [`RamError::Damaged`] if it is not a safetensors file, cut short, not a checkpoint of `ram`, or altered.
+    /// [`RamError::Checkpoint`] where the file does not exist, cannot be read, or has another format version;
+    /// [`RamError::Damaged`] where it is not a safetensors file, is cut short, is not a checkpoint of `ram`, or was changed.
     pub fn read(path: &Path) -> Result<Checkpoint, RamError> {
         let bytes = std::fs::read(path).map_err(|error| {
             RamError::checkpoint(path, format!("cannot be read: {error}; name a run that has been trained"))
@@ -136,7 +140,10 @@ impl Checkpoint {
         Checkpoint::decode(path, &bytes)
     }
 
-    /// As [`Checkpoint::read`], from bytes; errors call them `path`.
+    /// As [`Checkpoint::read`], but from bytes; errors call them `path`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
     pub fn decode(path: &Path, bytes: &[u8]) -> Result<Checkpoint, RamError> {
         let fail = |message: String| RamError::damaged(path, message);
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| fail(fault(&error, bytes.len())))?;
@@ -180,13 +187,19 @@ impl Checkpoint {
         Ok(Checkpoint { path: path.to_owned(), state, tensors })
     }
 
-    /// The configuration of the run it belongs to.
+    /// The configuration of the run that wrote it.
+    ///
+    /// # Errors
+    /// [`RamError::Checkpoint`] where this program does not accept the configuration.
     pub fn config(&self) -> Result<Config, RamError> {
         Config::from_toml(&self.state.config, &format!("the configuration in {}", self.path.display()))
             .map_err(|error| RamError::checkpoint(&self.path, format!("{error}; {DAMAGED}")))
     }
 
-    /// The values of a tensor that must have this name and shape.
+    /// The values of the tensor with this name, which must have this shape.
+    ///
+    /// # Errors
+    /// [`RamError::Checkpoint`] where there is no such tensor.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<&[f32], RamError> {
         let stored = self.tensors.get(name).ok_or_else(|| {
             RamError::checkpoint(&self.path, format!("tensor {name} {shape:?} is missing; {OTHER_MODEL}"))
@@ -200,7 +213,10 @@ impl Checkpoint {
         Ok(&stored.data)
     }
 
-    /// Checks that its tensors are exactly these (name, shape), none missing and none too many.
+    /// Checks that it holds exactly the tensors with these names and shapes.
+    ///
+    /// # Errors
+    /// [`RamError::Checkpoint`] that names a tensor which is missing, has another shape, or is not expected.
     pub fn expect<'a>(&self, expected: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Result<(), RamError> {
         let mut others: BTreeMap<_, _> = self.tensors.iter().collect();
         for (name, shape) in expected {
@@ -216,7 +232,8 @@ impl Checkpoint {
         }
     }
 
-    /// SHA-256 of the parameters (names, shapes, values; neither moments nor state), in hexadecimal: equal for equal weights.
+    /// The SHA-256 of the parameters (their names, shapes and values, without moments and state) in hexadecimal. Equal weights have
+    /// equal hashes.
     pub fn weights_hash(&self) -> String {
         weights_hash(self.tensors.iter().map(|(name, stored)| stored.view(name)))
     }
@@ -228,7 +245,7 @@ impl Stored {
     }
 }
 
-/// SHA-256 of those tensors whose name begins with [`PARAMS`], in hexadecimal, whatever order they come in.
+/// The SHA-256 of the tensors whose names begin with [`PARAMS`], in hexadecimal; their order does not matter.
 pub fn weights_hash<'a>(tensors: impl IntoIterator<Item = Tensor<'a>>) -> String {
     let mut params: Vec<_> = tensors.into_iter().filter(|tensor| tensor.name.starts_with(PARAMS)).collect();
     params.sort_by_key(|tensor| tensor.name);
@@ -237,7 +254,7 @@ pub fn weights_hash<'a>(tensors: impl IntoIterator<Item = Tensor<'a>>) -> String
     hex(hasher)
 }
 
-/// Refuses a format version other than [`FORMAT`]; `what` is a checkpoint or a run.
+/// Refuses a format version other than [`FORMAT`]; the message calls the thing `what`, which is a checkpoint or a run.
 pub(crate) fn check_format(found: &serde_json::Value, what: &str) -> Result<(), String> {
     match found.as_u64() {
         Some(FORMAT) => Ok(()),

@@ -1,4 +1,4 @@
-//! Going on with a run: takes its newest checkpoint that is whole and cuts its metrics back to it.
+//! Resuming a run: it goes on from the newest checkpoint that is not damaged, and its metrics are cut back to that checkpoint.
 
 use std::fs;
 use std::path::Path;
@@ -10,38 +10,38 @@ use crate::runs::metrics::{EpochMetrics, Line, Timing};
 use crate::runs::run_folder::{CONFIG, DAMAGED, LAST, METRICS, PREVIOUS, RunFolder, TIMING, lines, read_config};
 use crate::runs::run_info::read_info;
 
-/// What [`RunFolder::resume`] found.
+/// A run that goes on.
 #[derive(Debug)]
 pub struct Resumed {
-    /// The folder, its `.jsonl` files cut back to the checkpoint.
+    /// Its folder; the `.jsonl` files are cut back to the checkpoint.
     pub run: RunFolder,
-    /// Where to go on.
+    /// The checkpoint from which it goes on.
     pub checkpoint: Checkpoint,
-    /// The run's configuration.
+    /// Its configuration.
     pub config: Config,
-    /// Something to tell: the newest checkpoint was damaged and the one before it was taken.
+    /// A message for the user, where the newest checkpoint was damaged and the one before it was taken.
     pub notice: Option<String>,
 }
 
 impl RunFolder {
-    /// Opens a run to go on with it: takes the newest checkpoint, or where that is damaged or absent the one before it, and
-    /// cuts `metrics.jsonl` and `timing.jsonl` back to the epochs complete in it.
+    /// Opens a run to go on with it. It takes the newest checkpoint, or, where that is damaged or absent, the one before it, and cuts
+    /// `metrics.jsonl` and `timing.jsonl` back to the epochs that are complete in the checkpoint.
     ///
     /// # Errors
-    /// [`RamError::Run`], [`RamError::Checkpoint`] or [`RamError::Damaged`] if it is not a run, is of another format version,
-    /// has no whole checkpoint or one that cannot be read, has a `config.toml` that was changed since, or if another process
-    /// writes to it.
+    /// [`RamError::Run`], [`RamError::Checkpoint`], [`RamError::Damaged`] or [`RamError::Locked`] where the path is not a run, the run
+    /// has another format version, no usable checkpoint, or a `config.toml` that was changed since, or another process writes to
+    /// it.
     pub fn resume(path: &Path) -> Result<Resumed, RamError> {
         read_info(path)?;
         RunFolder::lock(path)?.go_on()
     }
 
-    /// Whether it has a checkpoint, damaged or not.
+    /// Whether the run has a checkpoint, even a damaged one.
     pub fn has_checkpoint(&self) -> bool {
         [LAST, PREVIOUS].iter().any(|name| self.path().join(name).exists())
     }
 
-    /// Goes on with the run in a folder that is locked; see [`RunFolder::resume`].
+    /// Goes on with the run in this folder; see [`RunFolder::resume`].
     ///
     /// # Errors
     /// As [`RunFolder::resume`].
@@ -53,24 +53,24 @@ impl RunFolder {
         if !last.exists() && !previous.exists() {
             return Err(RamError::run(
                 path,
-                "the run has no checkpoint yet, so there is nothing to resume; start it again with --force instead of --resume",
+                "the run has no checkpoint yet, so there is nothing to resume; start it again, with --force instead of --resume",
             ));
         }
         let (checkpoint, notice) = match Checkpoint::read(&last) {
             Ok(checkpoint) => (checkpoint, None),
             Err(error) => {
                 let there = last.exists();
-                // Only damage is mended: a file of another version, or one that may not be read, stays where it is.
+                // Only a damaged file is replaced: one of another version, or one that may not be read, stays where it is.
                 if there && !matches!(error, RamError::Damaged { .. }) {
                     return Err(error);
                 }
                 let Ok(checkpoint) = Checkpoint::read(&previous) else { return Err(error) };
                 if there {
-                    // Out of the way, or the next save would put it in the place of the whole one.
+                    // Otherwise the next save would move the damaged file over the previous checkpoint.
                     let aside = path.join(DAMAGED);
                     fs::rename(&last, &aside).map_err(|error| unwritable(&aside, &error))?;
                 }
-                let notice = format!("{error}\ngoing on from {}, the checkpoint before it", previous.display());
+                let notice = format!("{error}\nresuming from {}, the checkpoint before it", previous.display());
                 (checkpoint, Some(notice))
             }
         };
@@ -92,7 +92,7 @@ impl RunFolder {
         Ok(Resumed { run, checkpoint, config, notice })
     }
 
-    /// Leaves the lines of the first `epochs` epochs.
+    /// Keeps only the lines of the first `epochs` epochs.
     fn rewind<T: Line>(&self, name: &str, epochs: usize) -> Result<(), RamError> {
         let kept = lines::<T>(&self.path().join(name))?.into_iter().filter(|line| line.epoch() <= epochs);
         self.write(name, kept.map(|line| line.to_line()).collect::<String>().as_bytes())

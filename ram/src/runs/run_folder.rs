@@ -1,18 +1,18 @@
-//! A run's folder, `runs/NAME`:
+//! The folder of a run, `runs/NAME`:
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `config.toml` | the resolved configuration |
 //! | `run.json` | format version, command line, crate versions, seed |
-//! | `metrics.jsonl` | a line an epoch, see [`EpochMetrics`]; no clock |
-//! | `timing.jsonl` | a line an epoch, see [`Timing`] |
+//! | `metrics.jsonl` | one line for each epoch, see [`EpochMetrics`]; it holds no times |
+//! | `timing.jsonl` | one line for each epoch, see [`Timing`] |
 //! | `last.safetensors` | the newest checkpoint |
 //! | `previous.safetensors` | the one before it |
 //! | `best.safetensors` | the one with the lowest validation error |
-//! | `report.html` | curves, tables and a player, written when the training is over |
-//! | `events.out.tfevents.ram` | with `--tensorboard`: the metrics as TensorBoard reads them |
+//! | `report.html` | curves, tables and a player, written when the training has ended |
+//! | `events.out.tfevents.ram` | with `--tensorboard`: the metrics in TensorBoard's format |
 //!
-//! One process at a time writes to it; the lock goes with the process.
+//! Only one process at a time writes to the folder. It holds a lock, which the system releases when the process ends.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -32,36 +32,36 @@ pub(super) const LAST: &str = "last.safetensors";
 pub(super) const PREVIOUS: &str = "previous.safetensors";
 const BEST: &str = "best.safetensors";
 pub(super) const DAMAGED: &str = "last.damaged.safetensors";
-/// The report of the whole run.
+/// The file of the run's report.
 pub const REPORT: &str = "report.html";
-/// What TensorBoard reads; the name has to hold `tfevents`.
+/// The file that TensorBoard reads; its name must contain `tfevents`.
 pub const EVENTS: &str = "events.out.tfevents.ram";
 const LOCK: &str = ".lock";
 
-/// All that a run writes, and so all that replacing it removes; the lock aside.
+/// All files that a run writes except for the lock; these are removed when the run is replaced.
 const FILES: [&str; 10] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, EVENTS];
 
-/// How a new run is called.
+/// The name of a new run.
 #[derive(Clone, Copy, Debug)]
 pub enum Name<'a> {
-    /// Exactly so. Letters, digits, `-`, `_` and `.`; the first is a letter, a digit or `_`.
+    /// This name. It consists of letters, digits, `-`, `_` and `.`, and begins with a letter, a digit or `_`.
     Given(&'a str),
     /// The first of `STEM-1`, `STEM-2` … that is free.
     Numbered(&'a str),
 }
 
-/// What becomes of a run that is already there.
+/// What happens to a run that exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// It stays, and making the new one is an error.
+    /// It stays, and creating the new one is an error.
     Refuse,
-    /// The files of the run are removed; others in the folder stay. Only a run that `ram` made is replaced.
+    /// Its files are removed; other files in the folder stay. Only a run that `ram` made is replaced.
     Replace,
-    /// As `Replace`, but only if this subcommand made it.
+    /// As `Replace`, but only if this subcommand made the run.
     ReplaceMadeBy(&'static str),
 }
 
-/// Which checkpoint of a run.
+/// One of the checkpoints of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
     /// The one with the lowest validation error.
@@ -70,20 +70,20 @@ pub enum Which {
     Last,
 }
 
-/// A run's folder, locked against other writers while this lives.
+/// The folder of a run. While this value lives, other processes cannot write to the folder.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Holds the lock until it is dropped.
+    /// Keeps the lock until it is dropped.
     _lock: File,
 }
 
 impl RunFolder {
-    /// Makes a folder for a new run in `runs` (made too if it is not there) and writes `config.toml` and `run.json`.
+    /// Creates a folder for a new run in `runs` (which is created too if it does not exist) and writes `config.toml` and `run.json`.
     ///
     /// # Errors
-    /// [`RamError::Config`] for a name that cannot be one; [`RamError::Run`] if the run exists and `existing` does not let it be
-    /// replaced, if another process writes to it, or if the folder cannot be written.
+    /// [`RamError::Config`] for a name that is not valid; [`RamError::Run`] if the run exists and `existing` does not allow to
+    /// replace it, or if the folder cannot be written; [`RamError::Locked`] if another process writes to it.
     pub fn create(
         runs: &Path,
         name: Name,
@@ -94,14 +94,14 @@ impl RunFolder {
         RunFolder::claim(runs, name)?.begin(config, info, existing)
     }
 
-    /// Makes the folder of a run if it is not there, and locks it. What is done with it is said next: [`RunFolder::begin`] or
-    /// [`RunFolder::go_on`]; so that nobody can come between looking and doing.
+    /// Locks the folder of a run, which is created if it does not exist. [`RunFolder::begin`] or [`RunFolder::go_on`] come next;
+    /// because of the lock, no other process can change the folder between looking at it and writing to it.
     ///
     /// # Errors
-    /// As [`RunFolder::create`]; [`RamError::Locked`] if another process writes to it.
+    /// As [`RunFolder::create`].
     pub fn claim(runs: &Path, name: Name) -> Result<RunFolder, RamError> {
         let denied = |path: &Path, error: io::Error| {
-            RamError::run(path, format!("cannot make the folder: {error}; name another with --runs"))
+            RamError::run(path, format!("cannot create the folder: {error}; choose another with --runs"))
         };
         if let Name::Given(name) = name {
             check_name(name)?;
@@ -128,13 +128,13 @@ impl RunFolder {
         RunFolder::lock(&path)
     }
 
-    /// Begins a run in a folder that is locked: writes `config.toml` and `run.json`.
+    /// Begins a new run in this folder: writes `config.toml` and `run.json`.
     ///
     /// # Errors
     /// As [`RunFolder::create`].
     pub fn begin(self, config: &Config, info: &RunInfo, existing: Existing) -> Result<Self, RamError> {
         self.make_way(existing)?;
-        // `run.json` first: a folder that a kill left half made is then known as a run, and may be replaced.
+        // `run.json` comes first: if the process is killed here, the folder is known as a run and may be replaced.
         let info = serde_json::to_string_pretty(info).expect("numbers and names") + "\n";
         self.write(INFO, info.as_bytes())?;
         self.write(CONFIG, config.to_toml().as_bytes())?;
@@ -144,13 +144,16 @@ impl RunFolder {
     /// The configuration of the run at `path`.
     ///
     /// # Errors
-    /// As [`RunFolder::resume`], for its `run.json` and `config.toml`.
+    /// [`RamError::Run`] where the path is not a run, or its `run.json` or `config.toml` is damaged.
     pub fn config(path: &Path) -> Result<Config, RamError> {
         read_info(path)?;
         read_config(path)
     }
 
-    /// Reads a checkpoint of the run at `path`, without the lock: also while it is being trained.
+    /// Reads a checkpoint of the run at `path`. It takes no lock, so that this works while the run is being trained.
+    ///
+    /// # Errors
+    /// As [`RunFolder::config`] and [`Checkpoint::read`]; [`RamError::Run`] where there is no such checkpoint yet.
     pub fn read(path: &Path, which: Which) -> Result<Checkpoint, RamError> {
         read_info(path)?;
         let file = path.join(match which {
@@ -166,12 +169,15 @@ impl RunFolder {
         Checkpoint::read(&file)
     }
 
-    /// The folder.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes `last.safetensors`; the one that was there becomes `previous.safetensors`.
+    /// Writes `last.safetensors`; the file that was there before becomes `previous.safetensors`.
+    ///
+    /// # Errors
+    /// As [`checkpoint::write`].
     pub fn save_last(&mut self, tensors: &[Tensor], state: &TrainState) -> Result<(), RamError> {
         let (last, previous) = (self.path.join(LAST), self.path.join(PREVIOUS));
         let bytes = checkpoint::encode(tensors, state)?;
@@ -179,36 +185,52 @@ impl RunFolder {
     }
 
     /// Writes `best.safetensors`.
+    ///
+    /// # Errors
+    /// As [`checkpoint::write`].
     pub fn save_best(&mut self, tensors: &[Tensor], state: &TrainState) -> Result<(), RamError> {
         checkpoint::write(&self.path.join(BEST), tensors, state)
     }
 
-    /// Adds a line to `metrics.jsonl`. Call it before [`RunFolder::save_last`]: a line too many is cut on resuming, one too few
-    /// would be missed.
+    /// Adds a line to `metrics.jsonl`. It must be called before [`RunFolder::save_last`]: resuming can cut a line that is too many,
+    /// but it cannot make one that is missing.
+    ///
+    /// # Errors
+    /// [`RamError::Run`] where the file cannot be written.
     pub fn append_metrics(&mut self, metrics: &EpochMetrics) -> Result<(), RamError> {
         self.append(METRICS, &metrics.to_line())
     }
 
     /// Adds a line to `timing.jsonl`.
+    ///
+    /// # Errors
+    /// [`RamError::Run`] where the file cannot be written.
     pub fn append_timing(&mut self, timing: &Timing) -> Result<(), RamError> {
         self.append(TIMING, &timing.to_line())
     }
 
-    /// The epochs in the `metrics.jsonl` of the run at `path`.
+    /// The epochs in the `metrics.jsonl` of the run at `path`; none where there is no such file.
+    ///
+    /// # Errors
+    /// [`RamError::Run`] where the file cannot be read or is damaged.
     pub fn metrics(path: &Path) -> Result<Vec<EpochMetrics>, RamError> {
         lines(&path.join(METRICS))
     }
 
-    /// The epochs in the `timing.jsonl` of the run at `path`.
+    /// The epochs in the `timing.jsonl` of the run at `path`; none where there is no such file.
+    ///
+    /// # Errors
+    /// As [`RunFolder::metrics`].
     pub fn timings(path: &Path) -> Result<Vec<Timing>, RamError> {
         lines(&path.join(TIMING))
     }
 
+    /// Locks the folder and removes temporary files that a killed process left.
     pub(super) fn lock(path: &Path) -> Result<RunFolder, RamError> {
         let file = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(|error| {
             RamError::run(
                 path,
-                format!("cannot write in the folder: {error}; allow writing there or name another with --runs"),
+                format!("cannot write in the folder: {error}; allow writing there or choose another with --runs"),
             )
         })?;
         match file.try_lock() {
@@ -216,14 +238,14 @@ impl RunFolder {
             Err(TryLockError::WouldBlock) => {
                 return Err(RamError::Locked { path: path.to_owned() });
             }
-            // Some network file systems have no locks: go on without.
+            // Some network file systems have no locks; the run goes on without one.
             Err(TryLockError::Error(_)) => {}
         }
         atomic::clean(path).map_err(|error| unwritable(path, &error))?;
         Ok(RunFolder { path: path.to_owned(), _lock: file })
     }
 
-    /// Removes the files of a run that was here, if `existing` allows.
+    /// Removes the files of a run that exists already, if `existing` allows it.
     fn make_way(&self, existing: Existing) -> Result<(), RamError> {
         let mut others = fs::read_dir(&self.path)
             .map_err(|error| RamError::run(&self.path, format!("cannot be listed: {error}")))?
@@ -237,7 +259,7 @@ impl RunFolder {
             (Existing::Refuse, Ok(_)) => {
                 return Err(RamError::run(
                     &self.path,
-                    "there is a run of this name already; go on with it by --resume, replace it by --force, or take another --name",
+                    "a run of this name exists already; resume it with --resume, replace it with --force, or choose another --name",
                 ));
             }
             (Existing::Refuse, Err(_)) => false,
@@ -248,10 +270,10 @@ impl RunFolder {
         if !ours {
             return Err(RamError::run(
                 &self.path,
-                "the folder has other things in it and is left alone; take another --name or --runs, or move it away",
+                "the folder holds other files and is left alone; choose another --name or --runs, or move it away",
             ));
         }
-        // `run.json` goes last, so that a folder half emptied is still known as a run.
+        // `run.json` is removed last, so that a folder that was emptied only in part is still known as a run.
         for name in FILES.iter().rev() {
             let file = self.path.join(name);
             match fs::remove_file(&file) {
@@ -264,6 +286,7 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Writes a file of the folder, completely or not at all.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), RamError> {
         let path = self.path.join(name);
         atomic::write(&path, bytes).map_err(|error| unwritable(&path, &error))
@@ -283,7 +306,7 @@ impl RunFolder {
 pub(super) fn lines<T: Line>(path: &Path) -> Result<Vec<T>, RamError> {
     match fs::read_to_string(path) {
         Ok(text) => read_lines(&text)
-            .map_err(|error| RamError::run(path, format!("{error}; the file is damaged: mend or remove that line"))),
+            .map_err(|error| RamError::run(path, format!("{error}; the file is damaged: repair or remove that line"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(RamError::run(path, format!("cannot be read: {error}"))),
     }
@@ -306,8 +329,8 @@ fn check_name(name: &str) -> Result<(), RamError> {
         return Ok(());
     }
     Err(RamError::Config(format!(
-        "--name {name:?}: a run's name has up to 100 letters, digits, `-`, `_` and `.`, and begins with a letter, a digit or `_`; \
-         its folder is chosen by --runs"
+        "--name {name:?}: the name of a run has up to 100 letters, digits, `-`, `_` and `.`, and begins with a letter, a digit or `_`; \
+         --runs chooses the folder of all runs"
     )))
 }
 

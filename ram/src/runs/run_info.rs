@@ -1,4 +1,4 @@
-//! `run.json`: by whom and with what a run was made.
+//! `run.json`: which command made a run, with which versions and from which weights.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,34 +13,34 @@ use crate::runs::checkpoint::{FORMAT, check_format};
 /// The name of the file in a run's folder.
 pub(super) const INFO: &str = "run.json";
 
-/// `run.json`: who made the run, and with what.
+/// The content of `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// The format version of the folder, [`FORMAT`].
+    /// The version of the folder's format, [`FORMAT`].
     pub format: u64,
-    /// The subcommand that made it: `train`, `demo`, `reproduce`.
+    /// The subcommand that made the run: `train`, `demo`, `reproduce` or `search`.
     pub made_by: String,
     /// The command line.
     pub command: Vec<String>,
-    /// The version of each of the workspace's crates.
+    /// The version of each crate of the workspace.
     pub versions: BTreeMap<String, String>,
     /// The seed.
     pub seed: u64,
-    /// Where its weights began, if not drawn.
+    /// The run from which its weights were taken; `None` where all of them were drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_from: Option<InitFrom>,
 }
 
-/// The run whose weights another began with. To go on with that other it is not needed.
+/// The run whose weights another run began with. It is not needed to resume that other run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InitFrom {
-    /// Its folder, as it was named.
+    /// Its folder, as it was given on the command line.
     pub run: String,
     /// The epoch of its best checkpoint.
     pub epoch: usize,
-    /// The hash of that checkpoint's weights.
+    /// The SHA-256 of that checkpoint's weights.
     pub weights: String,
-    /// The parameters that were drawn anew all the same.
+    /// The parameters that were drawn all the same.
     pub drawn: Vec<String>,
 }
 
@@ -55,9 +55,9 @@ impl std::fmt::Display for InitFrom {
 }
 
 impl RunInfo {
-    /// What `run.json` says of a run that `made_by` makes now.
+    /// The `run.json` of a run that the subcommand `made_by` makes with this command line and configuration.
     pub fn new(made_by: &str, command: Vec<String>, config: &Config) -> RunInfo {
-        // The workspace has one version.
+        // All crates of the workspace have the same version.
         let version = |name: &str| (name.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         RunInfo {
             format: FORMAT,
@@ -70,14 +70,20 @@ impl RunInfo {
     }
 }
 
-/// `run.json` of the run at `path`; refuses what is no run, and another format version.
+/// Reads the `run.json` of the run at `path`.
+///
+/// # Errors
+/// [`RamError::Run`] where there is no run, its `run.json` is damaged, or it has another format version.
 pub fn read_info(path: &Path) -> Result<RunInfo, RamError> {
     let file = path.join(INFO);
     let text = fs::read_to_string(&file).map_err(|error| {
         if path.is_dir() {
-            RamError::run(path, format!("not the folder of a run: cannot read {INFO} in it: {error}; name another"))
+            RamError::run(
+                path,
+                format!("not the folder of a run: cannot read {INFO} in it: {error}; choose another folder"),
+            )
         } else {
-            RamError::run(path, "there is no such run; `ram train` makes one, and its first line tells the folder")
+            RamError::run(path, "there is no such run; `ram train` makes one and prints its folder first")
         }
     })?;
     let damaged =

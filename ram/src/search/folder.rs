@@ -23,7 +23,7 @@ use crate::error::RamError;
 const FORMAT: u32 = 1;
 const RECORD: &str = "study.json";
 
-/// `study.json`: what decides the trials.
+/// The content of `study.json`: everything that the trials depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -31,7 +31,7 @@ struct Record {
     seed: u64,
     base: Config,
     space: BTreeMap<String, Distribution>,
-    /// With halving also how many trials there are: it decides who goes on.
+    /// With halving also the number of trials, since it decides which of them go on.
     halving: Option<(Halving, u32)>,
 }
 
@@ -73,16 +73,16 @@ impl Record {
     }
 }
 
-/// A study with its folder.
+/// A study together with its folder.
 #[derive(Clone, Debug)]
 pub struct StudyFolder {
-    /// What is drawn.
+    /// The study.
     pub study: Study,
     path: PathBuf,
 }
 
 impl StudyFolder {
-    /// Opens the folder of a study, and makes it if it is not there. Halving that `study` does not mention is what the folder says.
+    /// Opens the folder of a study, and makes it if it does not exist. If `study` has no halving, the folder's halving is taken.
     ///
     /// # Errors
     /// [`RamError::Run`] where the folder belongs to a study with other settings or cannot be written.
@@ -93,7 +93,7 @@ impl StudyFolder {
             Some(record) => folder.check_record(record)?,
             None => {
                 std::fs::create_dir_all(path).map_err(|error| {
-                    RamError::run(path, format!("cannot make the folder: {error}; name another with --runs"))
+                    RamError::run(path, format!("cannot create the folder: {error}; choose another with --runs"))
                 })?;
                 write_json(&file, &Record::of(&folder.study))?;
             }
@@ -101,10 +101,10 @@ impl StudyFolder {
         Ok(folder)
     }
 
-    /// Opens the folder of a study that was begun, to look at it.
+    /// Opens the folder of a study that was begun.
     ///
     /// # Errors
-    /// As [`StudyFolder::open`], or there is none.
+    /// As [`StudyFolder::open`], and where there is no such folder.
     pub fn open_existing(study: Study, path: &Path) -> Result<StudyFolder, RamError> {
         let mut folder = StudyFolder { study, path: path.to_owned() };
         let record = read_json::<Record>(&path.join(RECORD))?
@@ -113,6 +113,7 @@ impl StudyFolder {
         Ok(folder)
     }
 
+    /// Takes the halving that was recorded, and refuses a study with other settings than the recorded ones.
     fn check_record(&mut self, record: Record) -> Result<(), RamError> {
         if self.study.halving.is_none()
             && let Some((halving, trials)) = record.halving
@@ -125,7 +126,7 @@ impl StudyFolder {
             return Err(RamError::run(
                 &self.path,
                 format!(
-                    "was begun with other settings ({}); put them back, name another folder with --runs, or remove it",
+                    "was begun with other settings ({}); put them back, choose another folder with --runs, or remove it",
                     differences.join("; ")
                 ),
             ));
@@ -133,25 +134,26 @@ impl StudyFolder {
         Ok(())
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder's name of a trial.
+    /// The name of a trial's folder.
     pub fn trial_name(trial: u32) -> String {
         format!("trial-{trial:04}")
     }
 
-    /// The folder of a trial.
+    /// The path of a trial's folder.
     pub fn trial_path(&self, trial: u32) -> PathBuf {
         self.path.join(StudyFolder::trial_name(trial))
     }
 
-    /// The result of a trial at the end of rung `rung`, from 1, or the final one where it has ended before or this is the last.
+    /// The result of a trial at the end of rung `rung` (from 1). It is the final result if the trial ended earlier or if this is the
+    /// last rung; `None` if the trial has not come so far.
     ///
     /// # Errors
-    /// A file that is damaged.
+    /// [`RamError::Run`] where a file is damaged.
     pub fn result(&self, trial: u32, rung: usize) -> Result<Option<TrialResult>, RamError> {
         let folder = self.trial_path(trial);
         match read_json(&folder.join(TrialResult::FINAL))? {
@@ -160,10 +162,11 @@ impl StudyFolder {
         }
     }
 
-    /// The newest result of every trial that has one, by number: also of trials beyond the study's present number.
+    /// The newest result of every trial that has one, in the order of their numbers; trials beyond the study's present number of
+    /// trials are included.
     ///
     /// # Errors
-    /// A folder that cannot be read, or a file that is damaged.
+    /// [`RamError::Run`] where the folder cannot be read or a file is damaged.
     pub fn results(&self) -> Result<Vec<TrialResult>, RamError> {
         let unreadable = |error| RamError::run(&self.path, format!("cannot be listed: {error}"));
         let mut numbers = Vec::new();
@@ -178,10 +181,10 @@ impl StudyFolder {
         numbers.into_iter().filter_map(|trial| newest(trial).transpose()).collect()
     }
 
-    /// The trials of a rung, from 1; nothing while the one before it is not decided.
+    /// The trials that take part in a rung (from 1); `None` while the rung before it is not decided.
     ///
     /// # Errors
-    /// A file that is damaged.
+    /// As [`StudyFolder::decision`].
     pub fn entrants(&self, rung: usize) -> Result<Option<Vec<u32>>, RamError> {
         if rung == 1 {
             return Ok(Some((1..=self.study.trials).collect()));
@@ -189,10 +192,10 @@ impl StudyFolder {
         Ok(self.decision(rung - 1)?.map(|decision| decision.promoted))
     }
 
-    /// Who goes on after a rung. It is decided, and recorded, when all of its trials have ended it; before, there is nothing.
+    /// Which trials go on after a rung. This is decided and recorded when all trials have ended the rung; before, it is `None`.
     ///
     /// # Errors
-    /// A file that is damaged or cannot be written.
+    /// [`RamError::Run`] where a file is damaged or cannot be written.
     pub fn decision(&self, rung: usize) -> Result<Option<Decision>, RamError> {
         let file = self.path.join(TrialResult::at_rung(rung));
         if let Some(decision) = read_json(&file)? {

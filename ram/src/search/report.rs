@@ -1,4 +1,4 @@
-//! What came of a study: its trials, the best first, and how much each key mattered.
+//! The results of a study: its trials from the best to the worst, and how much each key mattered.
 
 use std::cmp::Ordering;
 
@@ -10,36 +10,36 @@ use super::result::{State, TrialResult};
 use super::space::number;
 use crate::error::RamError;
 
-/// A key's values are put into so many bins of equally many trials, unless it has fewer values than that.
+/// The values of a key are put into this many bins with equal numbers of trials, unless the key has fewer different values.
 const BINS: usize = 4;
 
-/// How much a key mattered, in two ways that both look at this key alone and at the ranks of the errors, so that neither a
-/// few terrible trials nor the scale of the error decide. What diverged ranks last.
+/// How much a key mattered, measured in two ways. Both look at this key alone and use the ranks of the errors, so that neither a
+/// few very bad trials nor the scale of the error decide. Trials that diverged rank last.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Importance {
     /// The key.
     pub key: String,
-    /// Spearman's rank correlation of value and error, −1 to 1: above 0, smaller values are better. `None` for names, and where all
-    /// trials are alike.
+    /// Spearman's rank correlation of value and error, −1 to 1; above 0, smaller values are better. `None` where the values are
+    /// names, and where all values or all errors are equal.
     pub rank_correlation: Option<f64>,
-    /// The share of the variance of the errors' ranks that is between four bins of the key's values (or between its names), less
-    /// what as many random bins would get: ε² = 1 − [SS_within/(n − k)]/[SS_total/(n − 1)], 0 where that is negative. `None` with
-    /// too few trials to tell.
+    /// The share of the variance of the errors' ranks that lies between four bins of the key's values (or between its names), less
+    /// what the same number of random bins would get: ε² = 1 − [SS_within/(n − k)]/[SS_total/(n − 1)], or 0 where that is negative.
+    /// `None` where there are too few trials to tell.
     pub explained: Option<f64>,
 }
 
-/// What came of a study.
+/// The results of a study.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StudyReport {
     /// How many trials the study has.
     pub trials: u32,
-    /// How many have done all that they are going to do, by their own patience too.
+    /// How many are done, because they trained all epochs or their patience ran out.
     pub done: usize,
     /// How many diverged.
     pub diverged: usize,
-    /// How many wait at the end of a rung, or were given up there.
+    /// How many wait at the end of a rung or were given up there.
     pub paused: usize,
-    /// The trials that have a result, the best first: those that came further before those that were given up.
+    /// The trials that have a result, from the best to the worst; those that were given up come after those that trained longer.
     pub results: Vec<TrialResult>,
     /// The keys, the most important first.
     pub importance: Vec<Importance>,
@@ -55,7 +55,7 @@ impl StudyReport {
         Ok(StudyReport::new(folder.study.trials, folder.results()?, keys))
     }
 
-    /// The report of these results.
+    /// The report of these results, in any order, of a study with so many trials that draws these keys.
     pub fn new<'a>(trials: u32, mut results: Vec<TrialResult>, keys: impl Iterator<Item = &'a str>) -> StudyReport {
         results.sort_by(|a, b| compare(a, b).then(a.trial.cmp(&b.trial)));
         let ranks = ranks(&results, compare);
@@ -78,7 +78,7 @@ impl StudyReport {
     }
 }
 
-/// Who came further comes first; then the lower error.
+/// A trial that trained longer comes first; of equally long ones, the lower error.
 fn compare(a: &TrialResult, b: &TrialResult) -> Ordering {
     let reached = |result: &TrialResult| match result.state {
         State::Done => usize::MAX,
@@ -86,11 +86,11 @@ fn compare(a: &TrialResult, b: &TrialResult) -> Ordering {
         State::Diverged => 0,
     };
     let error = |result: &TrialResult| result.error.unwrap_or(f64::INFINITY);
-    // All that diverged are equal, whenever they did.
+    // Trials that diverged are all equal, no matter when they did.
     reached(b).cmp(&reached(a)).then(error(a).total_cmp(&error(b)))
 }
 
-/// The rank of each item, from 1; equal ones share the mean of theirs.
+/// The rank of each item, from 1; equal items share the mean of their ranks.
 fn ranks<T>(items: &[T], compare: impl Fn(&T, &T) -> Ordering) -> Vec<f64> {
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by(|&a, &b| compare(&items[a], &items[b]));
@@ -142,7 +142,7 @@ fn importance(key: &str, results: &[TrialResult], errors: &[f64]) -> Importance 
     Importance { key, rank_correlation, explained: explained(&bins, errors) }
 }
 
-/// Pearson's correlation, of ranks Spearman's; `None` where one side does not vary.
+/// Pearson's correlation (of ranks it is Spearman's); `None` where one side does not vary.
 fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     let (mean_a, mean_b) = (mean(a), mean(b));
     let product: f64 = std::iter::zip(a, b).map(|(x, y)| (x - mean_a) * (y - mean_b)).sum();
@@ -150,7 +150,7 @@ fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     (norm > 0.0).then(|| (product / norm).clamp(-1.0, 1.0))
 }
 
-/// ε² of the errors between bins.
+/// The ε² of [`Importance::explained`].
 fn explained(bins: &[usize], errors: &[f64]) -> Option<f64> {
     let mut groups: std::collections::BTreeMap<usize, Vec<f64>> = std::collections::BTreeMap::new();
     for (&bin, &error) in std::iter::zip(bins, errors) {
@@ -158,7 +158,7 @@ fn explained(bins: &[usize], errors: &[f64]) -> Option<f64> {
     }
     let (n, k) = (errors.len(), groups.len());
     let total = squares(errors);
-    // Two trials a bin, or the bins explain all by themselves.
+    // With fewer than two trials in a bin, the bins would explain everything.
     if k < 2 || n < 2 * k || total == 0.0 {
         return None;
     }

@@ -21,13 +21,13 @@ pub const TEMPLATE: &str = include_str!("template.toml");
 pub struct Study {
     /// The seed of the draws. The trainings have their own, the key `seed`.
     pub seed: u64,
-    /// Trials are numbered from 1 to this.
+    /// The number of trials; they are numbered from 1.
     pub trials: u32,
-    /// Whether, and how, trials are given up early.
+    /// How trials are given up early; `None` trains all of them to the end.
     pub halving: Option<Halving>,
-    /// What is not drawn.
+    /// The configuration for the keys that are not drawn.
     pub base: Config,
-    /// What is drawn.
+    /// The keys that are drawn.
     pub space: Space,
 }
 
@@ -35,7 +35,7 @@ impl Study {
     /// Reads a study's file.
     ///
     /// # Errors
-    /// As [`Study::from_toml`], or a file that cannot be read.
+    /// As [`Study::from_toml`], and where the file cannot be read.
     pub fn read(path: &Path) -> Result<Study, RamError> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             RamError::Config(format!(
@@ -46,7 +46,7 @@ impl Study {
         Study::from_toml(&text, &path.display().to_string(), path.parent().unwrap_or(Path::new("")))
     }
 
-    /// What trial `trial` draws: a function of the study's seed, its space and the number alone.
+    /// The values that trial `trial` draws; they depend only on the study's seed, its space and this number.
     pub fn values(&self, trial: u32) -> BTreeMap<String, Value> {
         self.space.draw(self.seed, trial)
     }
@@ -54,15 +54,15 @@ impl Study {
     /// The configuration of trial `trial`.
     ///
     /// # Errors
-    /// Values that do not fit together.
+    /// [`RamError::Config`] where the values do not fit together.
     pub fn config(&self, trial: u32) -> Result<Config, RamError> {
         self.space.apply(&self.base, &self.values(trial))
     }
 
-    /// Checks that every value of the space, and the configurations of the first thousand trials, are configurations.
+    /// Checks every value of the space, and the configurations of the first thousand trials.
     ///
     /// # Errors
-    /// [`RamError::Config`]
+    /// [`RamError::Config`] where a trial would have a configuration that is not valid.
     pub fn check(&self) -> Result<(), RamError> {
         self.space.check(&self.base)?;
         if self.halving.is_some() && self.space.dimensions().iter().any(|d| d.key == "train.epochs") {
@@ -74,7 +74,7 @@ impl Study {
         (1..=self.trials.min(CHECKED)).try_for_each(|trial| self.config(trial).map(|_| ()))
     }
 
-    /// The epochs after which trials are compared or, without halving, all epochs.
+    /// The numbers of epochs after which the trials are compared; without halving only the full number.
     pub fn rungs(&self) -> Vec<usize> {
         let epochs = self.base.train.epochs;
         self.halving.map_or(vec![epochs], |halving| halving.rungs(epochs, self.trials))

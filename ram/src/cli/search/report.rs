@@ -17,7 +17,7 @@ pub struct Args {
     #[command(flatten)]
     study: StudyArgs,
 
-    /// How many trials the table shows.
+    /// The number of trials in the table.
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
 
@@ -28,7 +28,7 @@ pub struct Args {
 
 /// Writes the picture and the best configuration, and prints the tables.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
-    let folder = StudyFolder::open_existing(Study::read(&args.study.study)?, &args.study.folder())?;
+    let folder = StudyFolder::open_existing(Study::read(&args.study.file)?, &args.study.folder())?;
     let report = StudyReport::of(&folder)?;
     let (picture, best_file) = (folder.path().join("report.svg"), folder.path().join("best.toml"));
     if let Some(best) = report.best() {
@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         let head = format!(
             "# The best of {} trials of {}: trial {}, validation error {}.\n",
             report.results.len(),
-            args.study.study.display(),
+            args.study.file.display(),
             best.trial,
             percent(best.error.unwrap_or(1.0))
         );
@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     say(&summary(&report, args.top))?;
     if report.best().is_some() {
         say(&format!(
-            "\n{}\ntrain the best with\n  {} train --config {}",
+            "\n{}\ntrain the best configuration with\n  {} train --config {}",
             picture.display(),
             program(),
             quoted(&best_file)
@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// The tables of the report.
+/// The tables of the report as text.
 fn summary(report: &StudyReport, top: usize) -> String {
     let StudyReport { trials, done, diverged, paused, results, importance } = report;
     let mut text = format!("{trials} trials: {done} done, {paused} given up or waiting at a rung, {diverged} diverged");
@@ -95,8 +95,8 @@ fn summary(report: &StudyReport, top: usize) -> String {
             .map(|key| vec![key.key.clone(), number(key.explained, false), number(key.rank_correlation, true)]),
     );
     text += &format!("\n{}\n", aligned(&rows));
-    text + "\nexplained: share of the variance of the errors' ranks between four bins of this key alone, less what random bins get\n\
-           correlation: Spearman's, of value and error; below 0, larger values are better"
+    text + "\nexplained: share of the variance of the errors' ranks that lies between four bins of this key, less the share for random bins\n\
+           correlation: Spearman's rank correlation of value and error; below 0, larger values are better"
 }
 
 fn aligned(rows: &[Vec<String>]) -> String {

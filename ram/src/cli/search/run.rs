@@ -23,64 +23,64 @@ use super::study::{StudyArgs, numbered};
 use crate::cli::progress::Console;
 use crate::cli::{Ended, Machine, command_line, complain, cores, interrupt, percent, program, quoted, say};
 
-/// Where a scheduler tells the number of its task, in this order.
+/// The environment variables in which a scheduler gives the number of a task; the first that is set counts.
 const VARIABLES: [&str; 4] = ["RAM_TRIAL", "SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "PARALLEL_SEQ"];
 
 /// Options of `ram search run`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-One trial is run if --trial says which, or else the first of the variables RAM_TRIAL, SLURM_ARRAY_TASK_ID, HQ_TASK_ID and
-PARALLEL_SEQ that is set. Trials are numbered from 1. A trial that is done returns at once, one half done goes on, and the
-last line on standard output is its result as JSON. With halving a trial waits at the end of a rung for the others: run
-all once more, until none does.
+With --trial one trial is run; without it, the first of the environment variables RAM_TRIAL, SLURM_ARRAY_TASK_ID, HQ_TASK_ID
+and PARALLEL_SEQ that is set gives its number. Trials are numbered from 1. A trial that is done returns at once, an unfinished one
+is resumed, and the last line on standard output is the result as JSON. With halving, a trial waits at the end of a rung for the
+others: run all of them again until none is waiting.
 
-Without any of these, or with --trials or --jobs, all trials are run on this machine. Two processes may do so at once: a trial
-that another process is at is skipped.")]
+Without these, or with --trials or --jobs, all trials are run on this machine. Several processes may do this at the same time; a
+trial that another process is running is skipped.")]
 pub struct Args {
     #[command(flatten)]
     study: StudyArgs,
 
-    /// Run this trial alone.
+    /// Run only this trial.
     #[arg(long, value_name = "N", conflicts_with_all = ["trials", "jobs"])]
     trial: Option<u32>,
 
-    /// Run trials 1 to N here [default: as many as the study says]
+    /// Run trials 1 to N on this machine [default: the number in the study]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     trials: Option<u32>,
 
-    /// Run so many trials at a time here [default: 1]
+    /// Run N trials at the same time on this machine [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
 
-    /// Give up early: of the trials of a rung, the best of ETA goes on for ETA times as many epochs.
+    /// Give up trials early: after each rung, the best one in ETA trials goes on for ETA times as many epochs.
     #[arg(long, value_name = "ETA", value_parser = clap::value_parser!(u32).range(2..=1000))]
     halving: Option<u32>,
 
     #[command(flatten)]
     machine: Machine,
 
-    /// Print JSON, an object a line.
+    /// Print JSON, one object per line.
     #[arg(long)]
     json: bool,
 }
 
-/// The number that a scheduler gave, and the variable.
+/// The number of a trial that a scheduler gave, and the environment variable that holds it.
 fn from_environment(get: impl Fn(&str) -> Option<OsString>) -> Result<Option<(u32, &'static str)>, RamError> {
     let Some((name, value)) = VARIABLES.iter().find_map(|name| Some((*name, get(name)?))) else { return Ok(None) };
     match value.to_str().and_then(|text| text.trim().parse().ok()) {
         Some(trial) => Ok(Some((trial, name))),
         None => Err(RamError::Config(format!(
-            "the variable {name} is {value:?}, but must be the number of a trial, from 1 on; unset it to run all trials here, \
-             or say --trial"
+            "the environment variable {name} is {value:?}, but must be the number of a trial, 1 or more; unset it to run all \
+             trials on this machine, or give --trial"
         ))),
     }
 }
 
 /// Runs the trials.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
-    // Before anything else, so that no signal falls between.
+    // This comes first, so that no signal is missed.
     let stop = interrupt::install()?;
-    let mut study = Study::read(&args.study.study)?;
+    let mut study = Study::read(&args.study.file)?;
     if let Some(eta) = args.halving {
         study.halving = Some(Halving { eta, first: study.halving.and_then(|halving| halving.first) });
     }
@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
 }
 
-/// One trial, as far as it can go.
+/// Runs one trial as far as it can go.
 fn single(args: &Args, folder: &StudyFolder, trial: u32, stop: &AtomicBool) -> anyhow::Result<Ended> {
     let command = command_line();
     let machine = TrialMachine {
@@ -121,7 +121,7 @@ fn single(args: &Args, folder: &StudyFolder, trial: u32, stop: &AtomicBool) -> a
         match ended? {
             TrialOutcome::Locked => {
                 say(&json!({ "event": "trial", "trial": trial, "state": "locked" }).to_string())?;
-                let message = "another process is at this trial, and it is left to it";
+                let message = "another process is running this trial, so this one leaves it alone";
                 return Err(RamError::run(&folder.trial_path(trial), message).into());
             }
             TrialOutcome::Interrupted { epoch, step } => {
@@ -147,7 +147,7 @@ fn interrupted(trial: u32, epoch: usize, step: usize) -> String {
     json!({ "event": "interrupted", "trial": trial, "epoch": epoch, "step": step }).to_string()
 }
 
-/// A result as a line of JSON; `paused` says what its pause means.
+/// A result as a line of JSON; the state of a paused trial is called `paused`.
 fn line(result: &TrialResult, paused: &str) -> String {
     let mut object = serde_json::to_value(result).expect("numbers and names");
     object["event"] = json!("trial");
@@ -157,7 +157,7 @@ fn line(result: &TrialResult, paused: &str) -> String {
     object.to_string()
 }
 
-/// Tells nothing: of many trials at a time only the results are told.
+/// Shows no progress: while several trials run, only their results are printed.
 struct Quiet;
 
 impl Progress for Quiet {
@@ -165,7 +165,7 @@ impl Progress for Quiet {
     fn epoch(&mut self, _: &EpochMetrics, _: f64, _: f64) {}
 }
 
-/// All trials, `--jobs` at a time.
+/// Runs all trials, `--jobs` of them at the same time.
 fn all(args: &Args, folder: &StudyFolder, stop: &AtomicBool) -> anyhow::Result<Ended> {
     let rungs = folder.study.rungs();
     let mut skipped = Vec::new();
@@ -174,21 +174,21 @@ fn all(args: &Args, folder: &StudyFolder, stop: &AtomicBool) -> anyhow::Result<E
         if rungs.len() > 1 && !args.json {
             say(&format!("rung {rung} of {}: {} trials up to epoch {}", rungs.len(), left.len(), rungs[rung - 1]))?;
         }
-        let mut told = false;
+        let mut announced = false;
         loop {
             let count = left.len();
             left = pass(args, folder, rung, left, stop)?;
             if stop.load(Ordering::Relaxed) {
-                complain(&format!("go on with\n  {} {}", program(), again()));
+                complain(&format!("resume with\n  {} {}", program(), again()));
                 return Ok(Ended::Interrupted);
             }
-            // Without halving nobody waits for what another process does; with it the next rung needs everybody.
+            // Only halving needs the trials of other processes, since the next rung depends on all of them.
             if left.is_empty() || rungs.len() == 1 {
                 break;
             }
-            if !told || left.len() < count {
-                complain(&format!("waiting for {}, at which another process is", numbers(&left)));
-                told = true;
+            if !announced || left.len() < count {
+                complain(&format!("waiting for {}, which another process is running", numbers(&left)));
+                announced = true;
             }
             std::thread::sleep(Duration::from_millis(500));
         }
@@ -202,7 +202,7 @@ fn all(args: &Args, folder: &StudyFolder, stop: &AtomicBool) -> anyhow::Result<E
         }
     }
     if !skipped.is_empty() {
-        complain(&format!("skipped {}, at which another process is", numbers(&skipped)));
+        complain(&format!("skipped {}, which another process is running", numbers(&skipped)));
     }
     let report = StudyReport::of(folder)?;
     if args.json {
@@ -212,7 +212,7 @@ fn all(args: &Args, folder: &StudyFolder, stop: &AtomicBool) -> anyhow::Result<E
         })
         .to_string())?;
     } else if let Some(best) = report.best() {
-        let mut command = format!("{} search report {}", program(), quoted(&args.study.study));
+        let mut command = format!("{} search report {}", program(), quoted(&args.study.file));
         if args.study.runs != Path::new("runs") {
             command += &format!(" --runs {}", quoted(&args.study.runs));
         }
@@ -225,7 +225,7 @@ fn all(args: &Args, folder: &StudyFolder, stop: &AtomicBool) -> anyhow::Result<E
     Ok(Ended::Done)
 }
 
-/// Brings trials to the end of a rung; returns those that another process is at.
+/// Runs trials to the end of a rung; returns those that another process is running.
 fn pass(
     args: &Args,
     folder: &StudyFolder,
@@ -257,7 +257,7 @@ fn pass(
         }
         Ok(locked)
     };
-    // What fails in one trial would fail in the others: they save, and all stop.
+    // An error of one trial would be an error of the others too: they save their state, and all stop.
     let guarded = || {
         let result = work();
         if result.is_err() {

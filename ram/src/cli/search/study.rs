@@ -11,10 +11,11 @@ use crate::cli::train::stem_of;
 /// A study and its folder.
 #[derive(clap::Args)]
 pub struct StudyArgs {
-    /// The study's file, as `ram search init` writes one.
-    pub study: PathBuf,
+    /// The file of the study; `ram search init` writes an example.
+    #[arg(value_name = "STUDY")]
+    pub file: PathBuf,
 
-    /// The folder of all runs; the study's is in it, called as its file is.
+    /// The folder of all runs; it holds the folder of the study, which has the name of the study's file.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
 }
@@ -22,7 +23,7 @@ pub struct StudyArgs {
 impl StudyArgs {
     /// The folder of the study.
     pub fn folder(&self) -> PathBuf {
-        self.runs.join(stem_of(&self.study))
+        self.runs.join(stem_of(&self.file))
     }
 }
 
@@ -31,7 +32,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RamError> {
     atomic::write(path, bytes).map_err(|source| RamError::Io { action: "write", path: path.to_owned(), source })
 }
 
-/// A trial's number that `origin` gave.
+/// Checks the number of a trial that `origin` gave.
 pub fn numbered(trial: u32, study: &Study, origin: &str) -> Result<u32, RamError> {
     if (1..=study.trials).contains(&trial) {
         return Ok(trial);
