@@ -303,7 +303,7 @@ fn the_report_is_of_the_results_and_its_best_can_be_trained() {
     assert!(of("runs/best/config.toml") == of(&format!("runs/tiny/trial-{best:04}/config.toml")));
     assert!(of("runs/best/best.safetensors") == of(&format!("runs/tiny/trial-{best:04}/best.safetensors")));
     let picture = String::from_utf8(of("runs/tiny/report.svg")).unwrap();
-    assert!(picture.starts_with("<svg ") && picture.matches("<title>").count() == 4 * 6, "{picture}");
+    assert!(picture.starts_with("<svg ") && picture.matches("<title>trial ").count() == 4 * 6, "{picture}");
 
     let table = place.ram("search report tiny.toml --top 2");
     assert!(table.succeeds().contains("6 trials: 6 done") && table.out.contains("train --config"), "{}", table.out);

@@ -153,7 +153,13 @@ pub fn policy(report: &Report) -> String {
     let mut charts = Vec::new();
     if found.error_after.len() > 1 {
         let error = vec![series("error", found.error_after.clone())];
-        charts.push(chart("Error by glimpses used", "had it decided then", "glimpses", Unit::Percent(2), error));
+        charts.push(chart(
+            "Error by glimpses used",
+            "if the class were decided then",
+            "glimpses",
+            Unit::Percent(2),
+            error,
+        ));
     }
     if !found.baselines.is_empty() {
         let right = if games { "games caught" } else { "share answered rightly" };
@@ -179,8 +185,6 @@ pub fn training(report: &Report) -> String {
     let of = |name: &str, value: &dyn Fn(&EpochMetrics) -> f64| series(name, lines.iter().map(value));
     // A network without such a term has 0 throughout.
     let unless_zero = |one: Series| if one.1.iter().any(|&x| x != 0.0) { vec![one] } else { Vec::new() };
-    let on_digit = |line: &EpochMetrics| line.on_digit.unwrap_or(f64::NAN);
-    let tells = games || lines.iter().any(|line| line.on_digit != Some(1.0));
     let mut class = vec![of("training", &|line| line.train.classification)];
     if !games {
         class.push(of("validation", &|line| line.validation.loss));
@@ -190,55 +194,39 @@ pub fn training(report: &Report) -> String {
         of("1 − error, validation", &|line| 1.0 - line.validation.error),
         of("mean baseline, validation", &|line| mean(&line.baselines)),
     ];
-    let errors = vec![of("training", &|l| l.train.error), of("validation", &|l| l.validation.error)];
-    let (number, share) = (Unit::Number, Unit::Percent(1));
-    let mut charts: Vec<(&str, &str, Unit, Vec<Series>)> = vec![
-        (if games { "Games lost" } else { "Error" }, "", Unit::Percent(2), errors),
-        if games {
-            ("Action term of eq. (2)", "", number, class)
-        } else {
-            ("Loss of the class", "nats", number, class)
-        },
-        (
-            "Location term of eq. (2)",
-            "its gradient counts, not its value",
-            number,
-            unless_zero(of("location", &|line| line.train.location)),
-        ),
-        ("Baseline's squared error", "", number, unless_zero(of("baseline", &|line| line.train.baseline))),
-        ("Loss that is minimised", "the terms by their weights", number, vec![of("total", &|line| line.train.total)]),
-        ("Return and baseline", "", number, returns),
-        ("Norm of the gradient", "before clipping", number, vec![of("norm", &|line| line.train.grad_norm)]),
-        ("Learning rate", "at the epoch's end", number, vec![of("rate", &|line| line.learning_rate)]),
-        (
-            "Deviation of the policy",
-            "σ, image edges at ±1",
-            number,
-            vec![of("std", &|line| line.policy_std.unwrap_or(f64::NAN))],
-        ),
-        (
-            "Spread of the fixations",
-            "after the first glimpse",
-            number,
-            vec![of("spread", &|line| mean(line.fixation_spread.get(1..).unwrap_or_default()))],
-        ),
-        (
-            if games { "Ball in the finest patch" } else { "Finest patch touches the digit" },
-            "",
-            share,
-            if tells { vec![of("share", &on_digit)] } else { Vec::new() },
-        ),
-        ("Error by glimpses used", "", Unit::Percent(2), error_by_glimpses(lines)),
-    ];
+    let mut charts = Vec::new();
+    let mut add = |title, note, unit, mut series: Vec<Series>| {
+        series.retain(|(_, values)| values.iter().any(|value| value.is_finite()));
+        let x = lines.iter().map(|line| line.epoch).collect();
+        charts.push(Chart { title, note, along: "epoch", x, unit, series });
+    };
+    let (number, percent) = (Unit::Number, Unit::Percent(2));
+    let errors = vec![of("training", &|line| line.train.error), of("validation", &|line| line.validation.error)];
+    add(if games { "Games lost" } else { "Error" }, "", percent, errors);
+    let (title, unit) = if games { ("Action term of eq. (2)", "") } else { ("Classification loss", "nats") };
+    add(title, unit, number, class);
+    let location = unless_zero(of("location", &|line| line.train.location));
+    add("Location term of eq. (2)", "only its gradient matters, not its value", number, location);
+    add("Baseline's squared error", "", number, unless_zero(of("baseline", &|line| line.train.baseline)));
+    add("Loss that is minimised", "the weighted sum of all terms", number, vec![of("total", &|line| line.train.total)]);
+    add("Return and baseline", "", number, returns);
+    add("Norm of the gradient", "before clipping", number, vec![of("norm", &|line| line.train.grad_norm)]);
+    add("Learning rate", "at the epoch's end", number, vec![of("rate", &|line| line.learning_rate)]);
+    let deviation = of("std", &|line| line.policy_std.unwrap_or(f64::NAN));
+    add("Standard deviation of the policy", "σ, image edges at ±1", number, vec![deviation]);
+    let spread = of("spread", &|line| mean(line.fixation_spread.get(1..).unwrap_or_default()));
+    add("Spread of the fixations", "after the first glimpse", number, vec![spread]);
+    let title = if games { "Ball in the finest patch" } else { "Finest patch touches the digit" };
+    // On a canvas that the digit fills, every patch touches it.
+    let tells = games || lines.iter().any(|line| line.on_digit != Some(1.0));
+    let share = of("share", &|line| line.on_digit.filter(|_| tells).unwrap_or(f64::NAN));
+    add(title, "", Unit::Percent(1), vec![share]);
+    add("Error by glimpses used", "", percent, error_by_glimpses(lines));
     if report.timings.len() == lines.len() {
         let speed = series("speed", report.timings.iter().map(|timing| timing.images_per_second));
-        charts.push(("Speed", if games { "games a second" } else { "images a second" }, number, vec![speed]));
+        add("Speed", if games { "games a second" } else { "images a second" }, number, vec![speed]);
     }
-    let chart = |(title, note, unit, mut series): (_, _, _, Vec<Series>)| {
-        series.retain(|(_, values)| values.iter().any(|value| value.is_finite()));
-        Chart { title, note, along: "epoch", x: lines.iter().map(|line| line.epoch).collect(), unit, series }
-    };
-    side_by_side(&charts.into_iter().map(chart).collect::<Vec<_>>(), true)
+    side_by_side(&charts, true)
 }
 
 /// The error after 1, 2, … glimpses over the epochs; of more than four glimpses the first two, the middle one and the last.
@@ -252,4 +240,81 @@ fn error_by_glimpses(lines: &[EpochMetrics]) -> Vec<Series> {
 /// The mean; not finite where there is no value.
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(x: Vec<usize>, unit: Unit, series: Vec<Series>) -> Chart {
+        Chart { title: "t <&>", note: "", along: "epoch", x, unit, series }
+    }
+
+    /// The points of each curve in a picture, as SVG has them.
+    fn points(picture: &str) -> Vec<&str> {
+        let curves = picture.split("<g class=\"series\">").skip(1);
+        curves.filter_map(|curve| curve.split_once("points=\"")?.1.split('"').next()).collect()
+    }
+
+    #[test]
+    fn a_chart_draws_each_value_and_tells_it() {
+        let lists = vec![series("low", [0.1, 0.2, 0.4]), series("high", [0.4, f64::NAN, 0.8])];
+        let html = chart(vec![1, 2, 3], Unit::Percent(1), lists).html(false);
+        // From 46 to 330 and from 160, which is 0 %, up to 8, which is 80 %.
+        assert_eq!(points(&html), ["46,141 188,122 330,84"]);
+        assert!(html.contains("cx=\"46\" cy=\"84\"") && html.contains("cx=\"330\" cy=\"8\""), "points beside a gap");
+        assert!(html.contains(">80 %</text>") && html.contains("aria-label=\"t &lt;&amp;&gt;, by epoch\""), "{html}");
+        let data = html.split_once("data-chart=\"").unwrap().1.split_once('"').unwrap().0.replace("&quot;", "\"");
+        let data: serde_json::Value = serde_json::from_str(&data).unwrap();
+        assert_eq!((&data["x"], &data["at"]), (&json!([1, 2, 3]), &json!(["46", "188", "330"])));
+        assert_eq!(data["ends"], json!([8.0, 160.0]));
+        assert_eq!(data["series"][0], json!({ "name": "low", "values": ["10.0 %", "20.0 %", "40.0 %"] }));
+        assert_eq!(data["series"][1]["values"], json!(["40.0 %", "", "80.0 %"]));
+        assert_eq!((html.matches("<li>").count(), html.matches("class=\"log\"").count()), (2, 0));
+    }
+
+    #[test]
+    fn a_chart_has_a_second_picture_where_all_values_are_above_0() {
+        let html = |values: [f64; 3]| chart(vec![1, 2, 3], Unit::Number, vec![series("one", values)]).html(true);
+        let both = html([0.01, 0.1, 1.0]);
+        assert_eq!(points(&both), ["46,160 188,84 330,8", "46,158.48 188,144.8 330,8"]);
+        assert!(both.contains("class=\"log\"") && both.contains("class=\"linear\"") && !both.contains("<li>"));
+        assert!(!html([0.0, 0.1, 1.0]).contains("class=\"log\""));
+        assert_eq!(html([f64::NAN; 3]), "");
+    }
+
+    #[test]
+    fn the_charts_are_those_that_have_values() {
+        let line = |epoch| EpochMetrics {
+            epoch,
+            error_after: vec![0.5; 6],
+            fixation_spread: vec![0.6, 0.1, 0.3],
+            on_digit: Some(1.0),
+            ..EpochMetrics::default()
+        };
+        let mut report = Report { kind: "ram", epochs: vec![line(1), line(2)], ..Report::default() };
+        let titles = |html: &str| -> Vec<String> {
+            html.split("<h3>").skip(1).map(|part| part.split('<').next().unwrap().trim().to_owned()).collect()
+        };
+        let html = training(&report);
+        let found = titles(&html);
+        assert_eq!((found[0].as_str(), found[1].as_str()), ("Error", "Classification loss"));
+        assert!(
+            found.contains(&"Spread of the fixations".to_owned()) && html.contains("[&quot;0.2&quot;,&quot;0.2&quot;]")
+        );
+        for absent in
+            ["Location term of eq. (2)", "Finest patch touches the digit", "Standard deviation of the policy", "Speed"]
+        {
+            assert!(!found.contains(&absent.to_owned()), "{absent}");
+        }
+        let names: Vec<_> = error_by_glimpses(&report.epochs).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["1", "2", "4", "6"]);
+        report.kind = "catch";
+        assert_eq!(titles(&training(&report))[..2], ["Games lost", "Action term of eq. (2)"]);
+        assert_eq!((policy(&report), training(&Report::default())), (String::new(), String::new()));
+        report.found.spread = vec![0.6, 0.1];
+        report.found.tracking = vec![0.25, 0.5, 1.0];
+        assert_eq!(titles(&policy(&report)), ["Spread across inputs", "Ball in the finest patch"]);
+        assert!(policy(&report).contains("&quot;x&quot;:[0,1,2]"), "rows are counted from 0");
+    }
 }

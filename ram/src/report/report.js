@@ -40,7 +40,7 @@ function results() {
     : "This run";
   part("results").append(table(caption, ["run", "locations", ["seed", "number"], [`lowest validation ${what}`, "number"], ["epoch", "number"], [`test ${what}`, "number"]], rows));
   if (report.results.every((row) => row.test === null)) {
-    part("results").append(el("p", { class: "faint" }, "The test part was not asked for this page."));
+    part("results").append(el("p", { class: "faint" }, "This page does not use the test split."));
   }
 }
 
@@ -55,17 +55,17 @@ function player() {
   new Player(part("player"), report);
 }
 
-/** In words: does the policy heed its input? */
+/** Says in words whether the locations depend on the input. */
 function verdict(later) {
   const policy = report.results[0]?.policy;
-  if (policy === "random") return "Its locations are drawn at random, whatever it sees: a uniform draw has the spread 0.67.";
-  if (later.length === 0) return "It has one glimpse, whose place is given.";
+  if (policy === "random") return "Its locations are drawn at random and do not depend on what it sees; a uniform draw has the spread 0.67.";
+  if (later.length === 0) return "It has only one glimpse, and the first place is not chosen by the policy.";
   const first = games ? "frame" : "glimpse";
   const mean = later.reduce((sum, x) => sum + x, 0) / later.length;
-  const told = `After the first ${first} the spread is ${brief(mean)} on average`;
+  const measured = `After the first ${first} the spread is ${brief(mean)} on average`;
   return mean < 0.01
-    ? `${told}: this policy looks at the same places whatever it sees.`
-    : `${told} (0: always the same place; 0.67: as a uniform draw).`;
+    ? `${measured}: this policy looks at the same places whatever it sees.`
+    : `${measured} (0: always the same place; 0.67: like a uniform draw).`;
 }
 
 function policy() {
@@ -74,7 +74,7 @@ function policy() {
   const word = games ? "frame" : "glimpse";
   body.prepend(el("p", { id: "verdict" }, verdict(found.spread.slice(1))));
   for (const picture of body.querySelectorAll("[data-chart]")) new Cursor(picture, []);
-  body.append(el("h3", {}, "Where the fixations lie"), el("p", { class: "faint" }, `Of ${found.count} ${games ? "games" : "images"}; the darker or brighter a part, the more often it was looked at. Each picture has its own scale.`));
+  body.append(el("h3", {}, "Where the fixations lie"), el("p", { class: "faint" }, `Of ${found.count} ${games ? "games" : "images"}. The stronger the colour of a part, the more often it was looked at; each picture has its own scale.`));
   body.append(el("div", { class: "small" }, ...found.density.map((counts, i) => density(counts, `${word} ${i + 1}`))));
 }
 
@@ -114,7 +114,7 @@ function confusion() {
   };
   part("confusion").append(
     el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Confusion matrix" },
-      el("table", { class: "confusion" }, el("caption", {}, `Rows: the label. Columns: the answer. Right answers blue, wrong ones orange, of ${found.count} images.`),
+      el("table", { class: "confusion" }, el("caption", {}, `Rows are labels, columns are answers, of ${found.count} images. Right answers are blue, wrong ones orange.`),
         el("thead", {}, el("tr", {}, el("td", {}), ...names.map((name) => el("th", { scope: "col" }, name)))),
         el("tbody", {}, ...found.confusion.map((row, i) => el("tr", {}, el("th", { scope: "row" }, names[i]), ...row.map((count, j) => cell(count, i, j))))))));
 }
@@ -134,8 +134,8 @@ function weights() {
     }
     return el("figure", {}, canvas, el("figcaption", {}, String(index)));
   };
-  const order = scales > 1 ? " From left to right the patches from fine to coarse." : "";
-  part("weights").append(el("p", { class: "faint" }, `${shown.units.length} of ${shown.of} units of ${shown.name}, those of largest weights: orange where light speaks for the unit, blue where against.${order}`),
+  const order = scales > 1 ? " The patches run from left to right, from fine to coarse." : "";
+  part("weights").append(el("p", { class: "faint" }, `The ${shown.units.length} of ${shown.of} units of ${shown.name} with the largest weights: orange where a bright pixel raises the unit's input, blue where it lowers it.${order}`),
     el("div", { class: "small units", style: `--unit: ${(3 + 1.5 * scales).toFixed(1)}rem` }, ...shown.units.map(unit)));
 }
 

@@ -35,7 +35,8 @@ pub fn draw(report: &StudyReport, space: &Space) -> Scene {
         let corner = [(i % columns) as f64 * step[0] + MARGIN, (i / columns) as f64 * step[1] + MARGIN];
         let rect = Rect::new(corner[0], corner[1], WIDTH, HEIGHT);
         let plot = Plot { frame: Plot::frame_in(rect), across: key_axis(&dimension.distribution), up: up.clone() };
-        plot.draw_titled(&mut scene, rect, "validation error, %", &dimension.key);
+        let title = format!("validation error, %, by {}", dimension.key);
+        plot.draw_titled(&mut scene, rect, &title, &dimension.key);
         scene.shapes.extend(marks(report, dimension, &plot));
     }
     legend(&mut scene, report);
