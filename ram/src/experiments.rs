@@ -3,29 +3,11 @@
 use autograd::Params;
 use serde::Deserialize;
 
-use crate::config::{Base, Config, nearest, suggestion};
+use crate::config::{Base, Config, built_in};
 use crate::error::RamError;
 use crate::model::core::CoreKind;
 use crate::model::{Decisions, Locations, ModelKind};
 use crate::network::Network;
-
-macro_rules! experiments {
-    ($($name:literal)*) => {
-        /// Name and TOML text, in the order of the paper.
-        pub(crate) const TEXTS: &[(&str, &str)] = &[$(($name, include_str!(concat!("../experiments/", $name, ".toml")))),*];
-    };
-}
-
-experiments! {
-    "mnist-fc-256" "mnist-ram-1" "mnist-ram-2" "mnist-ram-3" "mnist-ram-4" "mnist-ram-5" "mnist-ram-6" "mnist-ram-7"
-    "translated-60-fc-64" "translated-60-fc-256" "translated-60-conv"
-    "translated-60-ram-4" "translated-60-ram-6" "translated-60-ram-8"
-    "cluttered-60-fc-64" "cluttered-60-fc-256" "cluttered-60-conv"
-    "cluttered-60-ram-4" "cluttered-60-ram-6" "cluttered-60-ram-8"
-    "cluttered-100-conv" "cluttered-100-ram-4" "cluttered-100-ram-6" "cluttered-100-ram-8"
-    "catch"
-    "discrete-3x3" "discrete-5x5" "discrete-7x7" "discrete-9x9"
-}
 
 /// A table of the paper.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +63,7 @@ pub struct Experiment {
 impl Experiment {
     /// All of them, in the order of the paper.
     pub fn all() -> Vec<Experiment> {
-        TEXTS.iter().map(|&(name, text)| Experiment::read(name, text)).collect()
+        built_in::EXPERIMENTS.iter().map(|&(name, text)| Experiment::read(name, text)).collect()
     }
 
     fn read(name: &'static str, text: &str) -> Experiment {
@@ -95,7 +77,7 @@ impl Experiment {
     /// # Errors
     /// There is none; the nearest is suggested.
     pub fn find(name: &str) -> Result<Experiment, RamError> {
-        text(name).map(|(name, text)| Experiment::read(name, text))
+        built_in::experiment(name).map(|(name, text)| Experiment::read(name, text))
     }
 
     /// Its configuration, with `sets` applied.
@@ -110,16 +92,6 @@ impl Experiment {
     pub fn chooses_locations(&self) -> bool {
         self.config(&[]).is_ok_and(|config| config.model.kind == ModelKind::Ram && config.model.glimpses > 1)
     }
-}
-
-/// The name and text of an experiment.
-pub(crate) fn text(name: &str) -> Result<(&'static str, &'static str), RamError> {
-    TEXTS.iter().find(|(known, _)| *known == name).copied().ok_or_else(|| {
-        RamError::Config(format!(
-            "no experiment is called `{name}`{}; `ram experiments` lists them",
-            suggestion(nearest(name, TEXTS.iter().map(|(name, _)| *name)))
-        ))
-    })
 }
 
 /// Parameter count, excluding the baseline, which only training needs; assumes ten classes for user pictures.

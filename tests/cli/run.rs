@@ -93,7 +93,7 @@ fn a_wrong_key_or_value_is_answered_with_the_right_one() {
     place.ram("train --preset mnits").fails(2, &["did you mean `mnist`?"]);
     place.ram("train --preset demo --config tiny.toml").fails(2, &["cannot be used with"]);
     place.ram("train --resume").fails(2, &["--name"]);
-    place.ram("train --config tiny.toml --name a/b").fails(2, &["a run's name has"]);
+    place.ram("train --config tiny.toml --name a/b").fails(2, &["the name of a run has"]);
     place.ram("train --config tiny.toml --threads 0").fails(2, &["--threads"]);
     place
         .ram_with("RAM_KERNELS", "abacus", "train --config tiny.toml")
@@ -300,7 +300,7 @@ fn another_version_and_damage_are_told() {
     place.ram("eval a --which last").fails(4, &["last.safetensors", "cut short"]);
     let resumed = place.ram("train --resume --name a");
     resumed.succeeds();
-    assert!(resumed.err.contains("going on from") && resumed.err.contains("previous.safetensors"), "{}", resumed.err);
+    assert!(resumed.err.contains("resuming from") && resumed.err.contains("previous.safetensors"), "{}", resumed.err);
     assert_eq!(fs::read(file("last.safetensors")).unwrap(), whole, "the same bytes are trained again");
 
     let mut flipped = whole.clone();

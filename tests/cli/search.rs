@@ -55,7 +55,7 @@ fn signal(child: &Child, signal: &str) {
 fn init_writes_a_study_and_replaces_none() {
     let place = place();
     assert!(place.ram("search init").succeeds().contains("search run search.toml"));
-    place.ram("search init").fails(2, &["search.toml is there already", "--force"]);
+    place.ram("search init").fails(2, &["search.toml exists already", "--force"]);
     place.ram("search init --force").succeeds();
     let shown = place.ram("search show search.toml --trial 40");
     assert!(shown.succeeds().contains("[optimiser]"));
@@ -198,14 +198,14 @@ fn a_trial_that_another_process_is_at_is_told_and_skipped() {
     let mut child = place.start("search run long.toml --trial 1 --threads 1");
     wait_for(&place.path("runs/long/trial-0001/config.toml"));
     let alone = place.ram("search run long.toml --trial 1");
-    alone.fails(4, &["trial-0001", "another process is at this trial"]);
+    alone.fails(4, &["trial-0001", "another process is running this trial"]);
     let told: Value = serde_json::from_str(alone.out.lines().last().unwrap()).unwrap();
     assert_eq!(told["state"], "locked");
     // Stopped, so that it cannot be done before the others are.
     signal(&child, "STOP");
     let both = place.ram("search run long.toml --trials 2");
     assert!(both.succeeds().contains("trial    2"), "{}", both.out);
-    assert!(both.err.contains("skipped trial 1, at which another process is"), "{}", both.err);
+    assert!(both.err.contains("skipped trial 1, which another process is running"), "{}", both.err);
     signal(&child, "KILL");
     child.wait().unwrap();
     // The lock went with the process.
@@ -303,7 +303,7 @@ fn the_report_is_of_the_results_and_its_best_can_be_trained() {
     assert!(of("runs/best/config.toml") == of(&format!("runs/tiny/trial-{best:04}/config.toml")));
     assert!(of("runs/best/best.safetensors") == of(&format!("runs/tiny/trial-{best:04}/best.safetensors")));
     let picture = String::from_utf8(of("runs/tiny/report.svg")).unwrap();
-    assert!(picture.starts_with("<svg ") && picture.matches("<title>").count() == 4 * 6, "{picture}");
+    assert!(picture.starts_with("<svg ") && picture.matches("<title>trial ").count() == 4 * 6, "{picture}");
 
     let table = place.ram("search report tiny.toml --top 2");
     assert!(table.succeeds().contains("6 trials: 6 done") && table.out.contains("train --config"), "{}", table.out);

@@ -1,10 +1,10 @@
-//! `ram compare`: the curves of several runs over each other.
+//! `ram compare`: the training curves of several runs in one picture.
 
 use std::path::{Path, PathBuf};
 
 use ram::error::RamError;
 use ram::figures::palette::BLACK;
-use ram::figures::plot::{Axes, Curve, STYLES, legend, plot};
+use ram::figures::plot::{Curve, Plot, STYLES, legend};
 use ram::figures::scene::{Align, Rect, Type};
 use ram::figures::text::Weight;
 use ram::figures::{Format, Scene};
@@ -19,15 +19,15 @@ use super::{Ended, percent, say};
 /// Options of `ram compare`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The runs: their folders, or their names in --runs; from 2 to 12.
+    /// The runs, 2 to 12 of them: their folders, or their names in --runs.
     #[arg(num_args = 2.., required = true)]
     run: Vec<PathBuf>,
 
-    /// The picture; the name's end says what it is.
+    /// The file of the picture; its extension chooses the format.
     #[arg(long, value_name = "FILE.png|FILE.svg", default_value = "compare.svg")]
     out: PathBuf,
 
-    /// Logarithmic axes, where all numbers are above 0.
+    /// Draw logarithmic axes where all numbers are above 0.
     #[arg(long)]
     log: bool,
 
@@ -40,7 +40,7 @@ pub struct Args {
     json: bool,
 }
 
-/// A panel of the picture: its title and the number of a line that it shows.
+/// A panel of the picture: its title, and the number of an epoch that it shows.
 type Panel = (&'static str, fn(&EpochMetrics) -> Option<f64>);
 
 const PANELS: [Panel; 9] = [
@@ -48,7 +48,7 @@ const PANELS: [Panel; 9] = [
     ("training error, %", |line| Some(100.0 * line.train.error)),
     ("loss of the class, training", |line| Some(line.train.classification)),
     ("reward", |line| Some(line.train.reward)),
-    // It is 0 where nothing is chosen, and so no baseline learned.
+    // It is 0 where no location is chosen, because then no baseline is learned.
     ("baseline's squared error", |line| Some(line.train.baseline).filter(|&error| error != 0.0)),
     ("norm of the gradient", |line| Some(line.train.grad_norm)),
     ("spread of the fixations after the first", |line| {
@@ -59,14 +59,15 @@ const PANELS: [Panel; 9] = [
     ("learning rate", |line| Some(line.learning_rate)),
 ];
 
-/// Reads the runs' metrics, draws them and prints a line a run.
+/// Reads the metrics of the runs, draws them, and prints a line for each run.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let format = Format::of(&args.out)?;
     if args.run.len() > STYLES {
         let found = args.run.len();
-        return Err(
-            RamError::Config(format!("{found} runs, but more than {STYLES} curves cannot be told apart")).into()
-        );
+        return Err(RamError::Config(format!(
+            "{found} runs are too many: more than {STYLES} curves cannot be told apart"
+        ))
+        .into());
     }
     let mut runs = Vec::new();
     for run in &args.run {
@@ -74,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         RunFolder::config(&path)?;
         let lines = RunFolder::metrics(&path)?;
         if lines.is_empty() {
-            return Err(RamError::run(&path, "the run has no curve yet: it has not completed an epoch").into());
+            return Err(RamError::run(&path, "the run has no curves yet, because it has not completed an epoch").into());
         }
         runs.push((name(run, &args.run), path, lines));
     }
@@ -110,7 +111,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// A run's last part, or where another ends so too, all of it.
+/// The last part of a run's path, or the whole path where another run has the same last part.
 fn name(run: &Path, all: &[PathBuf]) -> String {
     let alike = all.iter().filter(|other| other.file_name() == run.file_name()).count();
     match run.file_name() {
@@ -119,7 +120,7 @@ fn name(run: &Path, all: &[PathBuf]) -> String {
     }
 }
 
-/// The panels in which a run has numbers, three a row.
+/// Draws the panels in which at least one run has numbers, three in a row.
 fn draw(names: &[String], runs: &[&[EpochMetrics]], log: bool) -> Scene {
     const WIDTH: f64 = 300.0;
     const HEIGHT: f64 = 210.0;
@@ -147,7 +148,11 @@ fn draw(names: &[String], runs: &[&[EpochMetrics]], log: bool) -> Scene {
     for (i, (title, curves)) in panels.iter().enumerate() {
         let [column, row] = [(i % columns) as f64, (i / columns) as f64];
         let rect = Rect::new(MARGIN + column * (WIDTH + MARGIN), top + row * (HEIGHT + MARGIN), WIDTH, HEIGHT);
-        plot(&mut scene, rect, &Axes { title: (**title).to_owned(), along: "epoch".to_owned(), log }, curves);
+        // Every panel that is drawn has a number.
+        if let Some(plot) = Plot::around(Plot::frame_in(rect), curves, log) {
+            plot.draw_titled(&mut scene, rect, title, "epoch");
+            curves.iter().for_each(|curve| plot.curve(&mut scene, curve));
+        }
     }
     scene.height = top + panels.len().div_ceil(columns) as f64 * (HEIGHT + MARGIN);
     scene

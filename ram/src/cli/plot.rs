@@ -1,25 +1,26 @@
-//! Small curves of letters, for a terminal: braille patterns, of two by four dots each.
+//! Small curves for a terminal, made of braille characters of two by four dots each.
 
-/// Letters of a curve's line: three curves with their numbers fit into 80 columns.
+/// The number of characters in a line of a curve; three curves with their numbers fit into 80 columns.
 pub const WIDTH: usize = 10;
 
-/// Numbers as they come, thinned so that there is never more than a plot can show: where it is full, neighbours are averaged.
+/// The numbers of a curve so far. When there are more than a plot can show, neighbouring numbers are averaged.
 #[derive(Debug)]
 pub struct History {
     points: Vec<f64>,
     most: usize,
-    /// How many numbers make a point, and the sum and the count of those that wait for theirs.
+    /// How many numbers make a point.
     every: usize,
+    /// The sum and the count of the numbers of the next point.
     waiting: (f64, usize),
 }
 
 impl History {
-    /// Of `most` points at most, an even number.
+    /// A history with at most `most` points, which must be an even number.
     pub fn new(most: usize) -> History {
         History { points: Vec::new(), most, every: 1, waiting: (0.0, 0) }
     }
 
-    /// Adds a number; what is none is left out.
+    /// Adds a number, if it is finite.
     pub fn push(&mut self, x: f64) {
         if !x.is_finite() {
             return;
@@ -36,13 +37,14 @@ impl History {
         }
     }
 
-    /// The points, the oldest first.
+    /// The points, from the oldest to the newest.
     pub fn points(&self) -> &[f64] {
         &self.points
     }
 }
 
-/// A curve of `width` × `height` letters from 0 (or the lowest) up to the highest number, joined where it is steep.
+/// A curve of `width` × `height` characters. It reaches from 0, or the lowest number if that is negative, up to the highest number;
+/// steep parts are joined by vertical lines.
 pub fn braille(points: &[f64], width: usize, height: usize) -> Vec<String> {
     let (columns, rows) = (2 * width, 4 * height);
     let (low, high) = points.iter().fold((0f64, 0f64), |(low, high), &x| (low.min(x), high.max(x)));
@@ -70,19 +72,20 @@ pub fn braille(points: &[f64], width: usize, height: usize) -> Vec<String> {
     (0..height).map(|line| (0..width).map(|at| letter(line, at)).collect()).collect()
 }
 
-/// A curve, what it is called, and how its numbers are told.
+/// A curve: its label, its numbers, and how a number is written.
 pub type Curve<'a> = (&'a str, &'a History, fn(f64) -> String);
 
-/// Curves beside each other: the label and the highest number above, the newest number below.
+/// Two lines with curves side by side. Beside each curve stand its label and its highest number above, and its newest number
+/// below.
 pub fn beside(curves: &[Curve], colour: bool) -> [String; 2] {
-    // Cyan, yellow, plain: told apart by their labels too.
+    // Cyan, yellow and the terminal's own colour; the labels distinguish the curves too.
     const COLOURS: [&str; 3] = ["\x1b[36m", "\x1b[33m", ""];
     let mut lines = [String::new(), String::new()];
-    for (i, (label, history, told)) in curves.iter().enumerate() {
+    for (i, (label, history, write)) in curves.iter().enumerate() {
         let points = history.points();
         let Some(&newest) = points.last() else { continue };
         let highest = points.iter().fold(0f64, |a, &b| a.max(b));
-        let labels = [format!("{label} {}", told(highest)), told(newest)];
+        let labels = [format!("{label} {}", write(highest)), write(newest)];
         let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
         for ((line, label), curve) in lines.iter_mut().zip(&labels).zip(braille(points, WIDTH, 2)) {
             let (on, off) = if colour && !COLOURS[i % 3].is_empty() { (COLOURS[i % 3], "\x1b[0m") } else { ("", "") };

@@ -1,41 +1,27 @@
 //! `ram search`: random search of hyperparameters, on this machine or by any scheduler that counts.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+mod report;
+mod run;
+mod study;
+
+use std::path::PathBuf;
 
 use ram::error::RamError;
-use ram::losses::Losses;
-use ram::runs::atomic;
-use ram::runs::metrics::EpochMetrics;
-use ram::search::halving::Halving;
-use ram::search::picture::{plain, svg};
-use ram::search::report::Report;
-use ram::search::study::{Study, StudyFolder, TEMPLATE};
-use ram::search::trial::{self, State, TrialResult};
-use ram::train::trainer::Progress;
-use serde_json::json;
+use ram::search::study::{Study, TEMPLATE};
 
-use super::progress::Console;
-use super::train::stem_of;
-use super::{Ended, Machine, command_line, complain, cores, interrupt, percent, program, quoted, say};
-
-/// Where a scheduler tells the number of its task, in this order.
-const VARIABLES: [&str; 4] = ["RAM_TRIAL", "SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "PARALLEL_SEQ"];
+use super::{Ended, program, quoted, say};
 
 /// Subcommands of `ram search`.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Write a commented study to begin with.
+    /// Write a study with comments, as a start for your own.
     Init(Init),
-    /// Run one trial, or all of them on this machine.
-    Run(Run),
-    /// Print what a trial draws, as a configuration.
+    /// Run one trial, or run all trials on this machine.
+    Run(run::Args),
+    /// Print the configuration of a trial.
     Show(Show),
-    /// The best configuration, how much each key mattered, and a picture.
-    Report(ReportArgs),
+    /// Show the best configuration and how much each key mattered, and draw a picture.
+    Report(report::Args),
 }
 
 /// Options of `ram search init`.
@@ -45,64 +31,9 @@ pub struct Init {
     #[arg(default_value = "search.toml")]
     file: PathBuf,
 
-    /// Replace the file if there is one.
+    /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
-}
-
-/// A study and its folder.
-#[derive(clap::Args)]
-struct Place {
-    /// The study's file, as `ram search init` writes one.
-    study: PathBuf,
-
-    /// The folder of all runs; the study's is in it, called as its file is.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    runs: PathBuf,
-}
-
-impl Place {
-    fn folder(&self) -> PathBuf {
-        self.runs.join(stem_of(&self.study))
-    }
-}
-
-/// Options of `ram search run`.
-#[derive(clap::Args)]
-#[command(after_help = "\
-One trial is run if --trial says which, or else the first of the variables RAM_TRIAL, SLURM_ARRAY_TASK_ID, HQ_TASK_ID and
-PARALLEL_SEQ that is set. Trials are numbered from 1. A trial that is done returns at once, one half done goes on, and the
-last line on standard output is its result as JSON. With halving a trial waits at the end of a rung for the others: run
-all once more, until none does.
-
-Without any of these, or with --trials or --jobs, all trials are run on this machine. Two processes may do so at once: a trial
-that another process is at is skipped.")]
-pub struct Run {
-    #[command(flatten)]
-    place: Place,
-
-    /// Run this trial alone.
-    #[arg(long, value_name = "N", conflicts_with_all = ["trials", "jobs"])]
-    trial: Option<u32>,
-
-    /// Run trials 1 to N here [default: as many as the study says]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    trials: Option<u32>,
-
-    /// Run so many trials at a time here [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
-
-    /// Give up early: of the trials of a rung, the best of ETA goes on for ETA times as many epochs.
-    #[arg(long, value_name = "ETA", value_parser = clap::value_parser!(u32).range(2..=1000))]
-    halving: Option<u32>,
-
-    #[command(flatten)]
-    machine: Machine,
-
-    /// Print JSON, an object a line.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Options of `ram search show`.
@@ -115,22 +46,7 @@ pub struct Show {
     #[arg(long, value_name = "N")]
     trial: u32,
 
-    /// Print JSON: only the keys that are drawn.
-    #[arg(long)]
-    json: bool,
-}
-
-/// Options of `ram search report`.
-#[derive(clap::Args)]
-pub struct ReportArgs {
-    #[command(flatten)]
-    place: Place,
-
-    /// How many trials the table shows.
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    top: usize,
-
-    /// Print JSON.
+    /// Print only the keys that are drawn, as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -139,30 +55,30 @@ pub struct ReportArgs {
 pub fn run(command: &Command) -> anyhow::Result<Ended> {
     match command {
         Command::Init(args) => init(args),
-        Command::Run(args) => run_trials(args),
+        Command::Run(args) => run::run(args),
         Command::Show(args) => show(args),
-        Command::Report(args) => report(args),
+        Command::Report(args) => report::run(args),
     }
 }
 
 fn init(args: &Init) -> anyhow::Result<Ended> {
     if args.file.exists() && !args.force {
-        let text = format!("{} is there already; name another file, or replace it by --force", args.file.display());
+        let text = format!("{} exists already; name another file, or replace it with --force", args.file.display());
         return Err(RamError::Config(text).into());
     }
-    write(&args.file, TEMPLATE.as_bytes())?;
+    study::write(&args.file, TEMPLATE.as_bytes())?;
     let file = quoted(&args.file);
-    say(&format!("{} is a study to change as you need it; run it with\n  {} search run {file}", file, program()))?;
+    say(&format!(
+        "wrote the study {}; change it as you need, then run it with\n  {} search run {file}",
+        file,
+        program()
+    ))?;
     Ok(Ended::Done)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), RamError> {
-    atomic::write(path, bytes).map_err(|source| RamError::Io { action: "write", path: path.to_owned(), source })
 }
 
 fn show(args: &Show) -> anyhow::Result<Ended> {
     let study = Study::read(&args.study)?;
-    let trial = numbered(args.trial, &study, "--trial")?;
+    let trial = study::numbered(args.trial, &study, "--trial")?;
     if args.json {
         study.config(trial)?;
         say(&serde_json::to_string(&study.values(trial))?)?;
@@ -170,362 +86,4 @@ fn show(args: &Show) -> anyhow::Result<Ended> {
         say(study.config(trial)?.to_toml().trim_end())?;
     }
     Ok(Ended::Done)
-}
-
-/// A trial's number that `origin` gave.
-fn numbered(trial: u32, study: &Study, origin: &str) -> Result<u32, RamError> {
-    if (1..=study.trials).contains(&trial) {
-        return Ok(trial);
-    }
-    Err(RamError::Config(format!(
-        "{origin} is {trial}, but trials are numbered from 1 to {}; `trials` in the study's file says how many there are",
-        study.trials
-    )))
-}
-
-/// The number that a scheduler gave, and the variable.
-fn from_environment(get: impl Fn(&str) -> Option<OsString>) -> Result<Option<(u32, &'static str)>, RamError> {
-    let Some((name, value)) = VARIABLES.iter().find_map(|name| Some((*name, get(name)?))) else { return Ok(None) };
-    match value.to_str().and_then(|text| text.trim().parse().ok()) {
-        Some(trial) => Ok(Some((trial, name))),
-        None => Err(RamError::Config(format!(
-            "the variable {name} is {value:?}, but must be the number of a trial, from 1 on; unset it to run all trials here, \
-             or say --trial"
-        ))),
-    }
-}
-
-fn run_trials(args: &Run) -> anyhow::Result<Ended> {
-    // Before anything else, so that no signal falls between.
-    let stop = interrupt::install()?;
-    let mut study = Study::read(&args.place.study)?;
-    if let Some(eta) = args.halving {
-        study.halving = Some(Halving { eta, first: study.halving.and_then(|halving| halving.first) });
-    }
-    if let Some(trials) = args.trials {
-        study.trials = trials;
-    }
-    study.check()?;
-    let folder = StudyFolder::open(study, &args.place.folder())?;
-    let here = args.trials.is_some() || args.jobs.is_some();
-    let trial = match args.trial {
-        Some(trial) => Some((trial, "--trial")),
-        None if here => None,
-        None => from_environment(|name| std::env::var_os(name))?,
-    };
-    match trial {
-        Some((trial, origin)) => single(args, &folder, numbered(trial, &folder.study, origin)?, stop),
-        None => all(args, &folder, stop),
-    }
-}
-
-/// One trial, as far as it can go.
-fn single(args: &Run, folder: &StudyFolder, trial: u32, stop: &AtomicBool) -> anyhow::Result<Ended> {
-    let command = command_line();
-    let machine = trial::Machine {
-        data_dir: args.machine.data_dir.as_deref(),
-        threads: args.machine.threads.count(),
-        command: &command,
-    };
-    let rungs = folder.study.rungs().len();
-    let mut label = format!("trial {trial}");
-    if args.json {
-        label.clear();
-    }
-    for rung in 1..=rungs {
-        let mut console = Console::new(&label, folder.study.config(trial)?.train.epochs, args.json);
-        let ended = folder.run(trial, rung, machine, stop, &mut console);
-        console.finish();
-        match ended? {
-            trial::Ended::Locked => {
-                say(&json!({ "event": "trial", "trial": trial, "state": "locked" }).to_string())?;
-                let message = "another process is at this trial, and it is left to it";
-                return Err(RamError::run(&folder.trial_path(trial), message).into());
-            }
-            trial::Ended::Interrupted { epoch, step } => {
-                say(&interrupted(trial, epoch, step))?;
-                return Ok(Ended::Interrupted);
-            }
-            trial::Ended::Result(result) => {
-                let decision = if result.state == State::Paused { folder.decision(rung)? } else { None };
-                match decision {
-                    Some(decision) if decision.promoted.contains(&trial) => {}
-                    decision => {
-                        say(&line(&result, if decision.is_some() { "given-up" } else { "waiting" }))?;
-                        return Ok(Ended::Done);
-                    }
-                }
-            }
-        }
-    }
-    Ok(Ended::Done)
-}
-
-fn interrupted(trial: u32, epoch: usize, step: usize) -> String {
-    json!({ "event": "interrupted", "trial": trial, "epoch": epoch, "step": step }).to_string()
-}
-
-/// A result as a line of JSON; `paused` says what its pause means.
-fn line(result: &TrialResult, paused: &str) -> String {
-    let mut object = serde_json::to_value(result).expect("numbers and names");
-    object["event"] = json!("trial");
-    if result.state == State::Paused {
-        object["state"] = json!(paused);
-    }
-    object.to_string()
-}
-
-/// Tells nothing: of many trials at a time only the results are told.
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&mut self, _: usize, _: usize, _: usize, _: usize, _: usize, _: &Losses) {}
-    fn epoch(&mut self, _: &EpochMetrics, _: f64, _: f64) {}
-}
-
-/// All trials, `--jobs` at a time.
-fn all(args: &Run, folder: &StudyFolder, stop: &AtomicBool) -> anyhow::Result<Ended> {
-    let rungs = folder.study.rungs();
-    let mut skipped = Vec::new();
-    for rung in 1..=rungs.len() {
-        let Some(mut left) = folder.entrants(rung)? else { break };
-        if rungs.len() > 1 && !args.json {
-            say(&format!("rung {rung} of {}: {} trials up to epoch {}", rungs.len(), left.len(), rungs[rung - 1]))?;
-        }
-        let mut told = false;
-        loop {
-            let count = left.len();
-            left = pass(args, folder, rung, left, stop)?;
-            if stop.load(Ordering::Relaxed) {
-                complain(&format!("go on with\n  {} {}", program(), again()));
-                return Ok(Ended::Interrupted);
-            }
-            // Without halving nobody waits for what another process does; with it the next rung needs everybody.
-            if left.is_empty() || rungs.len() == 1 {
-                break;
-            }
-            if !told || left.len() < count {
-                complain(&format!("waiting for {}, at which another process is", numbers(&left)));
-                told = true;
-            }
-            std::thread::sleep(Duration::from_millis(500));
-        }
-        skipped.extend(left);
-        if rung < rungs.len() {
-            let promoted = folder.decision(rung)?.map_or_else(Vec::new, |decision| decision.promoted);
-            if args.json {
-                say(&json!({ "event": "rung", "rung": rung, "epochs": rungs[rung - 1], "promoted": promoted })
-                    .to_string())?;
-            }
-        }
-    }
-    if !skipped.is_empty() {
-        complain(&format!("skipped {}, at which another process is", numbers(&skipped)));
-    }
-    let report = Report::of(folder)?;
-    if args.json {
-        say(&json!({
-            "event": "study", "study": folder.path().display().to_string(), "trials": report.trials, "done": report.done,
-            "diverged": report.diverged, "paused": report.paused, "skipped": skipped, "best": report.best(),
-        })
-        .to_string())?;
-    } else if let Some(best) = report.best() {
-        let mut command = format!("{} search report {}", program(), quoted(&args.place.study));
-        if args.place.runs != Path::new("runs") {
-            command += &format!(" --runs {}", quoted(&args.place.runs));
-        }
-        say(&format!(
-            "best: trial {}, validation error {}; more with\n  {command}",
-            best.trial,
-            percent(best.error.unwrap_or(1.0))
-        ))?;
-    }
-    Ok(Ended::Done)
-}
-
-/// Brings trials to the end of a rung; returns those that another process is at.
-fn pass(
-    args: &Run,
-    folder: &StudyFolder,
-    rung: usize,
-    trials: Vec<u32>,
-    stop: &AtomicBool,
-) -> anyhow::Result<Vec<u32>> {
-    let jobs = usize::from(args.jobs.unwrap_or(1)).min(trials.len()).max(1);
-    let threads = args.machine.threads.count().unwrap_or_else(|| (cores() / jobs).max(1));
-    let command = command_line();
-    let machine =
-        trial::Machine { data_dir: args.machine.data_dir.as_deref(), threads: Some(threads), command: &command };
-    let queue = Mutex::new(trials.into_iter());
-    let next = || {
-        if stop.load(Ordering::Relaxed) { None } else { queue.lock().unwrap_or_else(PoisonError::into_inner).next() }
-    };
-    let work = || -> anyhow::Result<Vec<u32>> {
-        let mut locked = Vec::new();
-        while let Some(trial) = next() {
-            match folder.run(trial, rung, machine, stop, &mut Quiet)? {
-                trial::Ended::Locked => locked.push(trial),
-                trial::Ended::Interrupted { epoch, step } if args.json => say(&interrupted(trial, epoch, step))?,
-                trial::Ended::Interrupted { epoch, step } => {
-                    say(&format!("trial {trial:>4}  interrupted in epoch {epoch} after step {step}; saved"))?;
-                }
-                trial::Ended::Result(result) if args.json => say(&line(&result, "waiting"))?,
-                trial::Ended::Result(result) => say(&told(&result))?,
-            }
-        }
-        Ok(locked)
-    };
-    // What fails in one trial would fail in the others: they save, and all stop.
-    let guarded = || {
-        let result = work();
-        if result.is_err() {
-            stop.store(true, Ordering::Relaxed);
-        }
-        result
-    };
-    let results: Vec<anyhow::Result<Vec<u32>>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(guarded)).collect();
-        workers
-            .into_iter()
-            .map(|worker| {
-                worker.join().unwrap_or_else(|_| Err(RamError::Training("a trial's thread failed".to_owned()).into()))
-            })
-            .collect()
-    });
-    let mut locked = results.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
-    locked.sort_unstable();
-    Ok(locked)
-}
-
-/// `trial    7    1.52 % after epoch 9 of 10  optimiser.learning_rate=0.0013 …`
-fn told(result: &TrialResult) -> String {
-    let values: Vec<_> = result.values.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
-    let error = match (result.error, result.best_epoch) {
-        (Some(error), Some(epoch)) => format!("{:>9} after epoch {epoch} of {}", percent(error), result.epochs),
-        _ => " diverged".to_owned(),
-    };
-    format!("trial {:>4}  {error}  {}", result.trial, values.join(" "))
-}
-
-fn numbers(trials: &[u32]) -> String {
-    let list: Vec<_> = trials.iter().map(u32::to_string).collect();
-    format!("trial{} {}", if trials.len() == 1 { "" } else { "s" }, list.join(", "))
-}
-
-fn again() -> String {
-    command_line().iter().skip(1).map(|argument| quoted(Path::new(argument))).collect::<Vec<_>>().join(" ")
-}
-
-fn report(args: &ReportArgs) -> anyhow::Result<Ended> {
-    let folder = StudyFolder::look(Study::read(&args.place.study)?, &args.place.folder())?;
-    let report = Report::of(&folder)?;
-    let (picture, best_file) = (folder.path().join("report.svg"), folder.path().join("best.toml"));
-    if let Some(best) = report.best() {
-        write(&picture, svg(&report, &folder.study.space).as_bytes())?;
-        let head = format!(
-            "# The best of {} trials of {}: trial {}, validation error {}.\n",
-            report.results.len(),
-            args.place.study.display(),
-            best.trial,
-            percent(best.error.unwrap_or(1.0))
-        );
-        write(&best_file, (head + &folder.study.space.apply(&folder.study.base, &best.values)?.to_toml()).as_bytes())?;
-    }
-    if args.json {
-        let mut object = serde_json::to_value(&report)?;
-        object["study"] = json!(folder.path().display().to_string());
-        object["best"] = json!(report.best());
-        if report.best().is_some() {
-            object["best_configuration"] = json!(best_file.display().to_string());
-            object["picture"] = json!(picture.display().to_string());
-        }
-        say(&object.to_string())?;
-        return Ok(Ended::Done);
-    }
-    say(&summary(&report, args.top))?;
-    if report.best().is_some() {
-        say(&format!(
-            "\n{}\ntrain the best with\n  {} train --config {}",
-            picture.display(),
-            program(),
-            quoted(&best_file)
-        ))?;
-    }
-    Ok(Ended::Done)
-}
-
-/// The tables of the report.
-fn summary(report: &Report, top: usize) -> String {
-    let Report { trials, done, diverged, paused, results, importance } = report;
-    let mut text = format!("{trials} trials: {done} done, {paused} given up or waiting at a rung, {diverged} diverged");
-    let missing = (*trials as usize).saturating_sub(results.len());
-    text += &format!(", {missing} to do\n");
-    if results.is_empty() {
-        return text + "no trial has a result yet";
-    }
-    let mut rows = vec![vec!["trial".to_owned(), "error".to_owned(), "epochs".to_owned()]];
-    rows[0].extend(importance.iter().map(|key| key.key.clone()));
-    for result in results.iter().take(top) {
-        let error = result.error.map_or("diverged".to_owned(), percent);
-        let mut row = vec![result.trial.to_string(), error, result.epochs.to_string()];
-        row.extend(importance.iter().map(|key| result.values.get(&key.key).map_or("-".to_owned(), plain)));
-        rows.push(row);
-    }
-    text += &format!("\nvalidation error, the best {} first; keys by importance\n{}\n", rows.len() - 1, aligned(&rows));
-    let number = |x: Option<f64>, sign: bool| match x {
-        None => "-".to_owned(),
-        Some(x) if sign => format!("{x:+.2}"),
-        Some(x) => format!("{:.0} %", 100.0 * x),
-    };
-    let mut rows = vec![["key", "explained", "correlation"].map(str::to_owned).to_vec()];
-    rows.extend(
-        importance
-            .iter()
-            .map(|key| vec![key.key.clone(), number(key.explained, false), number(key.rank_correlation, true)]),
-    );
-    text += &format!("\n{}\n", aligned(&rows));
-    text + "\nexplained: share of the variance of the errors' ranks between four bins of this key alone, less what random bins get\n\
-           correlation: Spearman's, of value and error; below 0, larger values are better"
-}
-
-fn aligned(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
-        cells.join("  ")
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn environment(pairs: &[(&str, &str)]) -> Result<Option<(u32, &'static str)>, RamError> {
-        let map: BTreeMap<String, OsString> = pairs.iter().map(|(k, v)| (k.to_string(), OsString::from(v))).collect();
-        from_environment(|name| map.get(name).cloned())
-    }
-
-    #[test]
-    fn the_first_variable_that_is_set_gives_the_trial() {
-        assert_eq!(environment(&[]).unwrap(), None);
-        assert_eq!(environment(&[("PARALLEL_SEQ", "4")]).unwrap(), Some((4, "PARALLEL_SEQ")));
-        let all = [("PARALLEL_SEQ", "4"), ("HQ_TASK_ID", "3"), ("SLURM_ARRAY_TASK_ID", "2"), ("RAM_TRIAL", "1")];
-        for count in 1..=4 {
-            let (name, value) = all[count - 1];
-            assert_eq!(environment(&all[..count]).unwrap(), Some((value.parse().unwrap(), VARIABLES[4 - count])));
-            assert_eq!(VARIABLES[4 - count], name);
-        }
-    }
-
-    #[test]
-    fn a_malformed_variable_is_named() {
-        for value in ["x", "", "-1", "1.5", "99999999999"] {
-            let text = environment(&[("SLURM_ARRAY_TASK_ID", value), ("HQ_TASK_ID", "3")]).unwrap_err().to_string();
-            assert!(text.contains("SLURM_ARRAY_TASK_ID is \"") && text.contains("number of a trial"), "{text}");
-        }
-    }
 }

@@ -4,19 +4,19 @@
 //! wrong kind and a value out of range are errors that name the key, the file and line it stands in, and the nearest thing that
 //! would have been right.
 
+pub(crate) mod built_in;
+pub(crate) mod entries;
 pub(crate) mod read;
 mod source;
 mod validate;
 
 use serde::{Deserialize, Serialize};
 
-pub use read::Base;
+pub use built_in::Base;
 pub use source::Source;
 
 use crate::model::{Model, Policy};
 use crate::reinforce::BaselineKind;
-
-pub(crate) use read::{nearest, suggestion};
 
 /// Everything that decides what a run computes. Two runs with equal configurations write equal bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! What moves: the windows of the retina over images and, as in the paper's video, over games. As GIF.
+//! Animations as GIF files: the windows of the retina move over images or, as in the paper's video, over games.
 
 use std::borrow::Cow;
 
@@ -9,32 +9,33 @@ use super::scene::{Align, Rect, Scene, Stroke};
 use super::text::{Weight, font};
 use crate::evaluate::trace::{Glimpse, Trace};
 
-/// The side that an image has about, in pixels, the gaps and the margin.
+/// The approximate side of an image in pixels, the gaps, and the margin.
 const IMAGE: f64 = 180.0;
 const GAP: f64 = 8.0;
 const BETWEEN: f64 = 20.0;
 const MARGIN: f64 = 12.0;
 const TOP: f64 = MARGIN + 24.0;
 
-/// Below an image: a line of text, bars, what came of it.
+/// The height of what stands below an image: a line of text, bars, and the outcome.
 const BELOW: f64 = 78.0;
 
-/// Hundredths of a second: a glimpse, a part of the way to the next, the end; a frame of a game, its end.
+/// How long each is shown, in hundredths of a second: a glimpse, a part of the way to the next one, and the end; a frame of a game,
+/// and its end.
 const LOOK: u16 = 80;
 const MOVE: u16 = 5;
 const END: u16 = 260;
 const FRAME: u16 = 14;
 const GAME_END: u16 = 160;
 
-/// Parts of the way from a glimpse to the next.
+/// The number of parts of the way from one glimpse to the next.
 const PARTS: usize = 4;
 
-/// Colours of the file, the last of which stands for "as before".
+/// The number of colours in the file; the last one stands for a pixel that does not change.
 const COLOURS: usize = 128;
 
-/// An animation of images, side by side, all at the same glimpse: the retina's windows move over them, what is seen appears, and
-/// the beliefs change. At the end the path is green and solid where the answer is right, red and dashed where it is wrong. The
-/// bytes of a GIF file that begins anew for ever.
+/// An animation of images side by side, all at the same glimpse. The windows of the retina move over the images, what they show
+/// appears, and the beliefs change. At the end the path is green and solid where the answer is right, red and dashed where it is
+/// wrong. Returns the bytes of a GIF file that repeats for ever.
 pub fn sequences(traces: &[Trace], classes: &[String], title: &str) -> Vec<u8> {
     let steps = traces.iter().map(|trace| trace.glimpses.len()).max().unwrap_or(0);
     let mut film = Film::default();
@@ -52,7 +53,8 @@ pub fn sequences(traces: &[Trace], classes: &[String], title: &str) -> Vec<u8> {
     film.gif()
 }
 
-/// The images at glimpse `step`, with the windows at `way` of the way from the glimpse before; after the last glimpse the answer.
+/// The images at glimpse `step`; the windows have gone the share `way` of their way from the glimpse before. After the last glimpse
+/// the answer is shown.
 fn sequence(traces: &[Trace], classes: &[String], title: &str, step: usize, way: f64) -> Scene {
     let pixels = traces.iter().map(|trace| trace.width.max(trace.height)).max().unwrap_or(1);
     let side = parts::side(pixels, IMAGE, 1.0);
@@ -71,7 +73,7 @@ fn sequence(traces: &[Trace], classes: &[String], title: &str, step: usize, way:
     scene
 }
 
-/// An image, what was seen last, and what is believed.
+/// Draws an image, what was seen last, and what is believed.
 fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &[String], step: usize, way: f64) {
     let square = Rect::new(x, y, side, side);
     let size = [trace.width, trace.height];
@@ -142,8 +144,8 @@ pub struct Words<'a> {
     pub outcomes: [&'a str; 2],
 }
 
-/// An animation of games, side by side, as the paper's video: the screen with the windows of the retina, and the probabilities of
-/// the moves. Games of different lengths wait at their ends. The bytes of a GIF file that begins anew for ever.
+/// An animation of games side by side, like the paper's video: the screen with the windows of the retina, and the probabilities of
+/// the moves. Shorter games wait at their end for longer ones. Returns the bytes of a GIF file that repeats for ever.
 pub fn games(traces: &[Trace], words: &Words, title: &str) -> Vec<u8> {
     let frames = traces.iter().map(|trace| trace.glimpses.len()).max().unwrap_or(0);
     let mut film = Film::default();
@@ -182,7 +184,7 @@ fn frame_of_games(traces: &[Trace], words: &Words, title: &str, frame: usize) ->
     scene
 }
 
-/// The moves' probabilities as bars, the chosen one's full and bold.
+/// Draws the probabilities of the moves as bars; that of the chosen move is filled and its name is bold.
 fn moves(scene: &mut Scene, rect: Rect, actions: &[String], now: &Glimpse) {
     const SIZE: f64 = 12.0;
     let bottom = rect.bottom() - 1.3 * SIZE;
@@ -203,7 +205,7 @@ fn moves(scene: &mut Scene, rect: Rect, actions: &[String], now: &Glimpse) {
     scene.line(&[[rect.x, bottom], [rect.right(), bottom]], Stroke::solid(HAIR, 1.0));
 }
 
-/// The windows of the retina, the coarsest first, so that the finest is never hidden; what lies outside of the image is cut.
+/// Draws the windows of the retina, the coarsest first, so that the finest is never hidden; parts outside of the image are cut off.
 fn windows(scene: &mut Scene, rects: &[Rect], on: Rect) {
     let halo = Stroke::solid(Colour::new(0).alpha(150), 3.5);
     for (scale, &rect) in rects.iter().enumerate().rev() {
@@ -225,7 +227,7 @@ fn corner(i: usize, columns: usize, panel: [f64; 2]) -> [f64; 2] {
     [MARGIN + (panel[0] + BETWEEN) * (i % columns) as f64, TOP + (panel[1] + BETWEEN) * (i / columns) as f64]
 }
 
-/// Frames and how long each is shown. Of each colour five bits a channel are kept.
+/// Frames, and how long each is shown. Five bits of each channel of a colour are kept.
 #[derive(Default)]
 struct Film {
     size: [usize; 2],
@@ -235,7 +237,7 @@ struct Film {
 impl Film {
     fn add(&mut self, scene: &Scene, hundredths: u16) {
         self.size = raster::size(scene, 1.0);
-        // Five bits of each, black and white staying what they are.
+        // Keeps five bits of each channel; black and white stay unchanged.
         let five = |level: u8| (u16::from(level) * 31 + 127) / 255;
         let pixels = raster::rgb(scene, 1.0);
         let colours = pixels.chunks_exact(3).map(|p| five(p[0]) << 10 | five(p[1]) << 5 | five(p[2]));
@@ -266,7 +268,7 @@ impl Film {
         (palette, nearest)
     }
 
-    /// The bytes of a GIF file: of each frame only what changed.
+    /// The bytes of a GIF file; each frame holds only the pixels that change.
     fn gif(&self) -> Vec<u8> {
         const SAME: u8 = COLOURS as u8 - 1;
         let [width, height] = self.size;
@@ -282,7 +284,7 @@ impl Film {
             let changed = |at: &usize| before.as_ref().is_none_or(|before| before[*at] != now[*at]);
             let rows = || (0..height).filter(|y| (y * width..(y + 1) * width).any(|at| changed(&at)));
             let columns = || (0..width).filter(|x| (0..height).any(|y| changed(&(y * width + x))));
-            // A frame in which nothing changed still takes its time: one pixel of it.
+            // A frame in which nothing changes still needs one pixel, so that it takes its time.
             let (top, bottom) = (rows().next().unwrap_or(0), rows().next_back().unwrap_or(0));
             let (left, right) = (columns().next().unwrap_or(0), columns().next_back().unwrap_or(0));
             let part = (top..=bottom).flat_map(|y| (left..=right).map(move |x| y * width + x));
@@ -306,7 +308,7 @@ impl Film {
     }
 }
 
-/// `expects 0.87`; nothing where nothing is expected.
+/// `expects 0.87`; empty where there is no baseline.
 fn expects(baseline: Option<f64>) -> String {
     baseline.map_or(String::new(), |b| format!("expects {b:.2}"))
 }

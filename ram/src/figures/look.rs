@@ -7,30 +7,30 @@ use super::scene::{Align, Rect, Scene, Stroke};
 use super::text::{Weight, font};
 use crate::evaluate::trace::Trace;
 
-/// Glimpses side by side; more go on below.
+/// The number of glimpses side by side; further ones continue on the next line.
 const ACROSS: usize = 8;
 
-/// The side that an image has about, the gaps between two, and the page's margin.
+/// The approximate side of an image, the gap between two images, and the margin of the page.
 const IMAGE: f64 = 90.0;
 const GAP: f64 = 8.0;
 const MARGIN: f64 = 14.0;
 
-/// Below an image: a line of text and bars.
+/// The height of the text and the bars below an image.
 const BELOW: f64 = 48.0;
 const BETWEEN_ROWS: f64 = 12.0;
 
-/// What a figure says above and below its rows.
+/// The texts of a figure.
 #[derive(Clone, Debug, Default)]
 pub struct Captions {
-    /// The model.
+    /// The title, which names the model.
     pub title: String,
-    /// The data, the error.
+    /// The line below the title, which names the data and the error.
     pub subtitle: String,
     /// The names of the classes.
     pub classes: Vec<String>,
 }
 
-/// A row for each image.
+/// A figure with a row for each image.
 pub fn look(traces: &[Trace], captions: &Captions) -> Scene {
     let glimpses = traces.iter().map(|trace| trace.glimpses.len()).max().unwrap_or(0);
     let across = glimpses.clamp(1, ACROSS);
@@ -78,12 +78,12 @@ pub fn look(traces: &[Trace], captions: &Captions) -> Scene {
     scene
 }
 
-/// The image and the path on it; below, the answer.
+/// Draws the image with the path on it, and the answer below.
 fn input(scene: &mut Scene, square: Rect, trace: &Trace, captions: &Captions) {
     let on = parts::within(square, [trace.width, trace.height]);
     scene.image(on, parts::image(trace, 0));
     let colour = if trace.right().is_none() { palette::SKY } else { palette::answer(trace.right()) };
-    // Where there is nothing around a glimpse that would tell where it is.
+    // A glimpse with one patch shows no surroundings, so its window is outlined on the image.
     for glimpse in trace.glimpses.iter().filter(|glimpse| glimpse.windows.len() == 1) {
         let rect = parts::window_rect(on, [trace.width, trace.height], &glimpse.windows[0]);
         parts::clipped_outline(scene, rect, on, &[Stroke::solid(colour.alpha(170), 0.7)]);
@@ -108,7 +108,7 @@ fn input(scene: &mut Scene, square: Rect, trace: &Trace, captions: &Captions) {
     }
 }
 
-/// What a glimpse showed; below, what the agent believes then.
+/// Draws what a glimpse showed, and below it what the agent then believes.
 fn glimpse(scene: &mut Scene, square: Rect, trace: &Trace, step: usize, captions: &Captions) {
     let glimpse = &trace.glimpses[step];
     scene.image(square, parts::seen(glimpse, trace.channels));
@@ -129,7 +129,7 @@ fn glimpse(scene: &mut Scene, square: Rect, trace: &Trace, step: usize, captions
     parts::beliefs(scene, bars, &glimpse.probabilities, &captions.classes, trace.label, 7.0);
 }
 
-/// The size of the legend's text and the height of its lines.
+/// The font size of the legend and the height of its lines.
 const SIGN: f64 = 8.0;
 const SIGN_LINE: f64 = 12.0;
 
@@ -145,7 +145,7 @@ enum Sign {
 }
 
 impl Sign {
-    /// What the figure needs to say.
+    /// The signs that a figure of these traces needs, with their meaning.
     fn of(traces: &[Trace]) -> Vec<(Sign, &'static str)> {
         let known = traces.iter().any(|trace| trace.label.is_some());
         let scales = traces.iter().flat_map(|trace| &trace.glimpses).map(|glimpse| glimpse.windows.len()).max();
@@ -162,7 +162,7 @@ impl Sign {
         signs
     }
 
-    /// Its width with the gap behind it.
+    /// Its width, including the gap behind it.
     fn width(self) -> f64 {
         match self {
             Sign::Solid | Sign::Dashed => 19.0,
@@ -171,7 +171,7 @@ impl Sign {
         }
     }
 
-    /// Draws it with the middle of its left edge here.
+    /// Draws it; the point is the middle of its left edge.
     fn draw(self, scene: &mut Scene, [x, y]: [f64; 2]) {
         match self {
             Sign::Solid => scene.line(&[[x, y], [x + 16.0, y]], Stroke::solid(GREEN, 1.5)),
@@ -187,7 +187,7 @@ impl Sign {
     }
 }
 
-/// Where the legend's signs stand, and in how many lines.
+/// The positions of the legend's signs, and the number of lines they take.
 fn laid_out(signs: &[(Sign, &str)], width: f64) -> (Vec<[f64; 2]>, usize) {
     let (mut x, mut line) = (MARGIN, 0);
     let place = |&(sign, says): &(Sign, &str)| {

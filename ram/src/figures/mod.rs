@@ -1,8 +1,9 @@
-//! Pictures: the paper's Figures 2 to 6 and its video, from traces ([`crate::evaluate::trace`]).
+//! Pictures: the paper's Figures 2 to 6 and its video, from traces ([`crate::evaluate::trace`]), and plots of curves.
 //!
-//! A figure is a [`Scene`], a list of shapes ([`scene`]), written as SVG ([`svg`]) or drawn as PNG ([`raster`]) alike, with
-//! the letters of one embedded font ([`text`]) and the colours of one palette ([`palette`]). [`look`] has the paths and
-//! glimpses, [`sheet`] what a task's images look like, [`animation`] what moves, [`plot`] draws curves.
+//! A figure is a [`Scene`], which is a list of shapes ([`scene`]). It is written as SVG ([`svg`]) or drawn as PNG ([`raster`]) and
+//! looks the same in both, with the letters of one embedded font ([`text`]) and the colours of one palette ([`palette`]). [`look`]
+//! draws paths and glimpses, [`sheet`] the images of a task, [`animation`] what moves, and [`plot`] curves over their axes
+//! ([`axis`]).
 //!
 //! ```
 //! use ram::figures::palette::{BLACK, GREEN};
@@ -18,6 +19,7 @@
 //! ```
 
 pub mod animation;
+pub mod axis;
 pub mod look;
 pub mod palette;
 mod parts;
@@ -36,9 +38,9 @@ pub use scene::Scene;
 /// The formats of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Pixels, 192 an inch.
+    /// Pixels, 192 per inch.
     Png,
-    /// Shapes, for print at any size.
+    /// Shapes, which can be printed at any size.
     Svg,
 }
 
@@ -52,14 +54,14 @@ impl Format {
             "png" => Ok(Format::Png),
             "svg" => Ok(Format::Svg),
             other => Err(RamError::Config(format!(
-                "{}: a picture's name ends in .png (pixels) or .svg (shapes, for print at any size){}",
+                "{}: the name of a picture ends in .png (pixels) or .svg (shapes, for print at any size){}",
                 path.display(),
-                if other == "gif" { "; `ram look` and `ram play` move with --gif" } else { "" }
+                if other == "gif" { "; `ram look` and `ram play` make animations with --gif" } else { "" }
             ))),
         }
     }
 
-    /// The bytes of a file.
+    /// The bytes of a file with this picture.
     pub fn write(self, scene: &Scene) -> Vec<u8> {
         match self {
             Format::Png => raster::png(scene, raster::SHARP),
@@ -68,7 +70,7 @@ impl Format {
     }
 }
 
-/// Whether a file's extension is .gif.
+/// Checks that the extension of a file is .gif.
 ///
 /// # Errors
 /// [`RamError::Config`] where it is not.
@@ -76,10 +78,10 @@ pub fn check_gif(path: &Path) -> Result<(), RamError> {
     if extension(path) == "gif" {
         return Ok(());
     }
-    Err(RamError::Config(format!("{}: the name of what moves ends in .gif", path.display())))
+    Err(RamError::Config(format!("{}: the name of an animation ends in .gif", path.display())))
 }
 
-/// The extension in small letters; of a file without one, nothing.
+/// The extension in lower case; empty where the file has none.
 fn extension(path: &Path) -> String {
     path.extension().map_or(String::new(), |extension| extension.to_string_lossy().to_lowercase())
 }

@@ -1,12 +1,12 @@
-//! Colours that those who see fewer of them tell apart too (Okabe and Ito, "Color Universal Design", 2008). Whatever a colour
-//! says, a dash, a fill or a shape says again.
+//! Colours that people with every kind of colour vision can tell apart (Okabe and Ito, "Color Universal Design", 2008). Whatever a
+//! colour says, a dash, a fill or a shape says it too.
 
-/// A colour: red, green, blue, and how opaque, 0 to 255 each.
+/// A colour with an opacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Colour {
-    /// Red, green, blue.
+    /// Red, green and blue, 0 to 255 each.
     pub rgb: [u8; 3],
-    /// 0 is not seen, 255 covers what lies below.
+    /// The opacity: 0 is invisible, 255 covers what lies below.
     pub alpha: u8,
 }
 
@@ -16,35 +16,35 @@ impl Colour {
         Colour { rgb: [(rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8], alpha: 255 }
     }
 
-    /// The same, less opaque.
+    /// The same colour with this opacity.
     pub const fn alpha(self, alpha: u8) -> Colour {
         Colour { alpha, ..self }
     }
 }
 
-/// Of what is right.
+/// Green, for right answers.
 pub const GREEN: Colour = Colour::new(0x00_9e_73);
-/// Of what is wrong: vermilion.
+/// Vermilion, for wrong answers.
 pub const RED: Colour = Colour::new(0xd5_5e_00);
-/// Of what is neither.
+/// Blue, for answers that are neither right nor wrong.
 pub const BLUE: Colour = Colour::new(0x00_72_b2);
-/// Neither, on black.
+/// Light blue, for the same on black.
 pub const SKY: Colour = Colour::new(0x56_b4_e9);
-/// Of the finest patch.
+/// Yellow, for the finest patch.
 pub const YELLOW: Colour = Colour::new(0xf0_e4_42);
-/// Of the third patch.
+/// Purple, for the third patch.
 pub const PURPLE: Colour = Colour::new(0xcc_79_a7);
-/// Of the fourth patch.
+/// Orange, for the fourth patch.
 pub const ORANGE: Colour = Colour::new(0xe6_9f_00);
-/// Text, and what surrounds lines on a picture.
+/// Nearly black, for text.
 pub const BLACK: Colour = Colour::new(0x1a_1a_1a);
-/// The page.
+/// White, for the page.
 pub const WHITE: Colour = Colour::new(0xff_ff_ff);
-/// Text of less weight; 5.7 : 1 on white.
+/// Grey, for less important text; its contrast on white is 5.7 : 1.
 pub const GREY: Colour = Colour::new(0x66_66_66);
-/// Bars that do not lead.
+/// Light grey, for bars that do not lead.
 pub const PALE: Colour = Colour::new(0xb0_b0_b0);
-/// Axes and frames.
+/// Lighter grey, for the lines of grids and frames.
 pub const HAIR: Colour = Colour::new(0xd0_d0_d0);
 
 /// The colour of a patch's window on an image, from fine to coarse.
@@ -52,7 +52,7 @@ pub fn scale(scale: usize) -> Colour {
     [YELLOW, SKY, PURPLE, ORANGE][scale % 4]
 }
 
-/// The colour of an answer: right, wrong, or nobody knows.
+/// The colour of an answer that is right, wrong, or of which nobody knows.
 pub fn answer(right: Option<bool>) -> Colour {
     match right {
         Some(true) => GREEN,

@@ -1,14 +1,14 @@
-//! What the figures have in common: where an image's pixels lie, the path, the windows, the beliefs.
+//! Parts that several figures share: images, paths, windows and beliefs.
 
 use super::palette::{self, BLACK, Colour, GREY, HAIR, PALE};
 use super::scene::{Align, Bitmap, Point, Rect, Scene, Stroke, Type};
 use super::text::{Weight, font};
 use crate::evaluate::trace::{Glimpse, Trace, Window};
 
-/// The most classes whose names stand below their bars.
+/// The largest number of classes whose names stand below their bars.
 const NAMED: usize = 12;
 
-/// What lines on an image are surrounded by.
+/// The colour around lines that are drawn on an image.
 const HALO: Colour = Colour::new(0).alpha(150);
 
 pub fn regular(size: f64, colour: Colour) -> Type {
@@ -19,7 +19,7 @@ pub fn bold(size: f64, colour: Colour) -> Type {
     Type { size, weight: Weight::Bold, colour }
 }
 
-/// Lines above a figure, broken where they are wider than `width`: the title and what stands below it. Where it ends.
+/// Writes the title and the subtitle of a figure, in lines no wider than `width`; returns the lower end of the text.
 pub fn heading(scene: &mut Scene, [x, y]: Point, width: f64, title: &str, subtitle: &str) -> f64 {
     let mut y = y;
     for (text, style, first, next) in
@@ -33,14 +33,14 @@ pub fn heading(scene: &mut Scene, [x, y]: Point, width: f64, title: &str, subtit
     y
 }
 
-/// The side, near `wanted`, of a square in which images of so many pixels have whole pixels of 1/`scale` units.
+/// The side, near `wanted`, of a square in which the pixels of an image are whole numbers of pixels of size 1/`scale`.
 pub fn side(pixels: usize, wanted: f64, scale: f64) -> f64 {
     let pixels = pixels.max(1) as f64;
     let whole = (wanted * scale / pixels).round();
     if whole >= 1.0 { whole * pixels / scale } else { wanted }
 }
 
-/// The part of a square that an image takes: all of it, if the image is a square.
+/// The part of a square that an image of this size takes.
 pub fn within(square: Rect, [width, height]: [usize; 2]) -> Rect {
     let longer = width.max(height).max(1) as f64;
     let (w, h) = (square.width * width as f64 / longer, square.height * height as f64 / longer);
@@ -53,8 +53,8 @@ pub fn image(trace: &Trace, step: usize) -> Bitmap {
     Bitmap { pixels: trace.picture(step).to_vec(), channels, height, width }
 }
 
-/// What a glimpse lets the agent know: full resolution in the middle, coarser and coarser around it, as large as its largest
-/// patch. Figures 3 to 6, columns 2 to 7.
+/// What a glimpse shows the agent, as large as its largest patch: full resolution in the middle, and lower resolution farther out
+/// (Figures 3 to 6, columns 2 to 7).
 pub fn seen(glimpse: &Glimpse, channels: usize) -> Bitmap {
     let windows = &glimpse.windows;
     let (Some(finest), Some(widest)) = (windows.first(), windows.last()) else {
@@ -76,7 +76,7 @@ pub fn seen(glimpse: &Glimpse, channels: usize) -> Bitmap {
     Bitmap { pixels, channels, height: side as usize, width: side as usize }
 }
 
-/// Where the finer patches lie in what was [`seen`].
+/// Outlines the finer patches in what was [`seen`].
 pub fn patches(scene: &mut Scene, square: Rect, glimpse: &Glimpse, width: f64) {
     let Some((widest, finer)) = glimpse.windows.split_last() else { return };
     for (scale, window) in finer.iter().enumerate() {
@@ -86,14 +86,14 @@ pub fn patches(scene: &mut Scene, square: Rect, glimpse: &Glimpse, width: f64) {
     }
 }
 
-/// Where a window lies on an image that is drawn at `on`.
+/// The rectangle of a window on an image that is drawn at `on`.
 pub fn window_rect(on: Rect, [width, height]: [usize; 2], window: &Window) -> Rect {
     let (sx, sy) = (on.width / width as f64, on.height / height as f64);
     let side = window.side as f64;
     Rect::new(on.x + window.x as f64 * sx, on.y + window.y as f64 * sy, side * sx, side * sy)
 }
 
-/// The visible parts of a square's edges within `bounds`.
+/// Draws the parts of a rectangle's edges that lie within `bounds`.
 pub fn clipped_outline(scene: &mut Scene, rect: Rect, bounds: Rect, strokes: &[Stroke]) {
     let (x0, x1) = (rect.x.max(bounds.x), rect.right().min(bounds.right()));
     let (y0, y1) = (rect.y.max(bounds.y), rect.bottom().min(bounds.bottom()));
@@ -107,7 +107,7 @@ pub fn clipped_outline(scene: &mut Scene, rect: Rect, bounds: Rect, strokes: &[S
             scene.outline(rect, stroke);
             continue;
         }
-        // Around the corners, so that edges that meet are one line.
+        // Edges that meet at a corner are drawn as one line.
         let corners = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
         let seen = [top, right, bottom, left];
         for edge in 0..4 {
@@ -120,15 +120,14 @@ pub fn clipped_outline(scene: &mut Scene, rect: Rect, bounds: Rect, strokes: &[S
     }
 }
 
-/// How large the marks of a path are.
+/// The size of a path's lines and circles.
 #[derive(Clone, Copy)]
 pub struct Mark {
     pub width: f64,
     pub radius: f64,
 }
 
-/// The path from location to location: the first a filled circle, the last an open one, straight lines between; dashed where
-/// the answer is wrong.
+/// Draws the path from location to location as straight lines. The first location is a filled circle and the last an open one.
 pub fn path(scene: &mut Scene, on: Rect, locations: &[[f64; 2]], colour: Colour, dashed: bool, mark: Mark) {
     let points: Vec<Point> = locations.iter().map(|&location| on.at(location)).collect();
     let (Some(&first), Some(&last)) = (points.first(), points.last()) else { return };
@@ -142,8 +141,8 @@ pub fn path(scene: &mut Scene, on: Rect, locations: &[[f64; 2]], colour: Colour,
     scene.ring(last, radius, Stroke::solid(colour, width));
 }
 
-/// The probabilities as bars. The leading one is full where it is right, open where it is wrong; the right class's name is
-/// bold.
+/// Draws the probabilities of the classes as bars. The largest bar is filled if its class is right and open if it is wrong; the
+/// name of the right class is bold.
 pub fn beliefs(
     scene: &mut Scene,
     rect: Rect,
@@ -181,7 +180,7 @@ pub fn beliefs(
     scene.line(&[[rect.x, bars.bottom()], [rect.right(), bars.bottom()]], Stroke::solid(HAIR, 0.6));
 }
 
-/// A class's name.
+/// The name of a class; its number where it has no name.
 pub fn name(names: &[String], class: usize) -> String {
     names.get(class).cloned().unwrap_or_else(|| class.to_string())
 }

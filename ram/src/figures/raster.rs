@@ -1,6 +1,7 @@
-//! A scene as pixels, and as PNG.
+//! Draws a scene as pixels, and writes it as PNG.
 //!
-//! It is drawn in bands from top to bottom, several at a time, so that a long picture needs no more memory than a short one.
+//! The picture is drawn in bands from top to bottom, several at the same time, so that a long picture needs no more memory than a
+//! short one.
 
 use std::ops::Range;
 
@@ -12,27 +13,27 @@ use super::palette::{Colour, WHITE};
 use super::scene::{Bitmap, Rect, Scene, Shape, Stroke};
 use super::text::font;
 
-/// Rows of pixels in a band.
+/// The number of rows of pixels in a band.
 const BAND: usize = 256;
 
-/// Pixels of a picture from which on it is compressed fast rather than well.
+/// Pictures with at least this many pixels are compressed faster, but less well.
 const LARGE: usize = 8_000_000;
 
-/// Pixels a unit of a PNG: 192 an inch, sharp in print and at half its size.
+/// Pixels per unit of a PNG file; this makes 192 per inch, which is sharp in print.
 pub const SHARP: f64 = 2.0;
 
-/// The size of a scene in pixels, [width, height], with so many pixels a unit.
+/// The size of a scene in pixels, [width, height], with `scale` pixels per unit.
 pub fn size(scene: &Scene, scale: f64) -> [usize; 2] {
     [scene.width, scene.height].map(|length| ((length * scale).ceil() as usize).max(1))
 }
 
-/// All pixels, [height, width, 3].
+/// The pixels of a scene, [height, width, 3], with `scale` pixels per unit.
 pub fn rgb(scene: &Scene, scale: f64) -> Vec<u8> {
     let [_, height] = size(scene, scale);
     bands(height).into_par_iter().flat_map_iter(|rows| band(scene, scale, rows)).collect()
 }
 
-/// The bytes of a PNG file, with so many pixels a unit.
+/// The bytes of a PNG file with `scale` pixels per unit.
 pub fn png(scene: &Scene, scale: f64) -> Vec<u8> {
     let [width, height] = size(scene, scale);
     let mut bytes = Vec::new();
@@ -57,7 +58,7 @@ pub fn png(scene: &Scene, scale: f64) -> Vec<u8> {
     bytes
 }
 
-/// The bytes of a PNG file of an image as it is.
+/// The bytes of a PNG file with the pixels of an image.
 pub fn encode(bitmap: &Bitmap) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, bitmap.width as u32, bitmap.height as u32);
@@ -76,7 +77,7 @@ fn bands(height: usize) -> Vec<Range<usize>> {
     (0..height).step_by(BAND).map(|top| top..(top + BAND).min(height)).collect()
 }
 
-/// Some rows of the picture, [rows, width, 3].
+/// The pixels of some rows of the picture, [rows, width, 3].
 fn band(scene: &Scene, scale: f64, rows: Range<usize>) -> Vec<u8> {
     let [width, _] = size(scene, scale);
     let mut pixmap = Pixmap::new(width as u32, rows.len() as u32).expect("a band is small");
@@ -97,7 +98,7 @@ fn band(scene: &Scene, scale: f64, rows: Range<usize>) -> Vec<u8> {
 struct Canvas {
     pixmap: Pixmap,
     scale: f64,
-    /// The band's first row.
+    /// The number of the band's first row.
     top: usize,
     to_pixels: Transform,
 }
@@ -133,10 +134,11 @@ impl Canvas {
                 self.path(letters.path.finish(), Some(*colour), None);
             }
             Shape::Image { rect, bitmap } => self.image(rect, bitmap),
+            Shape::Titled { shapes, .. } => shapes.iter().for_each(|shape| self.draw(shape)),
         }
     }
 
-    /// Fills and strokes a path; one of no extent is none.
+    /// Fills and strokes a path; a path without extent is `None`.
     fn path(&mut self, path: Option<Path>, fill: Option<Colour>, stroke: Option<Stroke>) {
         let Some(path) = path else { return };
         if let Some(colour) = fill {
@@ -150,7 +152,7 @@ impl Canvas {
         }
     }
 
-    /// Each pixel whose centre lies in the rectangle takes the colour of the image's pixel there.
+    /// Draws an image: each pixel whose centre lies in the rectangle takes the colour of the image there.
     fn image(&mut self, rect: &Rect, bitmap: &Bitmap) {
         let (width, height) = (self.pixmap.width() as usize, self.pixmap.height() as usize);
         // The first pixel whose centre lies at or behind `edge`.
@@ -184,7 +186,7 @@ fn paint(Colour { rgb: [r, g, b], alpha }: Colour) -> Paint<'static> {
     paint
 }
 
-/// Puts outlines in font units, y upwards, where they belong.
+/// Collects the outlines of letters, which are in font units with y upwards, at their place in the picture.
 struct Letters {
     path: PathBuilder,
     at: [f64; 2],

@@ -1,7 +1,7 @@
-//! A picture as a list of shapes, which is written as SVG and drawn as pixels alike.
+//! A picture as a list of shapes, which can be written as SVG or drawn as pixels.
 //!
-//! Lengths are in units of 1/96 inch (a pixel of CSS), x to the right and y downwards. Later shapes cover earlier ones; below
-//! all is a white page.
+//! Lengths are in units of 1/96 inch (a pixel of CSS); x runs to the right and y downwards. Later shapes cover earlier ones, and
+//! the page is white.
 
 use super::palette::Colour;
 use super::text::{Weight, font};
@@ -16,7 +16,7 @@ pub struct Stroke {
     pub colour: Colour,
     /// Its width.
     pub width: f64,
-    /// The length of dashes and of the gaps between them; a solid line has none.
+    /// The length of the dashes and of the gaps between them; `None` for a solid line.
     pub dash: Option<[f64; 2]>,
 }
 
@@ -41,7 +41,7 @@ pub struct Rect {
 }
 
 impl Rect {
-    /// From its upper left corner and its size.
+    /// A rectangle with this upper left corner and this size.
     pub fn new(x: f64, y: f64, width: f64, height: f64) -> Rect {
         Rect { x, y, width, height }
     }
@@ -56,20 +56,20 @@ impl Rect {
         self.y + self.height
     }
 
-    /// Where a location lies on an image that is drawn here: −1 and 1 are its outer edges.
+    /// The point of a location on an image that fills this rectangle; −1 and 1 are the outer edges of the image.
     pub fn at(&self, [x, y]: [f64; 2]) -> Point {
         [self.x + (x + 1.0) / 2.0 * self.width, self.y + (y + 1.0) / 2.0 * self.height]
     }
 }
 
-/// Where a text stands, from the point that is given.
+/// Where a text stands relative to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// To the right of it.
+    /// The text begins at the point.
     Left,
-    /// Around it.
+    /// The middle of the text is at the point.
     Centre,
-    /// To the left of it.
+    /// The text ends at the point.
     Right,
 }
 
@@ -78,11 +78,11 @@ pub enum Align {
 pub struct Bitmap {
     /// Bytes, [channels, height, width].
     pub pixels: Vec<u8>,
-    /// 1 for grey, 3 for colour; of any other number the first is shown as grey.
+    /// 1 for grey, 3 for colour; of any other number of channels the first is shown as grey.
     pub channels: usize,
-    /// Rows.
+    /// The number of rows.
     pub height: usize,
-    /// Columns.
+    /// The number of columns.
     pub width: usize,
 }
 
@@ -104,11 +104,11 @@ impl Bitmap {
 pub enum Shape {
     /// A rectangle.
     Rect {
-        /// Where.
+        /// Its place.
         rect: Rect,
-        /// What it is filled with.
+        /// The colour it is filled with.
         fill: Option<Colour>,
-        /// Its outline, which lies half inside.
+        /// Its outline; the middle of the line is the edge of the shape.
         stroke: Option<Stroke>,
     },
     /// A circle.
@@ -117,25 +117,25 @@ pub enum Shape {
         centre: Point,
         /// Its radius.
         radius: f64,
-        /// What it is filled with.
+        /// The colour it is filled with.
         fill: Option<Colour>,
-        /// Its outline, which lies half inside.
+        /// Its outline; the middle of the line is the edge of the shape.
         stroke: Option<Stroke>,
     },
     /// Straight lines from point to point.
     Line {
         /// The points.
         points: Vec<Point>,
-        /// How.
+        /// How they are drawn.
         stroke: Stroke,
     },
     /// A line of text.
     Text {
-        /// A point of the line that the letters stand on.
+        /// A point on the line that the letters stand on.
         at: Point,
-        /// On which side of the point.
+        /// Where the text stands relative to the point.
         align: Align,
-        /// What it says.
+        /// The text.
         text: String,
         /// The font's size.
         size: f64,
@@ -146,10 +146,17 @@ pub enum Shape {
     },
     /// An image, scaled so that its pixels stay squares with sharp edges.
     Image {
-        /// Where.
+        /// Its place.
         rect: Rect,
-        /// What.
+        /// Its pixels.
         bitmap: Bitmap,
+    },
+    /// Shapes with a title, which a browser shows to whoever points at them.
+    Titled {
+        /// The title.
+        title: String,
+        /// The shapes, the lowest first.
+        shapes: Vec<Shape>,
     },
 }
 
@@ -165,7 +172,7 @@ impl Shape {
         [at[0] - shift, at[1]]
     }
 
-    /// What it may cover, from top to bottom.
+    /// The top and the bottom of what the shape may cover.
     pub(super) fn rows(&self) -> [f64; 2] {
         let around = |top: f64, bottom: f64, stroke: Option<Stroke>| {
             let half = stroke.map_or(0.0, |stroke| stroke.width);
@@ -178,9 +185,13 @@ impl Shape {
                 let ys = || points.iter().map(|point| point[1]);
                 around(ys().fold(f64::INFINITY, f64::min), ys().fold(f64::NEG_INFINITY, f64::max), Some(*stroke))
             }
-            // Nothing in the font is higher or deeper.
+            // No letter of the font reaches higher or lower.
             Shape::Text { at, size, .. } => [at[1] - 1.3 * size, at[1] + 0.6 * size],
             Shape::Image { rect, .. } => [rect.y, rect.bottom()],
+            Shape::Titled { shapes, .. } => shapes
+                .iter()
+                .map(Shape::rows)
+                .fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], [top, bottom]| [a.min(top), b.max(bottom)]),
         }
     }
 }
@@ -192,13 +203,13 @@ pub struct Scene {
     pub width: f64,
     /// Its height.
     pub height: f64,
-    /// What it shows, for whoever cannot see it.
+    /// What the picture shows, for readers who cannot see it.
     pub title: String,
     /// Its shapes, the lowest first.
     pub shapes: Vec<Shape>,
 }
 
-/// How text is set.
+/// The font and the colour of a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Type {
     /// The font's size.
@@ -210,42 +221,42 @@ pub struct Type {
 }
 
 impl Scene {
-    /// An empty page.
+    /// An empty page of this size; `title` is for readers who cannot see the picture.
     pub fn new(width: f64, height: f64, title: &str) -> Scene {
         Scene { width, height, title: title.to_owned(), shapes: Vec::new() }
     }
 
-    /// A filled rectangle.
+    /// Adds a filled rectangle.
     pub fn fill(&mut self, rect: Rect, colour: Colour) {
         self.shapes.push(Shape::Rect { rect, fill: Some(colour), stroke: None });
     }
 
-    /// The outline of a rectangle.
+    /// Adds the outline of a rectangle.
     pub fn outline(&mut self, rect: Rect, stroke: Stroke) {
         self.shapes.push(Shape::Rect { rect, fill: None, stroke: Some(stroke) });
     }
 
-    /// A filled circle.
+    /// Adds a filled circle.
     pub fn disc(&mut self, centre: Point, radius: f64, colour: Colour) {
         self.shapes.push(Shape::Circle { centre, radius, fill: Some(colour), stroke: None });
     }
 
-    /// An open circle.
+    /// Adds an open circle.
     pub fn ring(&mut self, centre: Point, radius: f64, stroke: Stroke) {
         self.shapes.push(Shape::Circle { centre, radius, fill: None, stroke: Some(stroke) });
     }
 
-    /// Straight lines from point to point.
+    /// Adds straight lines from point to point.
     pub fn line(&mut self, points: &[Point], stroke: Stroke) {
         self.shapes.push(Shape::Line { points: points.to_vec(), stroke });
     }
 
-    /// A line of text.
+    /// Adds a line of text.
     pub fn text(&mut self, at: Point, align: Align, text: &str, Type { size, weight, colour }: Type) {
         self.shapes.push(Shape::Text { at, align, text: text.to_owned(), size, weight, colour });
     }
 
-    /// An image.
+    /// Adds an image.
     pub fn image(&mut self, rect: Rect, bitmap: Bitmap) {
         self.shapes.push(Shape::Image { rect, bitmap });
     }

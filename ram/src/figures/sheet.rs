@@ -1,4 +1,4 @@
-//! Figure 2: what a task's images look like.
+//! Figure 2: examples of the images of a task.
 
 use super::palette::BLACK;
 use super::parts::{self, regular};
@@ -10,7 +10,7 @@ const MARGIN: f64 = 14.0;
 const GAP: f64 = 5.0;
 const LABEL: f64 = 12.0;
 
-/// Images with the name of each one's class below it, in rows, as near to a square as their number lets.
+/// Draws images in rows, each with its label below; there are about as many rows as columns.
 pub fn sheet(images: Vec<(Bitmap, String)>, title: &str, subtitle: &str) -> Scene {
     let columns = (1..).find(|n| n * n >= images.len()).unwrap_or(1);
     let rows = images.len().div_ceil(columns);

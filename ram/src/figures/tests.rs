@@ -277,6 +277,37 @@ fn svg_and_png_are_the_same_picture() {
 }
 
 #[test]
+fn a_titled_shape_is_drawn_as_without_its_title() {
+    let scene = |shapes: Vec<Shape>| Scene { shapes, ..Scene::new(20.0, 400.0, "titled") };
+    let disc = |y| Shape::Circle { centre: [10.0, y], radius: 4.0, fill: Some(BLUE), stroke: None };
+    let plain = scene(vec![disc(10.0), disc(300.0)]);
+    let titled = scene(vec![Shape::Titled { title: "a & b".into(), shapes: plain.shapes.clone() }]);
+    assert_eq!(raster::rgb(&titled, 1.0), raster::rgb(&plain, 1.0));
+    let text = svg::svg(&titled);
+    check_xml(&text);
+    assert!(text.contains("<g><title>a &amp; b</title>\n<circle"), "{text}");
+}
+
+#[test]
+fn in_a_page_text_is_text_and_colours_are_the_pages() {
+    let mut scene = Scene::new(20.0, 20.0, "a page");
+    scene.line(&[[1.0, 2.0], [3.0, 4.5]], Stroke { colour: RED, width: 1.5, dash: Some([7.0, 3.0]) });
+    scene.disc([5.0, 6.0], 2.5, SKY);
+    scene.text([7.0, 8.0], Align::Right, "a < b", parts::regular(10.0, BLUE));
+    let elements = svg::elements(&scene.shapes);
+    check_xml(&elements);
+    assert_eq!(
+        elements.lines().collect::<Vec<_>>(),
+        [
+            "<polyline points=\"1,2 3,4.5\" fill=\"none\" stroke-linejoin=\"round\" stroke=\"var(--c2)\" \
+             stroke-width=\"1.5\" stroke-dasharray=\"7 3\"/>",
+            "<circle cx=\"5\" cy=\"6\" r=\"2.5\" fill=\"#56b4e9\"/>",
+            "<text x=\"7\" y=\"8\" text-anchor=\"end\" font-size=\"10\" fill=\"var(--c1)\">a &lt; b</text>",
+        ]
+    );
+}
+
+#[test]
 fn a_contact_sheet_holds_every_image_and_its_class() {
     for count in [1_u8, 2, 10] {
         let images =

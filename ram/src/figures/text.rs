@@ -1,10 +1,10 @@
-//! Text as outlines of one embedded font, DejaVu Sans, so that a picture looks the same on every machine and in every format.
+//! Text in one embedded font, DejaVu Sans, so that a picture looks the same on every machine and in every format.
 
 use std::sync::LazyLock;
 
 use ttf_parser::{Face, GlyphId, OutlineBuilder};
 
-/// How heavy letters are.
+/// The weight of letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Weight {
     /// For text.
@@ -13,10 +13,10 @@ pub enum Weight {
     Bold,
 }
 
-/// A font that knows how wide its letters are and how they go.
+/// A font: the widths and the outlines of its letters.
 pub struct Font(Face<'static>);
 
-/// The embedded font.
+/// The embedded font of this weight.
 pub fn font(weight: Weight) -> &'static Font {
     static FONTS: LazyLock<[Font; 2]> = LazyLock::new(|| {
         [dejavu::sans::regular(), dejavu::sans::bold()]
@@ -26,7 +26,8 @@ pub fn font(weight: Weight) -> &'static Font {
 }
 
 impl Font {
-    /// Glyphs of a line of text, and where each begins, in font units; and where the line ends. What the font has not is a box.
+    /// The glyphs of a line of text with their positions, and the end of the line, in font units. A character that the font does not
+    /// have is a box.
     pub fn line(&self, text: &str) -> (Vec<(GlyphId, f64)>, f64) {
         let mut end = 0.0;
         let glyphs = text.chars().map(|c| {
@@ -48,13 +49,13 @@ impl Font {
         size / f64::from(self.0.units_per_em())
     }
 
-    /// Draws a glyph, in font units, y upwards.
+    /// Draws the outline of a glyph, in font units with y upwards.
     pub fn outline(&self, glyph: GlyphId, builder: &mut dyn OutlineBuilder) {
-        // A space has none.
+        // A space has no outline.
         _ = self.0.outline_glyph(glyph, builder);
     }
 
-    /// The text in lines that are no wider than `width`, broken between words; a longer word has a line of its own.
+    /// Breaks the text between words into lines that are no wider than `width`; a word that is wider has its own line.
     pub fn wrapped(&self, text: &str, size: f64, width: f64) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for word in text.split(' ') {
@@ -69,7 +70,7 @@ impl Font {
         lines
     }
 
-    /// The text, cut with an ellipsis where it is wider than `width`.
+    /// The text, cut short with an ellipsis if it is wider than `width`.
     pub fn fitted(&self, text: &str, size: f64, width: f64) -> String {
         if self.width(text, size) <= width {
             return text.to_owned();

@@ -1,179 +1,179 @@
-//! What a report holds, as its scripts read it.
+//! The data of a report, as its scripts read them.
 
 use serde::Serialize;
 
 use crate::runs::metrics::{EpochMetrics, Timing};
 
-/// Everything that the page shows. Optional parts are left out where they do not apply.
+/// Everything that the page shows. Parts that do not apply to a run are left out.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// The folder's name.
+    /// The name of the run's folder.
     pub run: String,
-    /// What it is, in words: network, task.
+    /// The network and the task, in words.
     pub about: String,
     /// `ram`, `fc` or `conv`, or `game` for an agent that plays.
     pub kind: &'static str,
     /// The resolved configuration, TOML.
     pub config: String,
-    /// The command line, for the record.
+    /// The command line that made the run.
     pub command: String,
-    /// The program's version.
+    /// The version of the program that made the run.
     pub version: String,
-    /// Which checkpoint: `best` or `last`.
+    /// The checkpoint: `best` or `last`.
     pub which: &'static str,
-    /// After how many epochs it was saved.
+    /// The number of epochs after which the checkpoint was saved.
     pub epoch: usize,
-    /// The part of the data that the report is about: `validation` or `test`.
+    /// The split of the data that the report is about: `validation` or `test`.
     pub split: &'static str,
-    /// SHA-256 of its parameters.
+    /// The SHA-256 of the parameters.
     pub weights_hash: String,
-    /// Numbers in the network that the paper counts.
+    /// The parameter count, excluding the baseline, as the paper counts.
     pub parameters: usize,
     /// The names of the classes or actions.
     pub classes: Vec<String>,
-    /// What `metrics.jsonl` says; matrices and densities left out.
+    /// The lines of `metrics.jsonl`, without the confusion matrices and the densities.
     pub epochs: Vec<EpochMetrics>,
-    /// What `timing.jsonl` says.
+    /// The lines of `timing.jsonl`.
     pub timings: Vec<Timing>,
-    /// How the checkpoint fared.
-    pub found: Found,
-    /// This run and those beside it that differ in seed or policy alone.
+    /// The evaluation of the checkpoint on the split.
+    pub found: Measurements,
+    /// This run, and runs in the same folder that differ from it only in the seed or in who chooses the locations.
     pub results: Vec<ResultRow>,
-    /// The first layer.
+    /// The weights of the first layer.
     pub weights: Option<Weights>,
-    /// The retina's edge and number of patches.
+    /// The side of the retina's patches in pixels, and their number.
     pub retina: Option<[usize; 2]>,
-    /// Images and games to step through; the wrong and lost ones first.
+    /// The images or games of the player; the wrong or lost ones come first.
     pub items: Vec<Item>,
 }
 
-/// How a checkpoint fared on the split.
+/// The evaluation of a checkpoint on a split.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Found {
+pub struct Measurements {
     /// Share of wrong answers or lost games, 0 to 1.
     pub error: f64,
-    /// √(p(1 − p)/n)
+    /// The standard error of `error`: √(p(1 − p)/n).
     pub standard_error: f64,
-    /// Mean cross entropy, nats.
+    /// The mean cross entropy, nats.
     pub loss: f64,
-    /// Images or games.
+    /// The number of images or games.
     pub count: usize,
-    /// See [`crate::evaluation::Evaluation`].
+    /// As in [`crate::evaluation::Evaluation`].
     pub on_digit: Option<f64>,
-    /// The same for each glimpse.
+    /// The same for each glimpse alone.
     pub on_digit_at: Vec<f64>,
-    /// Variance of the location across inputs, each glimpse.
+    /// For each glimpse, the variance of its location across inputs.
     pub spread: Vec<f64>,
-    /// Fixations in each part of the image, each glimpse.
+    /// For each glimpse, the number of fixations in each part of the image.
     pub density: Vec<Vec<u32>>,
-    /// Parts along an axis.
+    /// The number of parts along each axis of the image.
     pub grid: usize,
-    /// Error if it were decided after 1, 2, … T glimpses.
+    /// The error if the class were decided after 1, 2, … T glimpses.
     pub error_after: Vec<f64>,
-    /// Mean baseline at each step.
+    /// The mean baseline at each step.
     pub baselines: Vec<f64>,
-    /// Classes (rows) by answers (columns).
+    /// The number of inputs of each class (rows) with each answer (columns).
     pub confusion: Vec<Vec<u32>>,
-    /// Of games, by the ball's row.
+    /// Of games, for each row of the ball, the share of frames with the ball in the finest patch.
     pub tracking: Vec<f64>,
 }
 
-/// A line of the table of results.
+/// A row of the table of results.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ResultRow {
-    /// The folder's name.
+    /// The name of the run's folder.
     pub run: String,
-    /// Who chooses the locations; of another network its kind.
+    /// Who chooses the locations; for networks without glimpses, their kind.
     pub policy: String,
-    /// The seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// Lowest validation error, 0 to 1.
+    /// The lowest validation error, 0 to 1.
     pub validation: Option<f64>,
-    /// The epoch that had it.
+    /// The epoch with the lowest validation error.
     pub epoch: Option<usize>,
-    /// Test error, where the test part was asked.
+    /// The test error, where the report is about the test split.
     pub test: Option<f64>,
-    /// Whether this is the reported run.
+    /// Whether this row is the reported run.
     pub own: bool,
 }
 
 /// The weights of the first layer as patches.
 #[derive(Clone, Debug, Serialize)]
 pub struct Weights {
-    /// The parameter.
+    /// The name of the parameter.
     pub name: String,
-    /// How many units the layer has.
+    /// The number of units of the layer.
     pub of: usize,
-    /// Channels and scales of a patch, channels outermost.
+    /// The number of channels of a patch.
     pub channels: usize,
-    /// Patches of a unit, from fine to coarse.
+    /// The number of patches of a unit, from fine to coarse.
     pub scales: usize,
-    /// Edge of a patch.
+    /// The side of a patch in pixels.
     pub side: usize,
-    /// The units of largest norm.
+    /// The units with the largest norms.
     pub units: Vec<Unit>,
 }
 
 /// The weights of one unit.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unit {
-    /// Its number.
+    /// The number of the unit.
     pub index: usize,
-    /// The largest weight's size.
+    /// The largest absolute value of a weight.
     pub max: f64,
-    /// Bytes in base 64: 128 + 127·w/max, as [channels, scales, side, side].
+    /// The weights as bytes 128 + 127·w/max in base 64, [channels, scales, side, side].
     pub data: String,
 }
 
 /// An image or a game that the player shows.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Item {
-    /// Its number in the split.
+    /// The number of the image or game in the split.
     pub index: usize,
-    /// Whether it was answered rightly, or the ball was caught.
+    /// Whether the answer was right, or the ball was caught.
     pub right: bool,
     /// Its class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<usize>,
-    /// The class that it was taken for.
+    /// The class that the network answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<usize>,
-    /// Channels, rows, columns.
+    /// The numbers of channels, rows and columns.
     pub size: [usize; 3],
-    /// Of an image: its bytes in base 64.
+    /// Of an image, its bytes in base 64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pixels: Option<String>,
-    /// ∂(logit of the answer)/∂pixel, bytes in base 64: 128 + 127·g/max, channels added up.
+    /// The gradient g = ∂(logit of the answer)/∂pixel, summed over channels, as bytes 128 + 127·g/max in base 64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saliency: Option<String>,
-    /// Glimpses or frames in order.
+    /// The glimpses or frames, in order.
     pub steps: Vec<Step>,
-    /// Of a game: the lit pixels of the screen after the last move.
+    /// Of a game, the bright pixels of the screen after the last move.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<Vec<usize>>,
 }
 
-/// A glimpse, and what was believed after it.
+/// A glimpse, and what the network believed after it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Step {
-    /// (x, y), −1 to 1.
+    /// The location (x, y), −1 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<[f64; 2]>,
     /// The first column, the first row and the side of each patch, from fine to coarse.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<[i64; 3]>,
-    /// ρ in bytes, base 64: [channels, scales, patch, patch].
+    /// ρ as bytes in base 64, [channels, scales, patch, patch].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rho: Option<String>,
-    /// Of each class or action.
+    /// The probability of each class or action.
     pub probabilities: Vec<f64>,
-    /// bₜ
+    /// The baseline bₜ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<f64>,
-    /// Of a game: the lit pixels of the screen.
+    /// Of a game, the bright pixels of the screen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lit: Option<Vec<usize>>,
-    /// Of a game: the action.
+    /// Of a game, the action that was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<usize>,
 }

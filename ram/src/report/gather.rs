@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::data::{Found, Report, ResultRow};
-use super::{Options, shown, weights};
+use super::data::{Measurements, Report, ResultRow};
+use super::options::Options;
+use super::{shown, weights};
 use crate::config::{Canvas, Config, Source};
 use crate::error::RamError;
 use crate::evaluate::evaluator::evaluate_on;
@@ -15,7 +16,8 @@ use crate::experiments::parameters;
 use crate::model::core::CoreKind;
 use crate::model::{Decisions, Locations, ModelKind};
 use crate::runs::metrics::EpochMetrics;
-use crate::runs::run_folder::{RunFolder, Which, read_info};
+use crate::runs::run_folder::{RunFolder, Which};
+use crate::runs::run_info::read_info;
 use crate::split::SplitName;
 use crate::threads::Threads;
 
@@ -69,7 +71,7 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
         classes: checkpoint.state.classes.clone(),
         epochs,
         timings: RunFolder::timings(path)?,
-        found: Found {
+        found: Measurements {
             error: p,
             standard_error: (p * (1.0 - p) / evaluation.count.max(1) as f64).sqrt(),
             loss: evaluation.loss,

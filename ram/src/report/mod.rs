@@ -1,64 +1,33 @@
-//! A run told in one HTML file: curves, tables, pictures of the policy, and a player that steps through glimpses.
+//! The report of a run as one HTML file: curves, tables, pictures of the policy, and a player that steps through glimpses.
 //!
-//! The file needs no network and no other file. Its data are one block of JSON ([`data`]), drawn by the scripts beside this
-//! module (`charts.js`, `player.js`, `report.js`); page and style are `report.html` and `report.css`.
+//! The file needs no network and no other file. Its data are one block of JSON ([`data`]). The curves are drawn here, as SVG; the
+//! scripts beside this module (`charts.js`, `player.js`, `report.js`) read values from them and make the rest of the page. Page
+//! and style are `report.html` and `report.css`.
 
+mod charts;
 pub mod data;
 mod gather;
+pub mod options;
 mod shown;
 mod weights;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 pub use data::Report;
 pub use gather::gather;
+pub use options::Options;
 
 use crate::error::RamError;
+use crate::figures::svg::escaped;
 use crate::runs::atomic;
-use crate::runs::run_folder::{REPORT, Which};
-use crate::split::SplitName;
-use crate::tasks::Task;
+use crate::runs::run_folder::REPORT;
 
 const PAGE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("report.css");
 const SCRIPTS: [&str; 3] = [include_str!("charts.js"), include_str!("player.js"), include_str!("report.js")];
 
-/// What is reported of a run.
-#[derive(Clone)]
-pub struct Options<'a> {
-    /// The task that the run was trained for, or `None` for the one that its configuration names.
-    pub task: Option<Arc<dyn Task>>,
-    /// The images or games it is evaluated on.
-    pub split: SplitName,
-    /// The checkpoint.
-    pub which: Which,
-    /// Images or games in the player, at most: the wrong ones first.
-    pub count: usize,
-    /// Numbers of images or games to show before any other.
-    pub chosen: Vec<usize>,
-    /// Where MNIST lies, else `RAM_DATA_DIR` says.
-    pub data_dir: Option<&'a Path>,
-    /// Threads, else one a core.
-    pub threads: Option<usize>,
-}
-
-impl Default for Options<'_> {
-    /// The best checkpoint on the validation part.
-    fn default() -> Self {
-        Options {
-            task: None,
-            split: SplitName::Validation,
-            which: Which::Best,
-            count: 24,
-            chosen: Vec::new(),
-            data_dir: None,
-            threads: None,
-        }
-    }
-}
-
-/// Evaluates the run at `path` and writes its report to `out`, or as `report.html` into its folder. Returns where.
+/// Evaluates the run at `path` and writes its report to `out`, or to `report.html` in the folder of the run. Returns the path of the
+/// report.
 ///
 /// # Errors
 /// As [`gather`], and [`RamError::Io`] where the file cannot be written.
@@ -73,12 +42,13 @@ pub fn write(path: &Path, out: Option<&Path>, options: &Options) -> Result<PathB
     Ok(out)
 }
 
-/// The page.
+/// The report as an HTML page.
 pub fn html(report: &Report) -> String {
-    // In a script element only `<` could end it, or begin a comment.
+    // Only `<` could end the script element that holds the data, or begin a comment in it.
     let data = serde_json::to_string(report).expect("numbers and names").replace('<', "\\u003c");
     let title = escaped(&format!("{} – RAM", report.run));
     let scripts = SCRIPTS.join("\n");
+    let (policy, training) = (charts::policy(report), charts::training(report));
     let mut parts = PAGE.split("{{");
     let mut page = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -88,16 +58,13 @@ pub fn html(report: &Report) -> String {
             "STYLE" => STYLE,
             "SCRIPT" => &scripts,
             "DATA" => &data,
+            "POLICY" => &policy,
+            "TRAINING" => &training,
             _ => panic!("report.html has no mark {mark}"),
         };
         page += rest;
     }
     page
-}
-
-/// Text in HTML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

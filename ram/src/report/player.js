@@ -233,7 +233,7 @@ class Player {
 
   drawAside(item, at) {
     this.seen.hidden = !at?.rho;
-    if (at?.rho) this.seen.replaceChildren(composed(at.rho, this.report.retina, item.size[0]), el("figcaption", {}, "The glimpse: all that the network sees now"));
+    if (at?.rho) this.seen.replaceChildren(composed(at.rho, this.report.retina, item.size[0]), el("figcaption", {}, "The glimpse: everything that the network sees at this step"));
     this.moved.hidden = !item.saliency;
     if (item.saliency) {
       const [, height, width] = item.size;
@@ -248,7 +248,7 @@ class Player {
       behind.getContext("2d").putImageData(image, 0, 0);
       context.globalCompositeOperation = "destination-over";
       context.drawImage(behind, 0, 0);
-      this.moved.replaceChildren(canvas, el("figcaption", {}, `Pixels that move the decision: brighter, they speak for ${this.class(item.answer)} (orange) or against it (blue)`));
+      this.moved.replaceChildren(canvas, el("figcaption", {}, `Pixels that change the decision: if they were brighter, they would speak for ${this.class(item.answer)} (orange) or against it (blue)`));
     }
   }
 
@@ -262,7 +262,7 @@ class Player {
     const shown = rows.length <= 20 ? rows : rows.slice().sort((a, b) => b.value - a.value).slice(0, 10);
     const parts = [el("h3", {}, this.games ? "Probability of each action" : "Probability of each class, so far"), bars(shown, 1, (p) => percent(p, 1), "Probabilities")];
     if (at.baseline !== undefined && at.baseline !== null) {
-      parts.push(el("h3", {}, "Baseline: the return that it expects"), bars([{ name: "b", value: Math.max(0, at.baseline) }], 1, () => at.baseline.toFixed(2), "Baseline"));
+      parts.push(el("h3", {}, "Baseline: the return that the network expects"), bars([{ name: "b", value: Math.max(0, at.baseline) }], 1, () => at.baseline.toFixed(2), "Baseline"));
     }
     this.beliefs.replaceChildren(...parts);
   }

@@ -40,7 +40,7 @@ function results() {
     : "This run";
   part("results").append(table(caption, ["run", "locations", ["seed", "number"], [`lowest validation ${what}`, "number"], ["epoch", "number"], [`test ${what}`, "number"]], rows));
   if (report.results.every((row) => row.test === null)) {
-    part("results").append(el("p", { class: "faint" }, "The test part was not asked for this page."));
+    part("results").append(el("p", { class: "faint" }, "This page does not use the test split."));
   }
 }
 
@@ -55,41 +55,26 @@ function player() {
   new Player(part("player"), report);
 }
 
-/** In words: does the policy heed its input? */
+/** Says in words whether the locations depend on the input. */
 function verdict(later) {
   const policy = report.results[0]?.policy;
-  if (policy === "random") return "Its locations are drawn at random, whatever it sees: a uniform draw has the spread 0.67.";
-  if (later.length === 0) return "It has one glimpse, whose place is given.";
+  if (policy === "random") return "Its locations are drawn at random and do not depend on what it sees; a uniform draw has the spread 0.67.";
+  if (later.length === 0) return "It has only one glimpse, and the first place is not chosen by the policy.";
   const first = games ? "frame" : "glimpse";
   const mean = later.reduce((sum, x) => sum + x, 0) / later.length;
-  const told = `After the first ${first} the spread is ${brief(mean)} on average`;
+  const measured = `After the first ${first} the spread is ${brief(mean)} on average`;
   return mean < 0.01
-    ? `${told}: this policy looks at the same places whatever it sees.`
-    : `${told} (0: always the same place; 0.67: as a uniform draw).`;
+    ? `${measured}: this policy looks at the same places whatever it sees.`
+    : `${measured} (0: always the same place; 0.67: like a uniform draw).`;
 }
 
 function policy() {
   if (found.spread.length === 0) return;
   const body = part("policy");
-  const steps = found.spread.map((_, i) => i + 1);
   const word = games ? "frame" : "glimpse";
-  body.append(el("p", { id: "verdict" }, verdict(found.spread.slice(1))));
-  const charts = el("div", { class: "charts" });
-  body.append(charts);
-  if (found.error_after.length > 1) {
-    new Chart(charts, { title: "Error by glimpses used", note: "had it decided then", x: steps, along: "glimpses", format: percent, series: [{ name: "error", values: found.error_after }] });
-  }
-  if (found.baselines.length > 0) {
-    const x = found.baselines.map((_, i) => i + 1);
-    new Chart(charts, { title: "Return expected", note: "mean baseline", x, along: word, series: [{ name: "baseline", values: found.baselines }, { name: games ? "games caught" : "share answered rightly", values: x.map(() => 1 - found.error) }] });
-  }
-  new Chart(charts, { title: "Spread across inputs", note: "variance of x plus that of y", x: steps, along: word, series: [{ name: "spread", values: found.spread }] });
-  if (found.tracking.length > 0) {
-    new Chart(charts, { title: "Ball in the finest patch", note: "share of games", x: found.tracking.map((_, i) => i), along: "row", format: (x) => percent(x, 0), series: [{ name: "in sight", values: found.tracking }] });
-  } else if (found.on_digit_at.length > 0) {
-    new Chart(charts, { title: "Finest patch touches the digit", note: "share of images", x: steps, along: word, format: (x) => percent(x, 0), series: [{ name: "touches", values: found.on_digit_at }] });
-  }
-  body.append(el("h3", {}, "Where the fixations lie"), el("p", { class: "faint" }, `Of ${found.count} ${games ? "games" : "images"}; the darker or brighter a part, the more often it was looked at. Each picture has its own scale.`));
+  body.prepend(el("p", { id: "verdict" }, verdict(found.spread.slice(1))));
+  for (const picture of body.querySelectorAll("[data-chart]")) new Cursor(picture, []);
+  body.append(el("h3", {}, "Where the fixations lie"), el("p", { class: "faint" }, `Of ${found.count} ${games ? "games" : "images"}. The stronger the colour of a part, the more often it was looked at; each picture has its own scale.`));
   body.append(el("div", { class: "small" }, ...found.density.map((counts, i) => density(counts, `${word} ${i + 1}`))));
 }
 
@@ -104,42 +89,17 @@ function density(counts, name) {
 }
 
 function curves() {
-  const lines = report.epochs;
-  if (lines.length === 0) return;
   const body = part("curves");
-  const group = new Group();
+  const charts = body.querySelector(".charts");
+  if (!charts) return;
+  const group = [];
+  for (const picture of charts.querySelectorAll("[data-chart]")) new Cursor(picture, group);
   const log = el("input", { type: "checkbox", id: "log" });
-  log.addEventListener("change", () => group.rescale(log.checked));
-  body.append(el("p", {}, el("label", { for: "log" }, log, " logarithmic where all numbers are above 0")));
-  const charts = el("div", { class: "charts" });
-  body.append(charts);
-  const x = lines.map((line) => line.epoch);
-  const mean = (list) => (list && list.length > 0 ? list.reduce((sum, v) => sum + v, 0) / list.length : null);
-  const add = (title, note, series, format) => {
-    const there = series.filter((one) => one.values.some((v) => Number.isFinite(v)));
-    if (there.length > 0) new Chart(charts, { title, note, x, along: "epoch", series: there, format, group });
-  };
-  const of = (name, value) => ({ name, values: lines.map(value) });
-  // One glimpse, or a network that sees everything, has no such term: it is 0 throughout.
-  const unlessZero = (series) => (series.values.some((v) => v !== 0) ? [series] : []);
-  add(games ? "Games lost" : "Error", null, [of("training", (l) => l.train.error), of("validation", (l) => l.validation.error)], percent);
-  add(games ? "Action term of eq. (2)" : "Loss of the class", games ? null : "nats", [of("training", (l) => l.train.classification), ...(games ? [] : [of("validation", (l) => l.validation.loss)])]);
-  add("Location term of eq. (2)", "its gradient counts, not its value", unlessZero(of("location", (l) => l.train.location)));
-  add("Baseline's squared error", null, unlessZero(of("baseline", (l) => l.train.baseline)));
-  add("Loss that is minimised", "the terms by their weights", [of("total", (l) => l.train.total)]);
-  add("Return and baseline", null, [of("reward, training", (l) => l.train.reward), of("1 − error, validation", (l) => 1 - l.validation.error), of("mean baseline, validation", (l) => mean(l.baselines))]);
-  add("Norm of the gradient", "before clipping", [of("norm", (l) => l.train.grad_norm)]);
-  add("Learning rate", "at the epoch's end", [of("rate", (l) => l.learning_rate)]);
-  add("Deviation of the policy", "σ, image edges at ±1", [of("std", (l) => l.policy_std ?? null)]);
-  add("Spread of the fixations", "after the first glimpse", [of("spread", (l) => mean(l.fixation_spread.slice(1)))]);
-  add(games ? "Ball in the finest patch" : "Finest patch touches the digit", null, [of("share", (l) => (games || lines.some((line) => line.on_digit !== 1) ? l.on_digit : null))], (v) => percent(v, 1));
-  const after = lines.find((l) => l.error_after && l.error_after.length > 1);
-  if (after) {
-    const n = after.error_after.length;
-    const which = n <= 4 ? [...Array(n).keys()] : [0, 1, Math.floor(n / 2), n - 1];
-    add("Error by glimpses used", null, which.map((i) => of(`${i + 1}`, (l) => l.error_after?.[i] ?? null)), percent);
-  }
-  if (report.timings.length === lines.length) add("Speed", games ? "games a second" : "images a second", [{ name: "speed", values: report.timings.map((t) => t.images_per_second) }]);
+  log.addEventListener("change", () => {
+    charts.classList.toggle("log", log.checked);
+    group.forEach((cursor) => cursor.point(cursor.index));
+  });
+  body.prepend(el("p", {}, el("label", { for: "log" }, log, " logarithmic where all numbers are above 0")));
 }
 
 function confusion() {
@@ -154,7 +114,7 @@ function confusion() {
   };
   part("confusion").append(
     el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Confusion matrix" },
-      el("table", { class: "confusion" }, el("caption", {}, `Rows: the label. Columns: the answer. Right answers blue, wrong ones orange, of ${found.count} images.`),
+      el("table", { class: "confusion" }, el("caption", {}, `Rows are labels, columns are answers, of ${found.count} images. Right answers are blue, wrong ones orange.`),
         el("thead", {}, el("tr", {}, el("td", {}), ...names.map((name) => el("th", { scope: "col" }, name)))),
         el("tbody", {}, ...found.confusion.map((row, i) => el("tr", {}, el("th", { scope: "row" }, names[i]), ...row.map((count, j) => cell(count, i, j))))))));
 }
@@ -174,8 +134,8 @@ function weights() {
     }
     return el("figure", {}, canvas, el("figcaption", {}, String(index)));
   };
-  const order = scales > 1 ? " From left to right the patches from fine to coarse." : "";
-  part("weights").append(el("p", { class: "faint" }, `${shown.units.length} of ${shown.of} units of ${shown.name}, those of largest weights: orange where light speaks for the unit, blue where against.${order}`),
+  const order = scales > 1 ? " The patches run from left to right, from fine to coarse." : "";
+  part("weights").append(el("p", { class: "faint" }, `The ${shown.units.length} of ${shown.of} units of ${shown.name} with the largest weights: orange where a bright pixel raises the unit's input, blue where it lowers it.${order}`),
     el("div", { class: "small units", style: `--unit: ${(3 + 1.5 * scales).toFixed(1)}rem` }, ...shown.units.map(unit)));
 }
 

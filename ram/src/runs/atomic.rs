@@ -1,5 +1,5 @@
-//! Files that are either the old one or the new one, whatever happens in between: written to a sibling, flushed to the disk,
-//! renamed over the target, and the folder flushed too.
+//! Writes files so that after a crash there is either the complete old file or the complete new one. The bytes go to a temporary
+//! file in the same folder, which is flushed to the disk and renamed over the target; then the folder is flushed too.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,13 +9,19 @@ use std::path::{Path, PathBuf};
 /// The end of a temporary file's name.
 const TEMPORARY: &str = ".ram-tmp";
 
-/// Replaces `path` by `bytes`. On an error the old file is untouched and no temporary file stays.
+/// Replaces the file at `path` by `bytes`. On an error the old file is unchanged and no temporary file stays.
+///
+/// # Errors
+/// Those of the file system.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, None, bytes)
 }
 
-/// As [`write()`], but what was at `path` before is kept as `previous`. Between the two renames there may for a moment be no
-/// `path`, never neither of the two.
+/// As [`write()`], but the old file is kept as `previous`. Between the two renames there is no file at `path` for a moment, but
+/// then there is one at `previous`.
+///
+/// # Errors
+/// Those of the file system.
 pub fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, Some(previous), bytes)
 }
@@ -35,13 +41,16 @@ fn replace(path: &Path, previous: Option<&Path>, bytes: &[u8]) -> io::Result<()>
         fs::rename(&temporary, path)
     })();
     if result.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         _ = fs::remove_file(&temporary);
     }
     result.and_then(|()| sync_folder(parent(path)))
 }
 
-/// Removes what writers that were killed left in `folder`. Only for a folder that nobody else writes to.
+/// Removes the temporary files that killed processes left in `folder`. No other process may be writing to the folder.
+///
+/// # Errors
+/// Those of the file system.
 pub fn clean(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -52,7 +61,10 @@ pub fn clean(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Flushes a folder, so that the names in it outlive a power cut. Only Unix can; elsewhere it does nothing.
+/// Flushes a folder to the disk, so that the names in it survive a power cut. It does this on Unix only.
+///
+/// # Errors
+/// Those of the file system.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -1,8 +1,9 @@
-//! Checkpoints: named `f32` tensors and the state of the training, in one safetensors file that Python reads too.
+//! Checkpoints: named `f32` tensors and the state of the training in one safetensors file, which Python can read too.
 //!
-//! By convention the parameters are `params/NAME` and the optimiser's moments `moment1/NAME`, `moment2/NAME`. The metadata has
-//! the one key `ram`, sorted JSON without date, path or number of threads: equal runs write equal bytes. It holds a SHA-256 of
-//! state and tensors, so that a flipped bit is found.
+//! The parameters are `params/NAME`. The optimiser's moments are `first/NAME` and `second/NAME` with Adam, and `velocity/NAME`
+//! with SGD, as [`autograd::optim::Optimiser::moments`] calls them. The metadata has one key, `ram`: sorted JSON without date,
+//! path or number of threads, so that equal runs write equal bytes. It holds a SHA-256 of the state and the tensors, so that a
+//! flipped bit is found.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -18,44 +19,44 @@ use crate::error::RamError;
 use crate::losses::Running;
 use crate::runs::atomic;
 
-/// The version of the format that is written, and the only one that is read.
+/// The version of the format that is written; other versions cannot be read.
 pub const FORMAT: u64 = 1;
 
-/// The metadata's key.
+/// The key in the metadata of the file.
 const KEY: &str = "ram";
 
-/// Prefix of the parameters' names; [`Checkpoint::weights_hash`] covers these alone.
+/// The prefix of the parameters' names; [`Checkpoint::weights_hash`] covers only tensors with this prefix.
 pub const PARAMS: &str = "params/";
 
 /// A tensor to write.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'a> {
-    /// Its name, `params/core.weight` for one.
+    /// Its name, such as `params/core.weight`.
     pub name: &'a str,
-    /// Its axes, row-major.
+    /// Its axes; the values are in row-major order.
     pub shape: &'a [usize],
-    /// Its values; as many as the shape says.
+    /// Its values; their number is the product of the axes.
     pub data: &'a [f32],
 }
 
-/// Where the training stands. With seed and configuration it is all that resuming needs beside the tensors, since every random
-/// draw has a key of its own.
+/// The state of the training. Together with the tensors it is all that resuming needs, since every random draw depends only on
+/// the seed and on its own key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainState {
-    /// Epochs that are complete.
+    /// The number of epochs that are complete.
     pub epoch: usize,
-    /// Steps done in the epoch under way.
+    /// The number of steps that are done in the epoch under way.
     pub step: usize,
-    /// Steps of the optimiser since the start.
+    /// The number of optimiser steps since the start.
     pub optimiser_steps: u64,
-    /// The best validation error so far, 0 to 1.
+    /// The lowest validation error so far, 0 to 1.
     pub best_error: Option<f64>,
-    /// The epoch that had it, from 1.
+    /// The epoch with the lowest validation error, from 1.
     pub best_epoch: Option<usize>,
-    /// Epochs since then.
+    /// The number of epochs since then.
     pub epochs_since_best: usize,
-    /// The training metrics of the epoch under way.
+    /// The means over the steps of the epoch under way.
     pub running: Running,
     /// The resolved configuration, TOML.
     pub config: String,
@@ -66,18 +67,18 @@ pub struct TrainState {
 /// A tensor that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
-    /// Its axes, row-major.
+    /// Its axes; the values are in row-major order.
     pub shape: Vec<usize>,
     /// Its values.
     pub data: Vec<f32>,
 }
 
-/// A checkpoint that was read and found whole.
+/// A checkpoint that was read and checked.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// Where it came from; errors name it.
+    /// The file it was read from; errors name it.
     pub path: PathBuf,
-    /// Where the training stood.
+    /// The state of the training.
     pub state: TrainState,
     /// Every tensor by name.
     pub tensors: BTreeMap<String, Stored>,
@@ -86,10 +87,10 @@ pub struct Checkpoint {
 /// The bytes of a checkpoint.
 ///
 /// # Errors
-/// [`RamError::Diverged`] where a value is not finite: nothing good could be resumed from it.
+/// [`RamError::Diverged`] where a value is not finite, because a training could not go on from it.
 ///
 /// # Panics
-/// When two tensors have one name, or a shape and its data do not agree.
+/// Where two tensors have the same name, or where the shape and the data of a tensor do not agree.
 pub fn encode(tensors: &[Tensor], state: &TrainState) -> Result<Vec<u8>, RamError> {
     let mut sorted = tensors.to_vec();
     sorted.sort_by_key(|tensor| tensor.name);
@@ -113,22 +114,26 @@ pub fn encode(tensors: &[Tensor], state: &TrainState) -> Result<Vec<u8>, RamErro
         .expect("names differ and shapes fit"))
 }
 
-/// Writes a checkpoint: the file is afterwards the new one or, on an error, still the old one.
+/// Writes a checkpoint. On an error the old file is still there, unchanged.
+///
+/// # Errors
+/// As [`encode`]; [`RamError::Run`] where the file cannot be written.
 pub fn write(path: &Path, tensors: &[Tensor], state: &TrainState) -> Result<(), RamError> {
     let bytes = encode(tensors, state)?;
     atomic::write(path, &bytes).map_err(|error| unwritable(path, &error))
 }
 
+/// The error of a file that cannot be written.
 pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> RamError {
     RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then resume"))
 }
 
 impl Checkpoint {
-    /// Reads a checkpoint and checks all of it.
+    /// Reads a checkpoint and checks it.
     ///
     /// # Errors
-    /// [`RamError::Checkpoint`] if the file is not there, cannot be read or is of another format version;
-    /// [`RamError::Damaged`] if it is not a safetensors file, cut short, not a checkpoint of `ram`, or altered.
+    /// [`RamError::Checkpoint`] where the file does not exist, cannot be read, or has another format version;
+    /// [`RamError::Damaged`] where it is not a safetensors file, is cut short, is not a checkpoint of `ram`, or was changed.
     pub fn read(path: &Path) -> Result<Checkpoint, RamError> {
         let bytes = std::fs::read(path).map_err(|error| {
             RamError::checkpoint(path, format!("cannot be read: {error}; name a run that has been trained"))
@@ -136,7 +141,10 @@ impl Checkpoint {
         Checkpoint::decode(path, &bytes)
     }
 
-    /// As [`Checkpoint::read`], from bytes; errors call them `path`.
+    /// As [`Checkpoint::read`], but from bytes; errors call them `path`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
     pub fn decode(path: &Path, bytes: &[u8]) -> Result<Checkpoint, RamError> {
         let fail = |message: String| RamError::damaged(path, message);
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| fail(fault(&error, bytes.len())))?;
@@ -180,7 +188,10 @@ impl Checkpoint {
         Ok(Checkpoint { path: path.to_owned(), state, tensors })
     }
 
-    /// The configuration of the run it belongs to.
+    /// The configuration of the run that wrote it.
+    ///
+    /// # Errors
+    /// [`RamError::Checkpoint`] where this program does not accept the configuration.
     pub fn config(&self) -> Result<Config, RamError> {
         Config::from_toml(&self.state.config, &format!("the configuration in {}", self.path.display()))
             .map_err(|error| RamError::checkpoint(&self.path, format!("{error}; {DAMAGED}")))
@@ -198,7 +209,10 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The values of a tensor that must have this name and shape.
+    /// The values of the tensor with this name, which must have this shape.
+    ///
+    /// # Errors
+    /// [`RamError::Checkpoint`] where there is no such tensor.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<&[f32], RamError> {
         let stored = self.tensors.get(name).ok_or_else(|| {
             RamError::checkpoint(&self.path, format!("tensor {name} {shape:?} is missing; {OTHER_MODEL}"))
@@ -212,7 +226,10 @@ impl Checkpoint {
         Ok(&stored.data)
     }
 
-    /// Checks that its tensors are exactly these (name, shape), none missing and none too many.
+    /// Checks that it holds exactly the tensors with these names and shapes.
+    ///
+    /// # Errors
+    /// [`RamError::Checkpoint`] that names a tensor which is missing, has another shape, or is not expected.
     pub fn expect<'a>(&self, expected: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Result<(), RamError> {
         let mut others: BTreeMap<_, _> = self.tensors.iter().collect();
         for (name, shape) in expected {
@@ -228,7 +245,8 @@ impl Checkpoint {
         }
     }
 
-    /// SHA-256 of the parameters (names, shapes, values; neither moments nor state), in hexadecimal: equal for equal weights.
+    /// The SHA-256 of the parameters (their names, shapes and values, without moments and state) in hexadecimal. Equal weights have
+    /// equal hashes.
     pub fn weights_hash(&self) -> String {
         weights_hash(self.tensors.iter().map(|(name, stored)| stored.view(name)))
     }
@@ -240,7 +258,7 @@ impl Stored {
     }
 }
 
-/// SHA-256 of those tensors whose name begins with [`PARAMS`], in hexadecimal, whatever order they come in.
+/// The SHA-256 of the tensors whose names begin with [`PARAMS`], in hexadecimal; their order does not matter.
 pub fn weights_hash<'a>(tensors: impl IntoIterator<Item = Tensor<'a>>) -> String {
     let mut params: Vec<_> = tensors.into_iter().filter(|tensor| tensor.name.starts_with(PARAMS)).collect();
     params.sort_by_key(|tensor| tensor.name);
@@ -249,7 +267,7 @@ pub fn weights_hash<'a>(tensors: impl IntoIterator<Item = Tensor<'a>>) -> String
     hex(hasher)
 }
 
-/// Refuses a format version other than [`FORMAT`]; `what` is a checkpoint or a run.
+/// Refuses a format version other than [`FORMAT`]; the message calls the thing `what`, which is a checkpoint or a run.
 pub(crate) fn check_format(found: &serde_json::Value, what: &str) -> Result<(), String> {
     match found.as_u64() {
         Some(FORMAT) => Ok(()),
@@ -316,143 +334,4 @@ impl View for &Tensor<'_> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const WEIGHT: [f32; 6] = [1.0, -0.0, 3.5e-39, f32::MAX, 0.1, -7.0];
-
-    pub(crate) fn tensors() -> [Tensor<'static>; 3] {
-        [
-            Tensor { name: "params/core.weight", shape: &[2, 3], data: &WEIGHT },
-            Tensor { name: "moment1/core.weight", shape: &[2, 3], data: &[0.5; 6] },
-            Tensor { name: "params/core.bias", shape: &[1], data: &[0.25] },
-        ]
-    }
-
-    pub(crate) fn state(epoch: usize) -> TrainState {
-        TrainState {
-            epoch,
-            step: 3,
-            optimiser_steps: 1 << 60,
-            best_error: Some(0.1 + 0.2),
-            config: Config::default().to_toml(),
-            classes: vec!["0".into(), "one".into()],
-            ..TrainState::default()
-        }
-    }
-
-    fn read(bytes: &[u8]) -> Result<Checkpoint, RamError> {
-        Checkpoint::decode(Path::new("last.safetensors"), bytes)
-    }
-
-    fn message(bytes: &[u8]) -> String {
-        let error = read(bytes).unwrap_err();
-        assert_eq!(error.exit_code(), 4);
-        error.to_string()
-    }
-
-    /// A safetensors file with this `ram` metadata.
-    pub(crate) fn with_header(header: &str) -> Vec<u8> {
-        let metadata = HashMap::from([(KEY.to_owned(), header.to_owned())]);
-        safetensors::serialize(tensors().iter().map(|t| (t.name, t)), Some(metadata)).unwrap()
-    }
-
-    #[test]
-    fn what_is_written_is_read_back_to_the_bit() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("last.safetensors");
-        write(&path, &tensors(), &state(2)).unwrap();
-        let checkpoint = Checkpoint::read(&path).unwrap();
-        assert_eq!(checkpoint.state, state(2));
-        assert_eq!(checkpoint.config().unwrap(), Config::default());
-        let weight = checkpoint.tensor("params/core.weight", &[2, 3]).unwrap();
-        assert_eq!(weight.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), WEIGHT.map(f32::to_bits));
-    }
-
-    #[test]
-    fn equal_content_is_equal_bytes_in_any_order() {
-        let mut reversed = tensors();
-        reversed.reverse();
-        assert_eq!(encode(&tensors(), &state(2)).unwrap(), encode(&reversed, &state(2)).unwrap());
-        assert_eq!(weights_hash(tensors()), weights_hash(reversed));
-    }
-
-    #[test]
-    fn the_weights_hash_covers_parameters_alone() {
-        let hash = read(&encode(&tensors(), &state(2)).unwrap()).unwrap().weights_hash();
-        assert_eq!(hash, weights_hash(tensors()));
-        assert_eq!(hash, read(&encode(&tensors(), &state(3)).unwrap()).unwrap().weights_hash());
-        let mut other = tensors();
-        other[1].data = &[0.75; 6];
-        assert_eq!(hash, weights_hash(other));
-        other[2].data = &[0.75];
-        assert_ne!(hash, weights_hash(other));
-    }
-
-    #[test]
-    fn every_cut_and_every_flipped_byte_is_found() {
-        let bytes = encode(&tensors(), &state(2)).unwrap();
-        for length in 0..bytes.len() {
-            assert!(read(&bytes[..length]).is_err(), "cut at {length}");
-        }
-        assert!(message(&bytes[..bytes.len() - 1]).contains("cut short"));
-        assert!(message(b"").contains("cut short"));
-        assert!(message(&[&bytes[..], b"x"].concat()).contains("continued"));
-        for i in 0..bytes.len() {
-            let mut flipped = bytes.clone();
-            flipped[i] ^= 1;
-            // Spaces that pad the header, and its own order of keys, carry nothing.
-            if let Ok(checkpoint) = read(&flipped) {
-                assert_eq!((&checkpoint.state, checkpoint.weights_hash()), (&state(2), weights_hash(tensors())));
-            }
-        }
-    }
-
-    #[test]
-    fn other_files_and_other_versions_are_named() {
-        assert!(message(b"a text file that is long enough to have a header length").contains("not a safetensors file"));
-        let plain = safetensors::serialize(tensors().iter().map(|t| (t.name, t)), None).unwrap();
-        assert!(message(&plain).contains("not a checkpoint of ram"));
-        let newer = message(&with_header(r#"{"format":2}"#));
-        assert!(newer.contains("format version 2") && newer.contains("reads version 1") && newer.contains("newer"));
-        assert!(message(&with_header(r#"{"format":0}"#)).contains("older"));
-        assert!(message(&with_header("{}")).contains("without a format version"));
-        assert!(message(&with_header("oops")).contains("not JSON"));
-        assert!(message(&with_header(r#"{"format":1}"#)).contains("SHA-256"));
-    }
-
-    #[test]
-    fn tensors_of_another_model_are_named() {
-        let checkpoint = read(&encode(&tensors(), &state(2)).unwrap()).unwrap();
-        let all = tensors().map(|t| (t.name, t.shape));
-        checkpoint.expect(all).unwrap();
-        let missing = checkpoint.tensor("params/action.weight", &[4, 4]).unwrap_err().to_string();
-        assert!(missing.contains("params/action.weight [4, 4] is missing"), "{missing}");
-        let shape = checkpoint.tensor("params/core.bias", &[2]).unwrap_err().to_string();
-        assert!(shape.contains("is [1], expected [2]"), "{shape}");
-        let extra = checkpoint.expect(all.into_iter().skip(1)).unwrap_err().to_string();
-        assert!(extra.contains("params/core.weight [2, 3] belongs to no parameter"), "{extra}");
-    }
-
-    #[test]
-    fn what_is_not_finite_is_not_written() {
-        let mut tensors = tensors();
-        tensors[2].data = &[f32::NAN];
-        let error = encode(&tensors, &state(2)).unwrap_err().to_string();
-        assert!(error.contains("params/core.bias holds NaN"), "{error}");
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), header in "\\PC{0,60}") {
-            _ = read(&bytes);
-            _ = read(&with_header(&header));
-            let mut file = (header.len() as u64).to_le_bytes().to_vec();
-            file.extend(header.bytes());
-            file.extend(&bytes);
-            _ = read(&file);
-        }
-    }
-}
+pub(super) mod tests;

@@ -1,8 +1,10 @@
-//! What a run leaves on disk: its folder ([`run_folder`]), its weights ([`checkpoint`]), its numbers ([`metrics`],
-//! [`tensorboard`]), each file written whole or not at all ([`atomic`]).
+//! What a run leaves on disk: its folder ([`run_folder`], [`run_info`], [`resume`]), its weights ([`checkpoint`]) and its numbers
+//! ([`metrics`], [`tensorboard`]). Each file is written completely or not at all ([`atomic`]).
 
 pub mod atomic;
 pub mod checkpoint;
 pub mod metrics;
+pub mod resume;
 pub mod run_folder;
+pub mod run_info;
 pub mod tensorboard;

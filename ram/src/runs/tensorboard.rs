@@ -1,7 +1,8 @@
-//! Metrics as TensorBoard reads them: a file of events, each a scalar or more.
+//! Writes metrics in TensorBoard's format: a file of events, each with one or more scalars.
 //!
-//! The file is a chain of records, each of a length (8 bytes), its checksum (4), a message and its checksum (4), little
-//! endian; a checksum is a CRC-32C, rotated and shifted. The message is a protocol buffer:
+//! The file is a sequence of records. Each has a length (8 bytes), the checksum of the length (4 bytes), a message and the checksum
+//! of the message (4 bytes), all in little-endian order. A checksum is a CRC-32C that is rotated and shifted. The message is a
+//! protocol buffer:
 //!
 //! ```text
 //! Event   { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }
@@ -16,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::error::RamError;
 use crate::runs::metrics::EpochMetrics;
 
-/// A file of events, to which lines of metrics are added.
+/// A file of events, to which the metrics of epochs are added.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
@@ -24,7 +25,7 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Makes the file anew and writes into it what was there already.
+    /// Creates the file, or empties it, and writes the epochs that are over.
     ///
     /// # Errors
     /// [`RamError::Io`] where it cannot be written.
@@ -38,7 +39,7 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Adds an epoch, at the step of the optimiser that it ended with.
+    /// Adds an epoch, at the optimiser step with which it ended.
     ///
     /// # Errors
     /// [`RamError::Io`] where it cannot be written.
@@ -57,12 +58,12 @@ fn unwritable(path: &Path, source: std::io::Error) -> RamError {
     RamError::Io { action: "write", path: path.to_owned(), source }
 }
 
-/// Seconds since 1970: for the axis of wall time alone.
+/// Seconds since 1970, for TensorBoard's axis of wall time.
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// The numbers of an epoch by their tags; what stands before a slash is one chart's group.
+/// The numbers of an epoch with their tags; TensorBoard groups charts by the part before the slash.
 fn scalars(metrics: &EpochMetrics) -> Vec<(String, f64)> {
     let EpochMetrics { train, validation, .. } = metrics;
     let mut scalars: Vec<(String, f64)> = [
@@ -99,13 +100,13 @@ enum Content<'a> {
     Scalars(&'a [(String, f64)]),
 }
 
-/// The kinds of fields of a protocol buffer that are needed here.
+/// The kinds of protocol-buffer fields that are used here.
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
 const BYTES: u64 = 2;
 const FIXED32: u64 = 5;
 
-/// An `Event`.
+/// The bytes of an `Event`.
 fn event(wall_time: f64, step: u64, content: Content) -> Vec<u8> {
     let mut message = Vec::new();
     key(&mut message, 1, FIXED64);
@@ -139,7 +140,7 @@ fn bytes(to: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     to.extend(bytes);
 }
 
-/// Seven bits a byte, the lowest first; the eighth says that more follow.
+/// Writes seven bits in each byte, the lowest first; the eighth bit says that more bytes follow.
 fn varint(to: &mut Vec<u8>, mut x: u64) {
     while x >= 0x80 {
         to.push(x as u8 | 0x80);
@@ -148,7 +149,7 @@ fn varint(to: &mut Vec<u8>, mut x: u64) {
     to.push(x as u8);
 }
 
-/// A message with its length and both checksums.
+/// The record of a message: its length, the message, and both checksums.
 fn record(message: &[u8]) -> Vec<u8> {
     let length = (message.len() as u64).to_le_bytes();
     let mut record = length.to_vec();
@@ -162,7 +163,7 @@ fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32C (Castagnoli), bit by bit: a record is short.
+/// CRC-32C (Castagnoli), bit by bit; this is fast enough, since records are short.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 })

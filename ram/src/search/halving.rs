@@ -1,25 +1,25 @@
-//! Successive halving (Jamieson and Talwalkar, 2016): all trials train for a few epochs, the best 1/η of them for η times as
-//! many, and so on, until a few have all epochs.
+//! Successive halving (Jamieson and Talwalkar, 2016): all trials train for a few epochs, the best 1/η of them train for η times as
+//! many, and so on, until a few trials have trained all epochs. Each such stage is called a rung.
 //!
-//! A trial that goes on does so from its checkpoint, with the schedules of the whole training, so that it ends in the bits of
-//! a trial that never paused. Who goes on is decided when all trials of a rung have ended it, by their validation errors
-//! alone: whoever decides, decides the same.
+//! A trial that goes on resumes from its checkpoint, with the schedules of the whole training, so that it ends with the same bits
+//! as a trial that never paused. When all trials of a rung have ended it, their validation errors alone decide which of them go
+//! on; so every process decides the same.
 
 use serde::{Deserialize, Serialize};
 
-/// `halving` of a study.
+/// The key `halving` of a study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Halving {
-    /// η: one of so many trials goes on.
+    /// η: one in η trials goes on.
     pub eta: u32,
-    /// Epochs of the first rung; where absent, as few as leave about one trial for the last.
+    /// Epochs of the first rung. If absent, it is chosen so that about one trial is left for the last rung.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<usize>,
 }
 
 impl Halving {
-    /// The epochs after which the trials are compared; the last are all of them.
+    /// The numbers of epochs after which the trials are compared; the last one is `epochs`.
     pub fn rungs(&self, epochs: usize, trials: u32) -> Vec<usize> {
         let eta = self.eta as usize;
         let first = self.first.unwrap_or_else(|| {
@@ -37,32 +37,33 @@ impl Halving {
     }
 }
 
-/// How a trial stood at the end of a rung.
+/// The error of a trial at the end of a rung.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standing {
-    /// Its number.
+    /// The number of the trial.
     pub trial: u32,
-    /// Its lowest validation error so far; `None` where the training diverged.
+    /// Its lowest validation error so far, 0 to 1; `None` where the training diverged.
     pub error: Option<f64>,
 }
 
-/// Who goes on after a rung: written into the study's folder, once.
+/// Which trials go on after a rung. It is written into the study's folder once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     /// The rung, from 1.
     pub rung: usize,
-    /// The epochs that the trials had.
+    /// How many epochs the trials had trained.
     pub epochs: usize,
-    /// All trials of the rung, the best first.
+    /// All trials of the rung, from the best to the worst.
     pub standings: Vec<Standing>,
-    /// Those that go on, by number.
+    /// The numbers of the trials that go on, in increasing order.
     pub promoted: Vec<u32>,
 }
 
 impl Decision {
-    /// Of n trials the best ⌈n/η⌉ go on, equal ones by their number; never one that diverged.
+    /// Lets the best ⌈n/η⌉ of n trials go on. Of trials with equal errors the lower number is better; a trial that diverged never
+    /// goes on.
     pub fn of(rung: usize, epochs: usize, eta: u32, mut standings: Vec<Standing>) -> Decision {
         let rank = |standing: &Standing| (standing.error.unwrap_or(f64::INFINITY), standing.trial);
         standings.sort_by(|a, b| rank(a).0.total_cmp(&rank(b).0).then(a.trial.cmp(&b.trial)));

@@ -1,67 +1,68 @@
-//! What came of a study: its trials, the best first, and how much each key mattered.
+//! The results of a study: its trials from the best to the worst, and how much each key mattered.
 
 use std::cmp::Ordering;
 
 use serde::Serialize;
 use toml::Value;
 
-use super::study::StudyFolder;
-use super::trial::{State, TrialResult};
+use super::folder::StudyFolder;
+use super::result::{State, TrialResult};
+use super::space::number;
 use crate::error::RamError;
 
-/// A key's values are put into so many bins of equally many trials, unless it has fewer values than that.
+/// The values of a key are put into this many bins with equal numbers of trials, unless the key has fewer different values.
 const BINS: usize = 4;
 
-/// How much a key mattered, in two ways that both look at this key alone and at the ranks of the errors, so that neither a
-/// few terrible trials nor the scale of the error decide. What diverged ranks last.
+/// How much a key mattered, measured in two ways. Both look at this key alone and use the ranks of the errors, so that neither a
+/// few very bad trials nor the scale of the error decide. Trials that diverged rank last.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Importance {
     /// The key.
     pub key: String,
-    /// Spearman's rank correlation of value and error, −1 to 1: above 0, smaller values are better. `None` for names, and where all
-    /// trials are alike.
+    /// Spearman's rank correlation of value and error, −1 to 1; above 0, smaller values are better. `None` where the values are
+    /// names, and where all values or all errors are equal.
     pub rank_correlation: Option<f64>,
-    /// The share of the variance of the errors' ranks that is between four bins of the key's values (or between its names), less
-    /// what as many random bins would get: ε² = 1 − [SS_within/(n − k)]/[SS_total/(n − 1)], 0 where that is negative. `None` with
-    /// too few trials to tell.
+    /// The share of the variance of the errors' ranks that lies between four bins of the key's values (or between its names), less
+    /// what the same number of random bins would get: ε² = 1 − [SS_within/(n − k)]/[SS_total/(n − 1)], or 0 where that is negative.
+    /// `None` where there are too few trials to tell.
     pub explained: Option<f64>,
 }
 
-/// What came of a study.
+/// The results of a study.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct StudyReport {
     /// How many trials the study has.
     pub trials: u32,
-    /// How many have done all that they are going to do, by their own patience too.
+    /// How many are done, because they trained all epochs or their patience ran out.
     pub done: usize,
     /// How many diverged.
     pub diverged: usize,
-    /// How many wait at the end of a rung, or were given up there.
+    /// How many wait at the end of a rung or were given up there.
     pub paused: usize,
-    /// The trials that have a result, the best first: those that came further before those that were given up.
+    /// The trials that have a result, from the best to the worst; those that were given up come after those that trained longer.
     pub results: Vec<TrialResult>,
     /// The keys, the most important first.
     pub importance: Vec<Importance>,
 }
 
-impl Report {
+impl StudyReport {
     /// Reads all results of a study.
     ///
     /// # Errors
     /// As [`StudyFolder::results`].
-    pub fn of(folder: &StudyFolder) -> Result<Report, RamError> {
+    pub fn of(folder: &StudyFolder) -> Result<StudyReport, RamError> {
         let keys = folder.study.space.dimensions().iter().map(|dimension| dimension.key.as_str());
-        Ok(Report::new(folder.study.trials, folder.results()?, keys))
+        Ok(StudyReport::new(folder.study.trials, folder.results()?, keys))
     }
 
-    /// The report of these results.
-    pub fn new<'a>(trials: u32, mut results: Vec<TrialResult>, keys: impl Iterator<Item = &'a str>) -> Report {
+    /// The report of these results, in any order, of a study with so many trials that draws these keys.
+    pub fn new<'a>(trials: u32, mut results: Vec<TrialResult>, keys: impl Iterator<Item = &'a str>) -> StudyReport {
         results.sort_by(|a, b| compare(a, b).then(a.trial.cmp(&b.trial)));
         let ranks = ranks(&results, compare);
         let of = |state: State| results.iter().filter(|result| result.state == state).count();
         let mut importance: Vec<Importance> = keys.map(|key| importance(key, &results, &ranks)).collect();
         importance.sort_by(|a, b| b.explained.partial_cmp(&a.explained).unwrap_or(Ordering::Equal));
-        Report {
+        StudyReport {
             trials,
             done: of(State::Done),
             diverged: of(State::Diverged),
@@ -77,7 +78,7 @@ impl Report {
     }
 }
 
-/// Who came further comes first; then the lower error.
+/// A trial that trained longer comes first; of equally long ones, the lower error.
 fn compare(a: &TrialResult, b: &TrialResult) -> Ordering {
     let reached = |result: &TrialResult| match result.state {
         State::Done => usize::MAX,
@@ -85,11 +86,11 @@ fn compare(a: &TrialResult, b: &TrialResult) -> Ordering {
         State::Diverged => 0,
     };
     let error = |result: &TrialResult| result.error.unwrap_or(f64::INFINITY);
-    // All that diverged are equal, whenever they did.
+    // Trials that diverged are all equal, no matter when they did.
     reached(b).cmp(&reached(a)).then(error(a).total_cmp(&error(b)))
 }
 
-/// The rank of each item, from 1; equal ones share the mean of theirs.
+/// The rank of each item, from 1; equal items share the mean of their ranks.
 fn ranks<T>(items: &[T], compare: impl Fn(&T, &T) -> Ordering) -> Vec<f64> {
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by(|&a, &b| compare(&items[a], &items[b]));
@@ -141,11 +142,7 @@ fn importance(key: &str, results: &[TrialResult], errors: &[f64]) -> Importance 
     Importance { key, rank_correlation, explained: explained(&bins, errors) }
 }
 
-pub(super) fn number(value: &Value) -> Option<f64> {
-    value.as_float().or_else(|| value.as_integer().map(|n| n as f64))
-}
-
-/// Pearson's correlation, of ranks Spearman's; `None` where one side does not vary.
+/// Pearson's correlation (of ranks it is Spearman's); `None` where one side does not vary.
 fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     let (mean_a, mean_b) = (mean(a), mean(b));
     let product: f64 = std::iter::zip(a, b).map(|(x, y)| (x - mean_a) * (y - mean_b)).sum();
@@ -153,7 +150,7 @@ fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     (norm > 0.0).then(|| (product / norm).clamp(-1.0, 1.0))
 }
 
-/// ε² of the errors between bins.
+/// The ε² of [`Importance::explained`].
 fn explained(bins: &[usize], errors: &[f64]) -> Option<f64> {
     let mut groups: std::collections::BTreeMap<usize, Vec<f64>> = std::collections::BTreeMap::new();
     for (&bin, &error) in std::iter::zip(bins, errors) {
@@ -161,7 +158,7 @@ fn explained(bins: &[usize], errors: &[f64]) -> Option<f64> {
     }
     let (n, k) = (errors.len(), groups.len());
     let total = squares(errors);
-    // Two trials a bin, or the bins explain all by themselves.
+    // With fewer than two trials in a bin, the bins would explain everything.
     if k < 2 || n < 2 * k || total == 0.0 {
         return None;
     }
@@ -202,7 +199,7 @@ mod tests {
                 result(i, Some(1.0 / f64::from(i)), &values)
             })
             .collect();
-        let report = Report::new(9, made, ["a", "b", "c"].into_iter());
+        let report = StudyReport::new(9, made, ["a", "b", "c"].into_iter());
         assert_eq!((report.done, report.diverged, report.trials), (8, 0, 9));
         assert_eq!(report.best().unwrap().trial, 8);
         let of = |key: &str| report.importance.iter().find(|i| i.key == key).unwrap();
@@ -239,7 +236,7 @@ mod tests {
             paused(5, 0.02, 2),
             result(6, None, &values(6)),
         ];
-        let report = Report::new(6, made, ["a"].into_iter());
+        let report = StudyReport::new(6, made, ["a"].into_iter());
         assert_eq!(report.results.iter().map(|r| r.trial).collect::<Vec<_>>(), [4, 3, 1, 5, 2, 6]);
         assert_eq!((report.done, report.paused, report.diverged), (1, 3, 2));
         assert_eq!(ranks(&report.results, compare), [1.0, 2.0, 3.0, 4.0, 5.5, 5.5]);
@@ -249,8 +246,8 @@ mod tests {
 
     #[test]
     fn an_empty_study_has_no_best() {
-        let report = Report::new(3, Vec::new(), ["a"].into_iter());
+        let report = StudyReport::new(3, Vec::new(), ["a"].into_iter());
         assert!(report.best().is_none() && report.importance[0].explained.is_none());
-        assert!(Report::new(3, vec![result(1, None, &[])], ["a"].into_iter()).best().is_none());
+        assert!(StudyReport::new(3, vec![result(1, None, &[])], ["a"].into_iter()).best().is_none());
     }
 }

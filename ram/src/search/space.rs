@@ -1,4 +1,4 @@
-//! What a search draws from: a distribution for each of some configuration keys.
+//! The space of a search: a distribution for each configuration key that is drawn.
 
 use std::collections::BTreeMap;
 
@@ -9,28 +9,28 @@ use sha2::{Digest, Sha256};
 use toml::Value;
 
 use crate::config::Config;
-use crate::config::read::{Entry, table_of};
+use crate::config::read::{Setting, put, table_of};
 use crate::error::RamError;
 
-/// From what a key's value is drawn.
+/// The distribution from which the value of a key is drawn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distribution {
-    /// Uniform from the first to the second.
+    /// Uniform between two numbers.
     Uniform([f64; 2]),
-    /// Its logarithm is uniform: each power of ten is as likely as another.
+    /// Its logarithm is uniform between those of two numbers, so that each power of ten is equally likely.
     LogUniform([f64; 2]),
-    /// A whole number from the first to the second, both among them.
+    /// A whole number from the first to the second, both included.
     Whole([i64; 2]),
-    /// One of these, each as likely.
+    /// One of these values, each equally likely.
     Choice(Vec<Value>),
 }
 
 impl Distribution {
-    /// The names that a study's file calls them by.
+    /// The names of the distributions in a study's file.
     pub const NAMES: [&'static str; 4] = ["uniform", "log-uniform", "whole", "choice"];
 
-    /// Draws from a stream of random numbers. The same bits on every machine.
+    /// Draws a value from a stream of random numbers; the same bits on every machine.
     pub fn draw(&self, rng: &mut impl rand::Rng) -> Value {
         match self {
             &Distribution::Uniform([low, high]) => Value::Float(between(low, high, uniform(rng))),
@@ -48,11 +48,11 @@ impl Distribution {
         }
     }
 
-    /// Values that stand for all: where the configuration takes these, it takes what is between.
+    /// Values that stand for all others in a check: the ends of a range, all values of a choice or of a short range.
     pub fn samples(&self) -> Vec<Value> {
         match self {
             Distribution::Uniform(ends) | Distribution::LogUniform(ends) => ends.map(Value::Float).to_vec(),
-            // A range of sizes may have gaps: model.patch is even.
+            // Of a range of sizes some may be invalid: model.patch is even.
             &Distribution::Whole([low, high]) if high - low < 64 => (low..=high).map(Value::Integer).collect(),
             Distribution::Whole(ends) => ends.map(Value::Integer).to_vec(),
             Distribution::Choice(values) => values.clone(),
@@ -60,7 +60,7 @@ impl Distribution {
     }
 }
 
-/// u from [0, 1) to [low, high].
+/// Maps u in [0, 1) to [low, high].
 fn between(low: f64, high: f64, u: f64) -> f64 {
     (low + (high - low) * u).clamp(low, high)
 }
@@ -68,11 +68,11 @@ fn between(low: f64, high: f64, u: f64) -> f64 {
 /// A key that is drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dimension {
-    /// `section.key`
+    /// Its name, `section.key`.
     pub key: String,
-    /// Its distribution.
+    /// The distribution of its values.
     pub distribution: Distribution,
-    /// Where it was written: `search.toml, line 9`.
+    /// Where it is written: `search.toml, line 9`.
     pub(super) origin: String,
 }
 
@@ -86,8 +86,8 @@ impl Space {
         &self.0
     }
 
-    /// What trial `trial` of a study with this `seed` draws. The draw of a key has a stream of its own, named by the key: it does
-    /// not depend on which other keys there are.
+    /// The values that trial `trial` of a study with this `seed` draws. Each key has its own stream of random numbers, which the name
+    /// of the key selects, so that its values do not depend on which other keys are drawn.
     pub fn draw(&self, seed: u64, trial: u32) -> BTreeMap<String, Value> {
         let one = |Dimension { key, distribution, .. }: &Dimension| {
             let stream = Key { seed, purpose: Purpose::Search, epoch: u64::from(trial), sample: name_number(key) };
@@ -96,10 +96,10 @@ impl Space {
         self.0.iter().map(one).collect()
     }
 
-    /// `base` with `values` in it, checked.
+    /// The configuration `base` with these values, checked.
     ///
     /// # Errors
-    /// [`RamError::Config`], with the lines of the study's file that draw the keys at fault.
+    /// [`RamError::Config`] that names the lines of the study's file which draw the wrong values.
     pub fn apply(&self, base: &Config, values: &BTreeMap<String, Value>) -> Result<Config, RamError> {
         let config = apply(base, values)?;
         config.validate().map_err(|error| {
@@ -111,13 +111,13 @@ impl Space {
         Ok(config)
     }
 
-    /// Checks that each value of each key is of the right kind, and within its range while the other keys take their first values:
-    /// a space whose every combination is a configuration passes.
+    /// Checks that each value of each key is of the right kind, and is valid while the other keys have their first values. A space
+    /// in which every combination is valid passes.
     pub(super) fn check(&self, base: &Config) -> Result<(), RamError> {
         let schema = table_of(&Config::default());
         for Dimension { key, distribution, origin } in &self.0 {
             for value in distribution.samples() {
-                Entry { key: key.clone(), value, origin: origin.clone() }.check(&schema)?;
+                Setting { key: key.clone(), value, origin: origin.clone() }.check(&schema)?;
             }
         }
         let first: BTreeMap<_, _> =
@@ -134,23 +134,31 @@ impl Space {
     }
 }
 
-/// `base` with `values` in it, unchecked.
+/// The configuration `base` with these values, not checked.
 fn apply(base: &Config, values: &BTreeMap<String, Value>) -> Result<Config, RamError> {
     let mut table = table_of(base);
     for (key, value) in values {
-        match key.split_once('.') {
-            None => _ = table.insert(key.clone(), value.clone()),
-            Some((section, leaf)) => {
-                if let Some(Value::Table(section)) = table.get_mut(section) {
-                    section.insert(leaf.to_owned(), value.clone());
-                }
-            }
-        }
+        put(&mut table, key, value.clone());
     }
     table.try_into().map_err(|error| RamError::Config(error.to_string()))
 }
 
-/// The number of a key's stream: the first 64 bits of its name's SHA-256.
+/// The value as a number; `None` for names and booleans.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    value.as_float().or_else(|| value.as_integer().map(|n| n as f64))
+}
+
+/// A drawn value as tables and pictures show it: a name without quotes, and a number with about four digits.
+pub fn value_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Float(x) if *x != 0.0 && (x.abs() < 1e-2 || x.abs() >= 1e5) => format!("{x:.3e}"),
+        Value::Float(x) => format!("{x:.4}"),
+        other => other.to_string(),
+    }
+}
+
+/// The number of a key's random stream: the first 64 bits of the SHA-256 of its name.
 fn name_number(key: &str) -> u64 {
     let hash = Sha256::digest(key.as_bytes());
     u64::from_le_bytes(std::array::from_fn(|i| hash[i]))

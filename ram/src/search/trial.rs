@@ -1,119 +1,70 @@
-//! A trial: a training with drawn values, in a run's folder, that leaves a result.
+//! A trial: it trains with drawn values in a run's folder and leaves a result there.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use serde::{Deserialize, Serialize};
-use toml::Value;
-
-use super::study::{StudyFolder, read_json, write_json};
+use super::folder::StudyFolder;
+use super::result::{State, TrialResult, read_json, write_json};
 use crate::config::Config;
 use crate::error::RamError;
-use crate::runs::run_folder::{Existing, Name, Resumed, RunFolder, RunInfo, Which};
+use crate::runs::resume::Resumed;
+use crate::runs::run_folder::{Existing, Name, RunFolder, Which};
+use crate::runs::run_info::RunInfo;
 use crate::train::trainer::{Outcome, Progress, Trainer};
 
-/// How far a trial came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// All its epochs are done, or patience ran out.
-    Done,
-    /// The loss was no number any more: so it would end every time.
-    Diverged,
-    /// It waits at the end of a rung, or was given up there.
-    Paused,
-}
-
-/// `result.json` or `rung-1.json` in a trial's folder. No clock and no path in it: equal trials have equal results.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrialResult {
-    /// Its number.
-    pub trial: u32,
-    /// How far it came.
-    pub state: State,
-    /// The lowest validation error, 0 to 1; `None` where it diverged.
-    pub error: Option<f64>,
-    /// The validation loss after that epoch.
-    pub loss: Option<f64>,
-    /// The epoch of the lowest error, from 1.
-    pub best_epoch: Option<usize>,
-    /// Epochs that are done.
-    pub epochs: usize,
-    /// What was drawn.
-    pub values: BTreeMap<String, Value>,
-    /// The hash of the best weights, when it is done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weights: Option<String>,
-    /// Why it diverged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-impl TrialResult {
-    /// The final result's file.
-    pub(super) const FINAL: &str = "result.json";
-
-    /// The file of a rung, in the study's and in a trial's folder.
-    pub(super) fn at_rung(rung: usize) -> String {
-        format!("rung-{rung}.json")
-    }
-}
-
-/// How far a trial was brought.
+/// How the attempt to run a trial ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ended {
-    /// To its result.
+pub enum TrialOutcome {
+    /// The trial has a result.
     Result(TrialResult),
-    /// It was stopped, and saved.
+    /// It was asked to stop, and has saved its state.
     Interrupted {
         /// The epoch under way, from 1.
         epoch: usize,
-        /// The steps of it that are done.
+        /// The number of steps of that epoch that are done.
         step: usize,
     },
-    /// Another process is at it.
+    /// Another process is running this trial.
     Locked,
 }
 
-/// On what a trial runs.
+/// The machine's part in a trial; it does not change the result.
 #[derive(Clone, Copy, Debug)]
-pub struct Machine<'a> {
-    /// Where MNIST lies, else `RAM_DATA_DIR` says.
+pub struct TrialMachine<'a> {
+    /// The folder of MNIST's files; `None` takes the environment variable `RAM_DATA_DIR`.
     pub data_dir: Option<&'a Path>,
-    /// Threads, else one a core.
+    /// The number of threads; `None` takes one for each core.
     pub threads: Option<usize>,
-    /// The command line, for the record.
+    /// The command line, for `run.json`.
     pub command: &'a [String],
 }
 
 impl StudyFolder {
-    /// Brings a trial to the end of a rung (from 1; without halving there is one): trains it, goes on with it, or only reads the
-    /// result that is there.
+    /// Runs a trial to the end of a rung (from 1; without halving there is only one). It starts the training or resumes it, or, where
+    /// there is a result already, only reads it.
     ///
     /// # Errors
-    /// What [`Trainer`] and [`RunFolder`] say; not divergence, which is a result.
+    /// As [`Trainer`] and [`RunFolder`]; but a training that diverges is a result and not an error.
     pub fn run(
         &self,
         trial: u32,
         rung: usize,
-        machine: Machine,
+        machine: TrialMachine,
         stop: &AtomicBool,
         progress: &mut dyn Progress,
-    ) -> Result<Ended, RamError> {
+    ) -> Result<TrialOutcome, RamError> {
         if let Some(result) = self.result(trial, rung)? {
-            return Ok(Ended::Result(result));
+            return Ok(TrialOutcome::Result(result));
         }
         let config = self.study.config(trial)?;
         let name = StudyFolder::trial_name(trial);
         let run = match RunFolder::claim(self.path(), Name::Given(&name)) {
-            Err(RamError::Locked { .. }) => return Ok(Ended::Locked),
+            Err(RamError::Locked { .. }) => return Ok(TrialOutcome::Locked),
             run => run?,
         };
-        // Another process may have ended it just now: looked at once more, under the lock.
+        // Another process may have ended the trial since: this looks again while it holds the lock.
         if let Some(result) = self.result(trial, rung)? {
-            return Ok(Ended::Result(result));
+            return Ok(TrialOutcome::Result(result));
         }
         let folder = run.path().to_owned();
         let (mut run, mut trainer) = if run.has_checkpoint() {
@@ -123,7 +74,7 @@ impl StudyFolder {
                 return Err(RamError::run(
                     &folder,
                     format!(
-                        "is another trial ({}); name another folder with --runs, or remove it",
+                        "is another trial ({}); choose another folder with --runs, or remove it",
                         differences.join("; ")
                     ),
                 ));
@@ -135,10 +86,10 @@ impl StudyFolder {
             (run.begin(&config, &info, Existing::ReplaceMadeBy("search"))?, trainer)
         };
         let epochs = self.study.rungs()[rung - 1];
-        // Without halving the epochs may be drawn.
+        // Without halving the number of epochs may be drawn.
         let epochs = if rung == self.study.rungs().len() { config.train.epochs } else { epochs };
         let result = match trainer.train_until(epochs, Some(&mut run), stop, progress) {
-            Ok(Outcome::Interrupted { epoch, step }) => return Ok(Ended::Interrupted { epoch, step }),
+            Ok(Outcome::Interrupted { epoch, step }) => return Ok(TrialOutcome::Interrupted { epoch, step }),
             Ok(Outcome::Finished { .. }) => self.finished(trial, &config, epochs)?,
             Err(RamError::Diverged(message)) => TrialResult {
                 error: None,
@@ -155,11 +106,11 @@ impl StudyFolder {
             State::Done | State::Diverged => TrialResult::FINAL.to_owned(),
         };
         write_json(&folder.join(&name), &result)?;
-        // What was written is what everybody reads, to the bit.
-        Ok(Ended::Result(read_json(&folder.join(&name))?.unwrap_or(result)))
+        // The result is read back, so that this process reports the same bits as every later one.
+        Ok(TrialOutcome::Result(read_json(&folder.join(&name))?.unwrap_or(result)))
     }
 
-    /// The result after `epochs` epochs, or fewer if patience ran out.
+    /// The result after `epochs` epochs, or after fewer if patience ran out.
     fn finished(&self, trial: u32, config: &Config, epochs: usize) -> Result<TrialResult, RamError> {
         let mut result = self.so_far(trial, epochs)?;
         if epochs == config.train.epochs || result.epochs < epochs {
@@ -169,11 +120,11 @@ impl StudyFolder {
         Ok(result)
     }
 
-    /// What the first `epochs` epochs of a trial say.
+    /// The result of the first `epochs` epochs, as the metrics of the trial tell them.
     fn so_far(&self, trial: u32, epochs: usize) -> Result<TrialResult, RamError> {
         let mut lines = RunFolder::metrics(&self.trial_path(trial))?;
         lines.truncate(epochs);
-        // The first of equal ones, as the trainer has it.
+        // Of equal errors the first counts, as in the trainer.
         let best = lines.iter().reduce(|a, b| if b.validation.error < a.validation.error { b } else { a });
         Ok(TrialResult {
             trial,

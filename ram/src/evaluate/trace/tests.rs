@@ -9,7 +9,8 @@ use crate::losses::Losses;
 use crate::model::retina::Sampling;
 use crate::runs::checkpoint::Checkpoint;
 use crate::runs::metrics::EpochMetrics;
-use crate::runs::run_folder::{Existing, Name, RunFolder, RunInfo, Which};
+use crate::runs::run_folder::{Existing, Name, RunFolder, Which};
+use crate::runs::run_info::RunInfo;
 use crate::train::trainer::{Progress, Trainer};
 
 struct Silent;

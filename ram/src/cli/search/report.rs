@@ -1,0 +1,110 @@
+//! `ram search report`: the best configuration, how much each key mattered, and a picture.
+
+use ram::figures::svg::svg;
+use ram::search::folder::StudyFolder;
+use ram::search::picture::draw;
+use ram::search::report::StudyReport;
+use ram::search::space::value_text;
+use ram::search::study::Study;
+use serde_json::json;
+
+use super::study::{StudyArgs, write};
+use crate::cli::{Ended, percent, program, quoted, say};
+
+/// Options of `ram search report`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// The number of trials in the table.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    top: usize,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Writes the picture and the best configuration, and prints the tables.
+pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    let folder = StudyFolder::open_existing(Study::read(&args.study.file)?, &args.study.folder())?;
+    let report = StudyReport::of(&folder)?;
+    let (picture, best_file) = (folder.path().join("report.svg"), folder.path().join("best.toml"));
+    if let Some(best) = report.best() {
+        write(&picture, svg(&draw(&report, &folder.study.space)).as_bytes())?;
+        let head = format!(
+            "# The best of {} trials of {}: trial {}, validation error {}.\n",
+            report.results.len(),
+            args.study.file.display(),
+            best.trial,
+            percent(best.error.unwrap_or(1.0))
+        );
+        write(&best_file, (head + &folder.study.space.apply(&folder.study.base, &best.values)?.to_toml()).as_bytes())?;
+    }
+    if args.json {
+        let mut object = serde_json::to_value(&report)?;
+        object["study"] = json!(folder.path().display().to_string());
+        object["best"] = json!(report.best());
+        if report.best().is_some() {
+            object["best_configuration"] = json!(best_file.display().to_string());
+            object["picture"] = json!(picture.display().to_string());
+        }
+        say(&object.to_string())?;
+        return Ok(Ended::Done);
+    }
+    say(&summary(&report, args.top))?;
+    if report.best().is_some() {
+        say(&format!(
+            "\n{}\ntrain the best configuration with\n  {} train --config {}",
+            picture.display(),
+            program(),
+            quoted(&best_file)
+        ))?;
+    }
+    Ok(Ended::Done)
+}
+
+/// The tables of the report as text.
+fn summary(report: &StudyReport, top: usize) -> String {
+    let StudyReport { trials, done, diverged, paused, results, importance } = report;
+    let mut text = format!("{trials} trials: {done} done, {paused} given up or waiting at a rung, {diverged} diverged");
+    let missing = (*trials as usize).saturating_sub(results.len());
+    text += &format!(", {missing} to do\n");
+    if results.is_empty() {
+        return text + "no trial has a result yet";
+    }
+    let mut rows = vec![vec!["trial".to_owned(), "error".to_owned(), "epochs".to_owned()]];
+    rows[0].extend(importance.iter().map(|key| key.key.clone()));
+    for result in results.iter().take(top) {
+        let error = result.error.map_or("diverged".to_owned(), percent);
+        let mut row = vec![result.trial.to_string(), error, result.epochs.to_string()];
+        row.extend(importance.iter().map(|key| result.values.get(&key.key).map_or("-".to_owned(), value_text)));
+        rows.push(row);
+    }
+    text += &format!("\nvalidation error, the best {} first; keys by importance\n{}\n", rows.len() - 1, aligned(&rows));
+    let number = |x: Option<f64>, sign: bool| match x {
+        None => "-".to_owned(),
+        Some(x) if sign => format!("{x:+.2}"),
+        Some(x) => format!("{:.0} %", 100.0 * x),
+    };
+    let mut rows = vec![["key", "explained", "correlation"].map(str::to_owned).to_vec()];
+    rows.extend(
+        importance
+            .iter()
+            .map(|key| vec![key.key.clone(), number(key.explained, false), number(key.rank_correlation, true)]),
+    );
+    text += &format!("\n{}\n", aligned(&rows));
+    text + "\nexplained: share of the variance of the errors' ranks that lies between four bins of this key, less the share for random bins\n\
+           correlation: Spearman's rank correlation of value and error; below 0, larger values are better"
+}
+
+fn aligned(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
+        cells.join("  ")
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,67 @@
+//! The configurations that the program brings along, as TOML text: the presets and the rows of the paper's tables.
+
+use std::path::Path;
+
+use super::entries::{nearest, suggestion};
+use crate::error::RamError;
+
+/// Where a configuration begins, before `--set`.
+#[derive(Clone, Copy, Debug)]
+pub enum Base<'a> {
+    /// A built-in preset, by name.
+    Preset(&'a str),
+    /// A row of the paper's tables, by name; see [`crate::experiments`].
+    Experiment(&'a str),
+    /// A TOML file.
+    File(&'a Path),
+}
+
+/// A built-in configuration: its name and its TOML text.
+pub(crate) type NamedText = (&'static str, &'static str);
+
+macro_rules! texts {
+    ($folder:literal: $($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../", $folder, "/", $name, ".toml")))),*]
+    };
+}
+
+/// The presets.
+pub(crate) const PRESETS: &[NamedText] =
+    texts!("presets": "demo" "mnist" "translated" "cluttered" "cluttered-100" "pictures");
+
+/// The rows of the paper's tables, in the order of the paper. Their section `[experiment]` holds the paper's results and is not
+/// a part of the configuration.
+pub(crate) const EXPERIMENTS: &[NamedText] = texts! { "experiments":
+    "mnist-fc-256" "mnist-ram-1" "mnist-ram-2" "mnist-ram-3" "mnist-ram-4" "mnist-ram-5" "mnist-ram-6" "mnist-ram-7"
+    "translated-60-fc-64" "translated-60-fc-256" "translated-60-conv"
+    "translated-60-ram-4" "translated-60-ram-6" "translated-60-ram-8"
+    "cluttered-60-fc-64" "cluttered-60-fc-256" "cluttered-60-conv"
+    "cluttered-60-ram-4" "cluttered-60-ram-6" "cluttered-60-ram-8"
+    "cluttered-100-conv" "cluttered-100-ram-4" "cluttered-100-ram-6" "cluttered-100-ram-8"
+    "catch"
+    "discrete-3x3" "discrete-5x5" "discrete-7x7" "discrete-9x9"
+};
+
+/// The preset of this name.
+///
+/// # Errors
+/// [`RamError::Config`] that suggests the nearest name and lists all.
+pub(crate) fn preset(name: &str) -> Result<NamedText, RamError> {
+    let names: Vec<_> = PRESETS.iter().map(|(name, _)| *name).collect();
+    find(PRESETS, name, "preset", &format!("the presets are {}", names.join(", ")))
+}
+
+/// The experiment of this name.
+///
+/// # Errors
+/// [`RamError::Config`] that suggests the nearest name.
+pub(crate) fn experiment(name: &str) -> Result<NamedText, RamError> {
+    find(EXPERIMENTS, name, "experiment", "`ram experiments` lists them")
+}
+
+fn find(texts: &[NamedText], name: &str, kind: &str, advice: &str) -> Result<NamedText, RamError> {
+    texts.iter().find(|(known, _)| *known == name).copied().ok_or_else(|| {
+        let near = suggestion(nearest(name, texts.iter().map(|(name, _)| *name)));
+        RamError::Config(format!("no {kind} is called `{name}`{near}; {advice}"))
+    })
+}
