@@ -114,7 +114,7 @@ impl<R: Real> Optimiser<R> for Adam<R> {
             one_minus_beta2: R::from_f64(1.0 - self.beta2),
             epsilon: R::from_f64(self.epsilon),
             rate: R::from_f64(learning_rate.to_f64() / correction1),
-            root: R::from_f64(correction2.sqrt()),
+            root_of_correction: R::from_f64(correction2.sqrt()),
         };
         let moments = [&mut self.first, &mut self.second];
         params.update(grads, moments, |theta, g, moments| R::dispatch(Update { rule, theta, g, moments }));
@@ -161,8 +161,10 @@ struct AdamRule<R> {
     beta2: R,
     one_minus_beta2: R,
     epsilon: R,
+    /// η/(1 − β₁ᵗ)
     rate: R,
-    root: R,
+    /// √(1 − β₂ᵗ)
+    root_of_correction: R,
 }
 
 impl<R: Real> Rule<R, 2> for AdamRule<R> {
@@ -172,7 +174,7 @@ impl<R: Real> Rule<R, 2> for AdamRule<R> {
         *m = l.mul_add(*m, l.splat(self.beta1), l.mul(g, l.splat(self.one_minus_beta1)));
         *v = l.mul_add(*v, l.splat(self.beta2), l.mul(l.mul(g, g), l.splat(self.one_minus_beta2)));
         // θ ← θ − η̂·m / (√v/√(1 − β₂ᵗ) + ε)
-        let denominator = l.add(l.div(l.sqrt(*v), l.splat(self.root)), l.splat(self.epsilon));
+        let denominator = l.add(l.div(l.sqrt(*v), l.splat(self.root_of_correction)), l.splat(self.epsilon));
         l.mul_add(l.div(*m, denominator), l.splat(-self.rate), theta)
     }
 }
