@@ -1,0 +1,75 @@
+//! The paths that the documents name exist: those of their links, and those between backticks that lead into the repository.
+
+use std::path::{Path, PathBuf};
+
+/// The documents, and how many paths each of them names at least.
+const DOCUMENTS: [(&str, usize); 4] =
+    [("README.md", 40), ("CONTRIBUTING.md", 15), ("benches/README.md", 4), ("ram/record/README.md", 12)];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's folder").to_owned()
+}
+
+/// A document without its blocks of code.
+fn prose(text: &str) -> String {
+    let mut in_code = false;
+    let is_prose = |line: &&str| {
+        let is_fence = line.starts_with("```");
+        in_code ^= is_fence;
+        !in_code && !is_fence
+    };
+    text.lines().filter(is_prose).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The targets of the links to files.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+    targets.map(|target| target.split('#').next().unwrap_or_default()).filter(|t| !t.is_empty() && !t.contains("://"))
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// Every path that a document in `folder` names.
+fn paths(root: &Path, folder: &Path, text: &str) -> Vec<PathBuf> {
+    let text = prose(text);
+    let linked = links(&text).map(|link| folder.join(link));
+    // A word leads into the repository where it begins as something there does; a folder may be named from the document's own.
+    let quoted = quoted(&text).filter(|word| !word.contains(char::is_whitespace)).filter_map(|word| {
+        let first = word.split('/').next().filter(|first| !["", "..", "runs", "target"].contains(first))?;
+        match root.join(first).exists() {
+            // NAME stands for any name.
+            true => word.split("NAME").next().map(|path| root.join(path)),
+            false => word.ends_with('/').then(|| folder.join(word)),
+        }
+    });
+    linked.chain(quoted).collect()
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let root = root();
+    let mut missing = Vec::new();
+    for (name, least) in DOCUMENTS {
+        let document = root.join(name);
+        let text = std::fs::read_to_string(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let paths = paths(&root, document.parent().expect("its folder"), &text);
+        assert!(paths.len() >= least, "{name} names {} paths, fewer than {least}; are they read at all?", paths.len());
+        missing
+            .extend(paths.into_iter().filter(|path| !path.exists()).map(|path| format!("{name}: {}", path.display())));
+    }
+    assert!(missing.is_empty(), "these paths do not exist:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn paths_are_read_from_links_and_backticks() {
+    let root = root();
+    let text = "```sh\n`ram/src/code.rs`\n```\n# A title\n[a](ram/no.rs), [b](https://example.org), ![c\nd](tests/no.png) and `ram/src/none.rs`, `Cargo.toml`, \
+                `ram/experiments/NAME.toml`, `nobody/`, `runs/NAME/x`, `ram train`, `../mnist`.\n";
+    let found = paths(&root, &root.join("ram"), text);
+    let expected =
+        ["ram/ram/no.rs", "ram/tests/no.png", "ram/src/none.rs", "Cargo.toml", "ram/experiments/", "ram/nobody/"];
+    assert_eq!(found, expected.map(|path| root.join(path)));
+}
