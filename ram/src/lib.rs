@@ -5,14 +5,16 @@
 //! 1. [`model::retina`], [`model::glimpse`], [`model::core`], [`model::location`], [`model::action`],
 //!    [`model::baseline`]: the parts of Fig. 1.
 //! 2. [`model::agent`]: Fig. 1C, an iteration and an episode.
-//! 3. [`reinforce`]: eq. (1), eq. (2) and the hybrid loss of Sec. 3.2.
-//! 4. [`train::learner`]: a training step; [`train::trainer`]: the loop around it.
-//! 5. [`environments`]: the game of Sec. 4.2, its rules alone; [`comparators`]: the networks of Tables 1 and 2 that see
-//!    everything at once; [`experiments`]: every row of the paper as a configuration;
+//! 3. [`reinforce`]: eq. (1) and eq. (2) of Sec. 3.2, with their derivation.
+//! 4. [`tasks`]: from a batch to a loss; [`tasks::classify`] has the hybrid loss of Sec. 3.2, [`tasks::play`] that of a game.
+//! 5. [`train::learner`]: a training step; [`train::trainer`]: the loop around it.
+//! 6. [`environments`]: the rules of the game of Sec. 4.2; [`comparators`]: the networks of Tables 1 and 2 that see
+//!    the whole image; [`experiments`]: every row of the paper as a configuration;
 //!    [`evaluate::trace`]: what an agent did, in plain numbers.
-//! 6. [`search`]: how hyperparameters are found.
+//! 7. [`search`]: how hyperparameters are found.
 //!
-//! With the feature `figures` the module of that name draws what was traced.
+//! A program trains an agent in a game of its own as the example in [`tasks::play`] does, and on images of its own as the one in
+//! [`tasks::classify`] does. With the feature `figures`, the module of that name draws what was traced.
 #![forbid(unsafe_code)]
 
 pub mod bench;
