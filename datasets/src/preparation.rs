@@ -2,10 +2,13 @@
 //!
 //! The result is the same on every machine: sizes are changed in plain IEEE arithmetic, in a fixed order.
 
+use serde::{Deserialize, Serialize};
+
 use crate::picture::Picture;
 
 /// How a picture is fitted into an image of another shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fit {
     /// The whole picture is scaled to fit into the image; the rest of the image is black.
     Pad,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datasets::rng::{Key, Purpose};
 use datasets::{
-    Canvas, DataError, Digits, FashionMnist, Fit, Fixed, Folder, IdxPair, Images, Labelled, Loader, Mnist, Picture,
+    Canvas, DataError, Digits, FashionMnist, Fixed, Folder, IdxPair, Images, Labelled, Loader, Mnist, Picture,
     Placement, Preparation, Published, ReadSplit, Source, Split, Splits, fixed,
 };
 
@@ -177,13 +177,8 @@ fn path(path: &str, dir: Option<&Path>) -> PathBuf {
 /// How a user's picture is prepared before it is put on its canvas.
 pub fn preparation(config: &Config) -> Preparation {
     let data = &config.data;
-    let fit = match data.fit {
-        config::Fit::Pad => Fit::Pad,
-        config::Fit::Crop => Fit::Crop,
-        config::Fit::Stretch => Fit::Stretch,
-    };
     let edge = data.image_edge();
-    Preparation { channels: data.channels, height: edge, width: edge, fit, invert: data.invert }
+    Preparation { channels: data.channels, height: edge, width: edge, fit: data.fit, invert: data.invert }
 }
 
 /// Makes a picture of any size into the canvas `[channels, size, size]` that a network of this configuration is shown.

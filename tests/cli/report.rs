@@ -102,7 +102,7 @@ fn every_kind_of_network_has_a_report_with_what_applies() {
     let sets = "--set data.train=128 --set data.validation=100 --set train.epochs=1 --set model.hidden=16";
     place.ram(&format!("train --experiment catch {sets} --name game")).succeeds();
     let report = data(&place.path("runs/game/report.html"));
-    assert_eq!((&report["kind"], report["found"]["tracking"].as_array().unwrap().len()), (&"catch".into(), 23));
+    assert_eq!((&report["kind"], report["found"]["tracking"].as_array().unwrap().len()), (&"game".into(), 23));
     assert!(report["found"]["confusion"].as_array().unwrap().is_empty());
     let game = &report["items"][0];
     assert_eq!((game["steps"].as_array().unwrap().len(), game["end"].as_array().unwrap().is_empty()), (23, false));

@@ -405,14 +405,14 @@ fn an_agent_plays_catch() {
     // Off a terminal nothing is drawn.
     let told = place.ram("play catch runs/games --games 3 --from 5");
     assert!(!told.succeeds().contains('\x1b') && told.out.lines().count() == 4, "{}", told.out);
-    let caught = games.iter().filter(|game| game["caught"] == true).count();
+    let caught = games.iter().filter(|game| game["won"] == true).count();
     assert_eq!(told.out.matches(": caught").count(), caught);
 
     place.ram("play catch games --games 5 --gif games.gif").succeeds();
     assert!(fs::read(place.path("games.gif")).unwrap().starts_with(b"GIF89a"));
     place.ram("play catch games --gif games.png").fails(2, &["games.png", ".gif"]);
     place.ram("play catch games --gif games.gif --games 25").fails(2, &["at most 24"]);
-    place.ram("play catch a").fails(2, &["it classifies images", "ram train --experiment catch"]);
+    place.ram("play catch a").fails(2, &["does not play catch", "ram train --experiment catch"]);
     place.ram("play catch no-such").fails(4, &["there is no such run"]);
     place.ram("play catch").fails(2, &["needs a terminal"]);
     place.ram("play catch games --keys").fails(2, &["needs a terminal"]);

@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     if !args.json {
         say(
-            "\nError on the test set (of Catch: games lost); operations to answer, an image or a frame; minutes on two cores.\n\
+            "\nError on the test set (of games: those lost); operations to answer, an image or a frame; minutes on two cores.\n\
              Train one with `ram train --experiment NAME`, a table with `ram reproduce table1a`.",
         )?;
     }

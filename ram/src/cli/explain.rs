@@ -27,25 +27,25 @@ pub struct Args {
 /// Records the first step and prints it.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let config = args.configuration.load(args.data_dir.as_deref())?;
-    let told = explain(&config, args.data_dir.as_deref())?;
+    let explanation = explain(&config, args.data_dir.as_deref())?;
     if args.json {
-        say(&serde_json::to_string(&told)?)?;
+        say(&serde_json::to_string(&explanation)?)?;
     } else {
-        say(&text(&told, args.all))?;
+        say(&text(&explanation, args.all))?;
     }
     Ok(Ended::Done)
 }
 
-fn text(told: &Explanation, all: bool) -> String {
-    let Explanation { batch, glimpses, .. } = *told;
+fn text(explanation: &Explanation, all: bool) -> String {
+    let Explanation { batch, glimpses, .. } = *explanation;
     let mut lines = Vec::new();
     lines.push(match glimpses {
         0 => format!("The first training step, of {batch} images; nothing is updated."),
         _ => format!(
             "The first training step, M = {batch}, T = {glimpses} glimpses, σ = {}; nothing is updated.\n\n\
              eq. (1)  ∇J ≈ 1/M Σᵢ Σₜ ∇ log π(uₜⁱ | s₁:ₜⁱ; θ) Rⁱ\n\
-             eq. (2)  ∇J ≈ 1/M Σᵢ Σₜ ∇ log π(uₜⁱ | s₁:ₜⁱ; θ) (Rⁱ − bₜ)",
-            told.std
+             eq. (2)  ∇J ≈ 1/M Σᵢ Σₜ ∇ log π(uₜⁱ | s₁:ₜⁱ; θ) (Rₜⁱ − bₜ)",
+            explanation.std
         ),
     });
 
@@ -58,7 +58,7 @@ fn text(told: &Explanation, all: bool) -> String {
     let mut rows =
         vec![["glimpse", "", "shape", "first", "mean", "± dev.", "∂L", "", "computed at"].map(str::to_owned).to_vec()];
     let mut left_out = false;
-    for variable in &told.variables {
+    for variable in &explanation.variables {
         if !shown(variable) {
             if !left_out {
                 rows.push(vec!["…".to_owned()]);
@@ -75,33 +75,33 @@ fn text(told: &Explanation, all: bool) -> String {
             number(variable.deviation),
             variable.gradient.map_or("–".to_owned(), number),
             variable.meaning.to_owned(),
-            told_place(&variable.place),
+            file_and_line(&variable.place),
         ]);
     }
     lines.extend(columns(&rows));
 
     lines.push("\nTerms of the loss".to_owned());
     let mut rows = vec![["", "equation", "value", "weight", "computed at"].map(str::to_owned).to_vec()];
-    for term in &told.terms {
+    for term in &explanation.terms {
         rows.push(vec![
             term.name.to_owned(),
             term.equation.to_owned(),
             number(term.value),
             number(term.weight),
-            told_place(&term.place),
+            file_and_line(&term.place),
         ]);
     }
     lines.extend(columns(&rows));
 
     lines.push(format!(
         "\nParameters, and the norm of the gradient that each term, by its weight, sends them; all together {}",
-        number(told.grad_norm)
+        number(explanation.grad_norm)
     ));
     let mut head: Vec<String> = ["", "shape", "‖θ‖", "∂L"].map(str::to_owned).to_vec();
-    head.extend(told.terms.iter().map(|term| term.name.to_owned()));
+    head.extend(explanation.terms.iter().map(|term| term.name.to_owned()));
     head.push("used at".to_owned());
     let mut rows = vec![head];
-    rows.extend(told.parameters.iter().map(parameter));
+    rows.extend(explanation.parameters.iter().map(parameter));
     lines.extend(columns(&rows));
     lines.join("\n")
 }
@@ -110,11 +110,11 @@ fn parameter(parameter: &Parameter) -> Vec<String> {
     let mut row =
         vec![parameter.name.clone(), axes(&parameter.shape), number(parameter.norm), number(parameter.gradient)];
     row.extend(parameter.by_term.iter().map(|&norm| if norm == 0.0 { "–".to_owned() } else { number(norm) }));
-    row.push(told_place(&parameter.place));
+    row.push(file_and_line(&parameter.place));
     row
 }
 
-fn told_place(place: &SourceLine) -> String {
+fn file_and_line(place: &SourceLine) -> String {
     format!("{}:{}", place.file, place.line)
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod read;
 mod source;
 mod validate;
 
+use datasets::Fit;
 use serde::{Deserialize, Serialize};
 
 pub use built_in::Base;
@@ -24,19 +25,19 @@ use crate::reinforce::BaselineKind;
 pub struct Config {
     /// The seed of every random draw.
     pub seed: u64,
-    /// What is looked at.
+    /// The images or games.
     pub data: Data,
     /// The networks of Sec. 3.1 and their sizes.
     pub model: Model,
-    /// Where to look: the location policy.
+    /// The policy that chooses where to look.
     pub policy: Policy,
     /// The hybrid loss of Sec. 3.2, or pure REINFORCE.
     pub loss: Loss,
-    /// How parameters are changed.
+    /// The rule by which parameters change.
     pub optimiser: Optimiser,
-    /// How the learning rate changes.
+    /// How the learning rate changes from step to step.
     pub schedule: Schedule,
-    /// How long, and in what pieces.
+    /// How long to train, and with how many images in a step.
     pub train: Train,
 }
 
@@ -46,47 +47,47 @@ pub struct Config {
 pub struct Data {
     /// Where the images come from.
     pub source: Source,
-    /// Of `folder`: the folder of class folders; of `idx`: the file of the images.
+    /// For `folder`, the folder of class folders; for `idx`, the file of the images.
     pub path: String,
-    /// Of `idx`: the file of the labels.
+    /// For `idx`, the file of the labels.
     pub labels: String,
-    /// 1 for grey, 3 for colour; pictures of one's own are made so.
+    /// 1 for grey, 3 for colour. User pictures are converted to it.
     pub channels: usize,
-    /// Of pictures of one's own on a canvas that is not centred: the edge they are brought to, pixels. (Centred they fill it.)
+    /// Edge in pixels to which user pictures are scaled before they are put on a translated or cluttered canvas. (On a centred
+    /// canvas they fill it.)
     pub image: usize,
-    /// How pictures of one's own come to be square.
+    /// How user pictures are made square.
     pub fit: Fit,
-    /// Whether black and white change places in pictures of one's own, as dark ink on paper needs.
+    /// Whether user pictures are inverted, as dark ink on white paper needs.
     pub invert: bool,
-    /// Whether a picture that cannot be read is an error, instead of left out and told.
+    /// Whether a picture that cannot be read is an error. Otherwise it is left out with a warning.
     pub strict: bool,
-    /// Of pictures of one's own without folders for it: decides which are validated and tested on.
+    /// Decides which user pictures are for validation and test, where no folders say so.
     pub split_seed: u64,
-    /// What they are put on.
+    /// The canvas that images are put on.
     pub canvas: Canvas,
-    /// Edge of the canvas, pixels.
+    /// Edge of the canvas, or of a game's screen, in pixels.
     pub size: usize,
-    /// Pieces of other digits on a cluttered canvas.
+    /// Number of pieces of other digits on a cluttered canvas.
     pub clutter: usize,
-    /// Training images; 0 takes the source's own number, see [`Data::counts`].
+    /// Number of training images; 0 takes the source's own number, see [`Data::counts`].
     pub train: usize,
-    /// Validation images; 0 as above.
+    /// Number of validation images; 0 as above.
     pub validation: usize,
-    /// Test images; 0 as above.
+    /// Number of test images; 0 as above.
     pub test: usize,
 }
 
 impl Data {
-    /// Images to train, validate and test on, with 0 resolved to the source's own number: 50 000 / 10 000 / 10 000 of MNIST
-    /// and Fashion-MNIST, 20 000 / 2 000 / 5 000 built-in digits, 43 520 / 10 000 / 10 000 games. Of one's own pictures 0
-    /// stays 0 and is all there are.
+    /// Number of images or games to train, validate and test on. A 0 in the configuration becomes the source's own number, such as
+    /// 50 000 / 10 000 / 10 000 for MNIST. For user pictures it stays 0 and means all that there are.
     pub fn counts(&self) -> [usize; 3] {
         let standard = self.source.counts();
         let asked = [self.train, self.validation, self.test];
         std::array::from_fn(|i| if asked[i] == 0 { standard[i] } else { asked[i] })
     }
 
-    /// The edge that an image is brought to before it lies on its canvas, pixels.
+    /// Edge in pixels to which an image is scaled before it is put on its canvas.
     pub fn image_edge(&self) -> usize {
         match (self.source.is_own(), self.canvas) {
             (false, _) => 28,
@@ -96,27 +97,15 @@ impl Data {
     }
 }
 
-/// `data.fit`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fit {
-    /// All of it, black around it.
-    Pad,
-    /// Its middle.
-    Crop,
-    /// All of it, stretched.
-    Stretch,
-}
-
 /// `data.canvas`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Canvas {
-    /// The image as it is: 28×28, or where the pictures are one's own as large as the canvas.
+    /// The image alone: 28×28, or for user pictures as large as the canvas.
     Centred,
-    /// The digit at a random place. Sec. 4.1, "Translated MNIST".
+    /// The digit is at a random place. Sec. 4.1, "Translated MNIST".
     Translated,
-    /// The digit at a random place among pieces of others. Sec. 4.1, "Cluttered Translated MNIST".
+    /// The digit is at a random place among pieces of others. Sec. 4.1, "Cluttered Translated MNIST".
     Cluttered,
 }
 
@@ -136,11 +125,11 @@ pub struct Loss {
     pub baseline: BaselineKind,
     /// Weight of the learned baseline's squared error.
     pub baseline_weight: f64,
-    /// Of games: what a choice is answerable for.
+    /// For games: the rewards that a choice is blamed for.
     pub returns: Returns,
-    /// Of games: γ of footnote 1.
+    /// For games: γ of footnote 1.
     pub discount: f64,
-    /// Of games: weight of the entropy of the policy of actions, which is rewarded.
+    /// For games: weight of the entropy of the action policy, which is rewarded.
     pub entropy_weight: f64,
 }
 
@@ -148,9 +137,9 @@ pub struct Loss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Returns {
-    /// For the whole episode: R = Σₜ γᵗ⁻¹ rₜ, footnote 1.
+    /// Those of the whole episode: R = Σₜ γᵗ⁻¹ rₜ, footnote 1.
     Episode,
-    /// For what comes after it: Rₜ = Σ_{s≥t} γˢ⁻ᵗ rₛ.
+    /// Those that come after it: Rₜ = Σ_{s≥t} γˢ⁻ᵗ rₛ.
     ToGo,
 }
 
@@ -160,7 +149,7 @@ pub enum Returns {
 pub enum LossKind {
     /// Cross-entropy for the class, REINFORCE for locations. Sec. 3.2, "hybrid supervised loss".
     Hybrid,
-    /// REINFORCE for both, the class being sampled.
+    /// REINFORCE for both; the class is sampled.
     Reinforce,
 }
 
@@ -182,13 +171,13 @@ pub struct Optimiser {
     pub kind: OptimiserKind,
     /// The learning rate that the schedule scales.
     pub learning_rate: f64,
-    /// Of `sgd` and `nesterov`.
+    /// For `sgd` and `nesterov`.
     pub momentum: f64,
-    /// Of `adam`: decay of the first moment.
+    /// For `adam`: decay of the first moment.
     pub beta1: f64,
-    /// Of `adam`: decay of the second moment.
+    /// For `adam`: decay of the second moment.
     pub beta2: f64,
-    /// Of `adam`: added to the denominator.
+    /// For `adam`: added to the denominator.
     pub epsilon: f64,
     /// Largest global norm of the gradient; 0 is off.
     pub clip: f64,
@@ -200,7 +189,7 @@ pub struct Optimiser {
 pub enum OptimiserKind {
     /// Adam.
     Adam,
-    /// Gradient descent with momentum, the paper's.
+    /// Gradient descent with momentum, as in the paper.
     Sgd,
     /// Gradient descent with Nesterov's momentum.
     Nesterov,
@@ -212,14 +201,14 @@ pub enum OptimiserKind {
 pub struct Schedule {
     /// The curve.
     pub kind: ScheduleKind,
-    /// Of `linear` and `cosine`: the fraction of the learning rate that is left at the end.
+    /// For `linear` and `cosine`: the fraction of the learning rate that is left at the end.
     #[serde(rename = "final")]
     pub last: f64,
     /// Steps over which the learning rate first rises from 0; 0 is off.
     pub warmup: usize,
-    /// Of `step` and `exponential`: the factor.
+    /// For `step` and `exponential`: the factor.
     pub factor: f64,
-    /// Of `step` and `exponential`: epochs over which the factor is applied once.
+    /// For `step` and `exponential`: epochs over which the factor is applied once.
     pub every: usize,
 }
 
@@ -227,7 +216,7 @@ pub struct Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleKind {
-    /// Always the same.
+    /// The learning rate stays the same.
     Constant,
     /// A straight line down to `final`.
     Linear,
@@ -245,9 +234,9 @@ pub enum ScheduleKind {
 pub struct Train {
     /// Passes over the training images.
     pub epochs: usize,
-    /// Images a step.
+    /// Images or games in a step.
     pub batch: usize,
-    /// M of eqs. (1) and (2): how many times each image of a step is looked at, with other draws.
+    /// M of eqs. (1) and (2): the number of episodes of each image or game in a step, each with other draws.
     pub samples: usize,
     /// Epochs without a better validation error after which training stops; 0 is off.
     pub patience: usize,

@@ -12,14 +12,22 @@ impl Config {
     /// # Errors
     /// [`RamError::Config`] with a line for every fault: key, what was found, what is expected.
     pub fn validate(&self) -> Result<(), RamError> {
-        let Config { seed, data, model, policy, loss, optimiser, schedule, train } = self;
         let mut faults = Faults(Vec::new());
-
         // TOML's integers are signed.
-        faults.unless(*seed <= i64::MAX as u64, "seed", seed, "at most 9223372036854775807");
+        faults.unless(self.seed <= i64::MAX as u64, "seed", self.seed, "at most 9223372036854775807");
+        self.validate_data(&mut faults);
+        self.validate_model(&mut faults);
+        self.validate_policy_and_loss(&mut faults);
+        self.validate_optimiser_and_schedule(&mut faults);
+        self.validate_train(&mut faults);
+        if faults.0.is_empty() { Ok(()) } else { Err(RamError::Config(faults.0.join("\n"))) }
+    }
 
+    /// `[data]`
+    fn validate_data(&self, faults: &mut Faults) {
+        let Config { data, model, .. } = self;
         match (data.source, data.canvas) {
-            (Source::Game(game), _) => self.validate_game(game, &mut faults),
+            (Source::Game(game), _) => self.validate_game(game, faults),
             (Source::Own, _) => faults.within("data.size", data.size, 1, 1024),
             (Source::Folder | Source::Idx, Canvas::Centred) => faults.within("data.size", data.size, 4, 1024),
             (Source::Folder | Source::Idx, _) => {
@@ -43,7 +51,7 @@ impl Config {
                 "0, since there are pieces only with data.canvas=cluttered",
             ),
         }
-        own_pictures(data, &mut faults);
+        own_pictures(data, faults);
         if model.kind == ModelKind::Conv {
             faults.within("data.size", data.size, 10, 1024);
         }
@@ -55,7 +63,11 @@ impl Config {
         for ((key, count), limit) in counts.into_iter().zip(limits) {
             faults.within(key, count, 0, limit);
         }
+    }
 
+    /// `[model]`
+    fn validate_model(&self, faults: &mut Faults) {
+        let Config { model, loss, .. } = self;
         faults.unless(
             model.patch.is_multiple_of(2) && (2..=1024).contains(&model.patch),
             "model.patch",
@@ -77,7 +89,11 @@ impl Config {
                 "hybrid where model.kind is fc or conv, which choose nothing",
             );
         }
+    }
 
+    /// `[policy]` and `[loss]`
+    fn validate_policy_and_loss(&self, faults: &mut Faults) {
+        let Config { policy, loss, .. } = self;
         faults.number("policy.std", policy.std, |x| x > 0.0 && x <= 10.0, "above 0, at most 10");
         faults.number("policy.std_final", policy.std_final, |x| (0.0..=10.0).contains(&x), "from 0 (off) to 10");
         faults.unless(
@@ -94,7 +110,11 @@ impl Config {
 
         faults.number("loss.entropy_weight", loss.entropy_weight, weight, "from 0 to 1000000");
         faults.number("loss.discount", loss.discount, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
+    }
 
+    /// `[optimiser]` and `[schedule]`
+    fn validate_optimiser_and_schedule(&self, faults: &mut Faults) {
+        let Config { optimiser, schedule, .. } = self;
         let decay = |x| (0.0..1.0).contains(&x);
         faults.number(
             "optimiser.learning_rate",
@@ -113,7 +133,11 @@ impl Config {
         faults.number("schedule.factor", schedule.factor, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
         faults.within("schedule.every", schedule.every, 1, 1_000_000);
         faults.within("schedule.warmup", schedule.warmup, 0, 1_000_000_000);
+    }
 
+    /// `[train]`, and the warm-up that must fit into it
+    fn validate_train(&self, faults: &mut Faults) {
+        let Config { data, model, loss, schedule, train, .. } = self;
         faults.within("train.epochs", train.epochs, 1, 1_000_000);
         faults.within("train.batch", train.batch, 1, 65_536);
         faults.within("train.samples", train.samples, 1, 1024);
@@ -144,8 +168,6 @@ impl Config {
                 "below {steps}, all steps of the training (train.epochs × training images / train.batch, rounded up)"
             ),
         );
-
-        if faults.0.is_empty() { Ok(()) } else { Err(RamError::Config(faults.0.join("\n"))) }
     }
 
     /// What a game asks of the other keys.

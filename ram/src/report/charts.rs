@@ -141,7 +141,7 @@ fn side_by_side(charts: &[Chart], switched: bool) -> String {
 
 /// The charts of the reported checkpoint, over its glimpses or frames, as HTML.
 pub fn policy(report: &Report) -> String {
-    let (found, games) = (&report.found, report.kind == "catch");
+    let (found, games) = (&report.found, report.kind == "game");
     if found.spread.is_empty() {
         return String::new();
     }
@@ -181,7 +181,7 @@ pub fn policy(report: &Report) -> String {
 
 /// The charts of the training, over its epochs, as HTML.
 pub fn training(report: &Report) -> String {
-    let (lines, games) = (&report.epochs, report.kind == "catch");
+    let (lines, games) = (&report.epochs, report.kind == "game");
     let of = |name: &str, value: &dyn Fn(&EpochMetrics) -> f64| series(name, lines.iter().map(value));
     // A network without such a term has 0 throughout.
     let unless_zero = |one: Series| if one.1.iter().any(|&x| x != 0.0) { vec![one] } else { Vec::new() };
@@ -309,7 +309,7 @@ mod tests {
         }
         let names: Vec<_> = error_by_glimpses(&report.epochs).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["1", "2", "4", "6"]);
-        report.kind = "catch";
+        report.kind = "game";
         assert_eq!(titles(&training(&report))[..2], ["Games lost", "Action term of eq. (2)"]);
         assert_eq!((policy(&report), training(&Report::default())), (String::new(), String::new()));
         report.found.spread = vec![0.6, 0.1];

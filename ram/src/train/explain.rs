@@ -196,7 +196,7 @@ impl<'t> Recording<'_, 't> {
         let mut grads = params.zeros();
         loss.total.backward(&mut grads);
         // Before another sweep: the gradients of this one.
-        let variables = rows.0.into_iter().map(told).collect();
+        let variables = rows.0.into_iter().map(variable).collect();
         let terms = terms(loss, config, plays);
         let by_term: Vec<Grads<f32>> = terms
             .iter()
@@ -273,7 +273,7 @@ impl<'t> Recording<'_, 't> {
 }
 
 /// The numbers of a variable.
-fn told(Row { step, symbol, meaning, var, is_constant, place }: Row) -> Variable {
+fn variable(Row { step, symbol, meaning, var, is_constant, place }: Row) -> Variable {
     Variable {
         step,
         symbol,
