@@ -90,36 +90,51 @@ fn expanded(path: &str) -> Vec<String> {
     parts.flat_map(|part| expanded(&format!("{front}{part}"))).collect()
 }
 
-/// Every path that a file names: those of its `use` lines, and those in the code that begin with `crate` or `super`.
-fn paths(code: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for statement in code.split(';') {
-        // What stands before a `use` in the same piece belongs to another statement.
-        let begin = statement.lines().position(|line| {
-            let line = line
-                .trim_start()
-                .trim_start_matches("pub(crate) ")
-                .trim_start_matches("pub(super) ")
-                .trim_start_matches("pub ");
-            line.starts_with("use ")
-        });
-        if let Some(begin) = begin {
-            let used = statement.lines().skip(begin).collect::<Vec<_>>().join(" ");
-            let (_, path) = used.split_once("use ").expect("found above");
-            found.extend(expanded(path));
-        }
-    }
-    for start in ["crate::", "super::"] {
-        for (at, _) in code.match_indices(start) {
-            let is_whole = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
-            let end =
-                code[at..].find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(code.len() - at);
-            if is_whole {
-                found.push(code[at..at + end].trim_end_matches(':').to_owned());
+/// What a file names.
+#[derive(Default)]
+struct Names {
+    /// The paths of its `use` lines, and those in the code that begin with `crate` or `super`.
+    used: Vec<String>,
+    /// The paths that it hands on under its own name, by `pub use`.
+    exported: Vec<String>,
+}
+
+impl Names {
+    fn of(code: &str) -> Names {
+        let mut names = Names::default();
+        let mut rest = String::new();
+        for statement in code.split(';') {
+            // What stands before a `use` in the same piece belongs to another statement.
+            let is_use = |line: &str| without_visibility(line).1.starts_with("use ");
+            let begin = statement.lines().position(is_use).unwrap_or(usize::MAX);
+            let lines: Vec<&str> = statement.lines().collect();
+            let (before, line) = lines.split_at(begin.min(lines.len()));
+            rest += &(before.join("\n") + ";");
+            let line = line.join(" ");
+            let (is_public, line) = without_visibility(&line);
+            if let Some(path) = line.strip_prefix("use ") {
+                if is_public { &mut names.exported } else { &mut names.used }.extend(expanded(path));
             }
         }
+        let children: Vec<&str> =
+            rest.split(';').filter_map(|piece| piece.rsplit_once("mod ").map(|(_, name)| name)).collect();
+        for path in rest.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':') {
+            let first = path.split("::").next().unwrap_or_default();
+            if path.contains("::") && (["crate", "super"].contains(&first) || children.contains(&first)) {
+                names.used.push(path.trim_end_matches(':').to_owned());
+            }
+            // What it hands on and names itself, it uses.
+            names.used.extend(names.exported.iter().filter(|path| path.rsplit("::").next() == Some(first)).cloned());
+        }
+        names
     }
-    found
+}
+
+/// Whether a line begins with `pub`, and what comes after it.
+fn without_visibility(line: &str) -> (bool, &str) {
+    let line = line.trim_start();
+    let found = ["pub(crate) ", "pub(super) ", "pub "].into_iter().find_map(|public| line.strip_prefix(public));
+    (found.is_some(), found.unwrap_or(line))
 }
 
 /// The module of a file: its path from `src`, `mod.rs` and `lib.rs` standing for their folders.
@@ -142,98 +157,113 @@ fn file_of(src: &Path, module: &[String]) -> Option<PathBuf> {
     candidates.into_iter().find(|path| path.exists())
 }
 
-/// The file that a path leads to: the innermost module on it.
-fn resolve(src: &Path, here: &[String], path: &str) -> Option<PathBuf> {
-    let mut names: Vec<&str> = path.split("::").collect();
-    let mut at: Vec<String> = match *names.first()? {
-        "crate" => Vec::new(),
-        "super" | "self" => here.to_vec(),
-        child => {
-            let inner: Vec<String> = here.iter().cloned().chain([child.to_owned()]).collect();
-            file_of(src, &inner)?;
-            here.to_vec()
+/// A crate: its folder, and what each of its files names.
+struct Crate {
+    src: PathBuf,
+    files: BTreeMap<PathBuf, Names>,
+}
+
+impl Crate {
+    fn read(name: &str) -> Crate {
+        let src = workspace().join(name).join("src");
+        let text = |file: &PathBuf| std::fs::read_to_string(file).expect("a source file");
+        let files = files(&src).into_iter().map(|file| (file.clone(), Names::of(&code(&text(&file))))).collect();
+        Crate { src, files }
+    }
+
+    /// The file that a path leads to: the innermost module on it, or the one that hands the name on.
+    fn resolve(&self, here: &[String], path: &str) -> Option<PathBuf> {
+        let mut names: Vec<&str> = path.split("::").collect();
+        let mut at: Vec<String> = match *names.first()? {
+            "crate" => Vec::new(),
+            "super" | "self" => here.to_vec(),
+            child => {
+                file_of(&self.src, &[here, &[child.to_owned()]].concat())?;
+                here.to_vec()
+            }
+        };
+        if matches!(names[0], "crate" | "self") {
+            names.remove(0);
         }
-    };
-    if matches!(names[0], "crate" | "self") {
-        names.remove(0);
-    }
-    while names.first() == Some(&"super") {
-        at.pop();
-        names.remove(0);
-    }
-    for name in names {
-        let inner: Vec<String> = at.iter().cloned().chain([name.to_owned()]).collect();
-        if file_of(src, &inner).is_none() {
+        while names.first() == Some(&"super") {
+            at.pop();
+            names.remove(0);
+        }
+        for name in names {
+            let inner = [at.as_slice(), &[name.to_owned()]].concat();
+            if file_of(&self.src, &inner).is_some() {
+                at = inner;
+                continue;
+            }
+            let exported = &self.files.get(&file_of(&self.src, &at)?)?.exported;
+            let handed_on = exported.iter().find(|path| path.rsplit("::").next() == Some(name));
+            if let Some(file) = handed_on.and_then(|path| self.resolve(&at, path)) {
+                return Some(file);
+            }
             break;
         }
-        at = inner;
+        file_of(&self.src, &at)
     }
-    file_of(src, &at)
+
+    /// What each file uses. What it only hands on is used by those who take it from there.
+    fn uses(&self) -> Uses {
+        let used_by = |(file, names): (&PathBuf, &Names)| {
+            let here = module(&self.src, file);
+            let used = names.used.iter().filter_map(|path| self.resolve(&here, path)).filter(|used| used != file);
+            (file.clone(), used.collect())
+        };
+        self.files.iter().map(used_by).collect()
+    }
 }
 
-/// What each file of a crate uses.
-fn uses(src: &Path) -> Uses {
-    let mut all = Uses::new();
-    for file in files(src) {
-        let text = std::fs::read_to_string(&file).expect("a source file");
-        let here = module(src, &file);
-        let used = paths(&code(&text)).into_iter().filter_map(|path| resolve(src, &here, &path));
-        let used: BTreeSet<PathBuf> = used.filter(|used| *used != file).collect();
-        all.insert(file, used);
-    }
-    all
-}
-
-/// A circle in what uses what, if there is one.
-fn circle<T: Ord + Clone>(uses: &BTreeMap<T, BTreeSet<T>>) -> Option<Vec<T>> {
-    fn visit<T: Ord + Clone>(
-        at: &T,
-        uses: &BTreeMap<T, BTreeSet<T>>,
-        done: &mut BTreeSet<T>,
-        way: &mut Vec<T>,
-    ) -> Option<Vec<T>> {
-        if let Some(begin) = way.iter().position(|before| before == at) {
-            return Some(way[begin..].to_vec());
+/// The groups of those that use each other, directly or not.
+fn circles<T: Ord + Clone>(uses: &BTreeMap<T, BTreeSet<T>>) -> BTreeSet<BTreeSet<T>> {
+    let reached = |from: &T| {
+        let mut all: BTreeSet<&T> = BTreeSet::new();
+        let mut next: Vec<&T> = uses.get(from).into_iter().flatten().collect();
+        while let Some(at) = next.pop() {
+            if all.insert(at) {
+                next.extend(uses.get(at).into_iter().flatten());
+            }
         }
-        if !done.insert(at.clone()) {
-            return None;
-        }
-        way.push(at.clone());
-        let found = uses.get(at).into_iter().flatten().find_map(|next| visit(next, uses, done, way));
-        way.pop();
-        found
-    }
-    let mut done = BTreeSet::new();
-    uses.keys().find_map(|at| visit(at, uses, &mut done, &mut Vec::new()))
+        all
+    };
+    let all: BTreeMap<&T, BTreeSet<&T>> = uses.keys().map(|at| (at, reached(at))).collect();
+    let in_circles = all.iter().filter(|(at, reached)| reached.contains(*at));
+    let group = |(at, reached): (&&T, &BTreeSet<&T>)| -> BTreeSet<T> {
+        reached.iter().filter(|other| all[*other].contains(at)).map(|&other| other.clone()).collect()
+    };
+    in_circles.map(group).collect()
 }
 
 #[test]
 fn no_file_uses_one_that_uses_it() {
+    let mut faults = Vec::new();
     for name in ["autograd", "datasets", "ram"] {
-        let src = workspace().join(name).join("src");
-        let uses = uses(&src);
+        let uses = Crate::read(name).uses();
         let arrows: usize = uses.values().map(BTreeSet::len).sum();
         assert!(arrows > uses.len(), "{name}: {arrows} arrows between {} files; are they read at all?", uses.len());
-        assert_eq!(circle(&uses), None, "{name}: these files use each other in a circle");
+        faults.extend(circles(&uses));
     }
+    assert!(faults.is_empty(), "these files use each other in a circle: {faults:#?}");
 }
 
 #[test]
 fn every_floor_of_ram_uses_those_below_alone() {
-    let src = workspace().join("ram/src");
+    let ram = Crate::read("ram");
     let floor = |file: &Path| {
-        let first = file.strip_prefix(&src).expect("a file of ram").iter().next().expect("a name");
+        let first = file.strip_prefix(&ram.src).expect("a file of ram").iter().next().expect("a name");
         let name = Path::new(first).with_extension("").to_string_lossy().into_owned();
         RAM.iter()
             .position(|floor| *floor == name)
             .unwrap_or_else(|| panic!("{name} has no floor: add it to RAM above"))
     };
-    for (file, used) in uses(&src) {
-        for below in used {
-            let (from, to) = (floor(&file), floor(&below));
-            assert!(to <= from, "{} uses {}, which is above it", file.display(), below.display());
-        }
+    let mut faults = Vec::new();
+    for (file, used) in ram.uses() {
+        let above = used.iter().filter(|used| floor(used) > floor(&file));
+        faults.extend(above.map(|above| format!("{} uses {}", file.display(), above.display())));
     }
+    assert!(faults.is_empty(), "these files use what is above them: {faults:#?}");
 }
 
 #[test]
@@ -243,17 +273,37 @@ fn a_circle_is_found() {
         arrows.iter().for_each(|&(from, to)| _ = all.entry(from).or_default().insert(to));
         all
     };
-    assert_eq!(circle(&uses(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
-    let found = circle(&uses(&[("a", "b"), ("b", "c"), ("c", "b")])).expect("a circle");
-    assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), BTreeSet::from(["b", "c"]));
+    assert_eq!(circles(&uses(&[("a", "b"), ("b", "c"), ("a", "c")])), BTreeSet::new());
+    let found = circles(&uses(&[("a", "b"), ("b", "c"), ("c", "b"), ("d", "a"), ("e", "f"), ("f", "g"), ("g", "e")]));
+    assert_eq!(found, BTreeSet::from([BTreeSet::from(["b", "c"]), BTreeSet::from(["e", "f", "g"])]));
 }
 
 #[test]
 fn what_a_file_uses_is_read() {
-    let text = "//! use crate::no;\nuse crate::{a::{B, c}, d as e};\npub(crate) use super::f::G;\n\nfn x() -> crate::h::I {\n    \
-                say(\"crate::no\")\n}\n\n#[cfg(test)]\nmod tests {\n    use crate::no;\n}\n";
-    let mut found = paths(&code(text));
-    found.sort();
-    found.dedup();
-    assert_eq!(found, ["crate", "crate::a::B", "crate::a::c", "crate::d", "crate::h::I", "super::f::G"]);
+    let text = "//! use crate::no;\nuse crate::{a::{B, c}, d as e};\npub(crate) use super::f::{G, H};\npub mod j;\n\nfn x(g: G) -> crate::h::I {\n    \
+                say(j::k(), l::m(), \"crate::no\")\n}\n\n#[cfg(test)]\nmod tests {\n    use crate::no;\n}\n";
+    let mut found = Names::of(&code(text));
+    found.used.sort();
+    assert_eq!(found.used, ["crate::a::B", "crate::a::c", "crate::d", "crate::h::I", "j::k", "super::f::G"]);
+    assert_eq!(found.exported, ["super::f::G", "super::f::H"]);
+}
+
+/// A name that a folder hands on is used where it is made.
+#[test]
+fn names_that_are_handed_on_are_followed() {
+    let ram = Crate::read("ram");
+    let resolved = |here: &[&str], path: &str| {
+        let here: Vec<String> = here.iter().map(|&name| name.to_owned()).collect();
+        ram.resolve(&here, path).map(|file| file.strip_prefix(&ram.src).expect("a file of ram").to_owned())
+    };
+    for (here, path, expected) in [
+        (&["tasks", "play"][..], "crate::model::Agent", Some("model/agent.rs")),
+        (&["tasks", "play"], "super::task::Task", Some("tasks/task.rs")),
+        (&["train", "learner"], "crate::tasks::Play", Some("tasks/play.rs")),
+        (&["train", "learner"], "crate::tasks::named", Some("tasks/mod.rs")),
+        (&["model"], "agent::Agent", Some("model/agent.rs")),
+        (&["model"], "std::path::Path", None),
+    ] {
+        assert_eq!(resolved(here, path), expected.map(PathBuf::from), "{path}");
+    }
 }
