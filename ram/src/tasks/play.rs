@@ -188,6 +188,7 @@ impl Task for Play {
             best_return: (self.new_game)().best_return(),
             draws: Draws::default(),
             games: Vec::new(),
+            count: 0,
             played: Played::default(),
         })
     }
@@ -294,33 +295,37 @@ struct GameRecorder {
     new_game: Arc<dyn Fn() -> Box<dyn Environment> + Send + Sync>,
     best_return: f64,
     draws: Draws<f32>,
+    /// Games that were made once, of which the first `count` are played in this step.
     games: Vec<Box<dyn Environment>>,
+    count: usize,
     played: Played<f32>,
 }
 
 impl GameRecorder {
     /// The sum of the rewards of game `i`.
     fn total(&self, i: usize) -> f64 {
-        self.played.rewards[i..].iter().step_by(self.games.len().max(1)).map(|&r| f64::from(r)).sum()
+        self.played.rewards[i..].iter().step_by(self.count.max(1)).map(|&r| f64::from(r)).sum()
     }
 
     /// Σ over games of the share of the best return that they missed.
     fn missed(&self) -> f64 {
-        (0..self.games.len()).map(|i| (self.best_return - self.total(i)) / self.best_return).sum()
+        (0..self.count).map(|i| (self.best_return - self.total(i)) / self.best_return).sum()
     }
 }
 
 impl Recorder for GameRecorder {
     fn observe<'t>(&mut self, t: &'t Recording<'t, f32>, network: &Network, inputs: &Inputs) -> Observed<'t> {
         let DrawKey { seed, epoch, samples, copies, .. } = inputs.key;
-        self.games.resize_with(samples.len() * copies, || (self.new_game)());
-        for (i, game) in self.games.iter_mut().enumerate() {
+        self.count = samples.len() * copies;
+        self.games.resize_with(self.count.max(self.games.len()), || (self.new_game)());
+        let games = &mut self.games[..self.count];
+        for (i, game) in games.iter_mut().enumerate() {
             let sample = u64::from(samples[i / copies]);
             game.reset(&mut Key { seed, purpose: Purpose::Game, epoch, sample }.stream());
         }
         let agent = network.agent().expect("a configuration of a game has the attention model");
         self.draws.draw(agent, &inputs.key);
-        let episode = agent.look(t, Games::new(&mut self.games, &mut self.played), &self.draws);
+        let episode = agent.look(t, Games::new(games, &mut self.played), &self.draws);
         Observed { logits: episode.last_decision(), episode: Some(episode) }
     }
 
@@ -342,7 +347,7 @@ impl Recorder for GameRecorder {
     fn picture(&self, _: &Inputs, step: usize, i: usize) -> Vec<u8> {
         let game = &self.games[i];
         let screen = game.size().iter().product();
-        let begin = (step * self.games.len() + i) * screen;
+        let begin = (step * self.count + i) * screen;
         self.played.screens.get(begin..begin + screen).map(<[u8]>::to_vec).unwrap_or_else(|| {
             let mut end = vec![0; screen];
             game.screen(&mut end);
@@ -356,8 +361,7 @@ impl Recorder for GameRecorder {
     }
 
     fn targets<'a>(&'a self, _: &Inputs<'a>, step: usize) -> Option<&'a [DigitBox]> {
-        let batch = self.games.len();
-        self.played.targets.get(step * batch..(step + 1) * batch)
+        self.played.targets.get(step * self.count..(step + 1) * self.count)
     }
 
     fn rewards(&self) -> &[f32] {

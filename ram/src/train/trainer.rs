@@ -294,7 +294,7 @@ impl Loop<'_> {
         }
         if let Some(run) = &mut self.run {
             run.append_metrics(&metrics)?;
-            let (threads, kernel) = (rayon::current_num_threads(), crate::kernel_path().to_owned());
+            let (threads, kernel) = (rayon::current_num_threads(), autograd::kernels::path().name().to_owned());
             run.append_timing(&Timing { epoch: state.epoch, seconds, images_per_second, threads, kernel })?;
         }
         self.save(is_better)?;
