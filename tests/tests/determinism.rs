@@ -145,7 +145,7 @@ fn the_split_into_tapes_does_not_show() {
         for &end in ends {
             let mut draws = Draws::default();
             let samples = &batch.samples[start..end];
-            draws.draw(&agent, &DrawKey { mode: Mode::Sample, seed: 1, epoch: 0, samples, copies: 1 });
+            draws.draw(agent.plan(), &DrawKey { mode: Mode::Sample, seed: 1, epoch: 0, samples, copies: 1 });
             let mut tape = Tape::new();
             let t = tape.begin(&params);
             let shape = Shape::new(&[end - start, 1, 40, 40]);

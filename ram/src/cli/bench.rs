@@ -8,7 +8,8 @@ use clap::Subcommand;
 use ram::bench::{FUNCTIONS, MatrixProduct, Peak, Product, STEPS, TrainingStep, arguments, cpu, peak, race};
 use serde_json::{Value, json};
 
-use super::{Ended, Threads, complain, say};
+use super::options::Threads;
+use super::output::{Ended, complain, say};
 
 /// Options of `ram bench`.
 #[derive(clap::Args)]

@@ -14,7 +14,7 @@ use ram::runs::run_folder::RunFolder;
 use serde_json::json;
 
 use super::eval::find;
-use super::{Ended, percent, say};
+use super::output::{Ended, percent, say};
 
 /// Options of `ram compare`.
 #[derive(clap::Args)]

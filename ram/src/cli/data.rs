@@ -9,7 +9,9 @@ use ram::figures::sheet::sheet;
 use serde_json::json;
 
 use super::look::{data, write};
-use super::{Configuration, Ended, fetch, say, shapes};
+use super::options::Configuration;
+use super::output::{Ended, say};
+use super::{fetch, shapes};
 
 /// What `ram data` can do.
 #[derive(clap::Subcommand)]

@@ -15,8 +15,10 @@ use ram::train::trainer::{Outcome, Trainer};
 use serde_json::json;
 
 use super::eval::standard_error;
+use super::interrupt;
+use super::options::Threads;
+use super::output::{Ended, command_line, complain, percent, program, quoted, say};
 use super::progress::Console;
-use super::{Ended, Threads, command_line, complain, interrupt, percent, program, quoted, say};
 
 /// Options of `ram demo`.
 #[derive(clap::Args)]

@@ -13,7 +13,9 @@ use ram::split::SplitName;
 use ram::threads::Threads;
 use serde_json::json;
 
-use super::{Ended, Machine, complain, percent, say, sources};
+use super::options::Machine;
+use super::output::{Ended, complain, percent, say};
+use super::sources;
 
 /// Options of `ram eval`.
 #[derive(clap::Args)]

@@ -3,7 +3,7 @@
 use ram::experiments::{Experiment, flops, parameters};
 use serde_json::json;
 
-use super::{Ended, say};
+use super::output::{Ended, say};
 
 /// Options of `ram experiments`.
 #[derive(clap::Args)]

@@ -3,7 +3,8 @@
 use ram::train::explain::lines::SourceLine;
 use ram::train::explain::{Explanation, Parameter, Variable, explain};
 
-use super::{Configuration, Ended, say};
+use super::options::Configuration;
+use super::output::{Ended, say};
 
 /// Options of `ram explain`.
 #[derive(clap::Args)]

@@ -12,7 +12,7 @@ use ram::runs::atomic;
 use serde_json::json;
 use ureq::Agent;
 
-use super::{Ended, complain, program, quoted, say};
+use super::output::{Ended, complain, program, quoted, say};
 
 /// No file of these is half as large.
 const LIMIT: u64 = 64 << 20;

@@ -16,7 +16,7 @@ use ram::runs::run_folder::RunFolder;
 use serde_json::{Value, json};
 
 use super::eval::{self, find};
-use super::{Ended, percent, say};
+use super::output::{Ended, percent, say};
 
 /// Images that are traced at a time in search of those to show.
 const SEARCHED: usize = 200;

@@ -10,6 +10,8 @@ mod explain;
 mod fetch;
 mod interrupt;
 mod look;
+mod options;
+mod output;
 mod play;
 mod plot;
 mod predict;
@@ -21,14 +23,15 @@ mod shapes;
 mod sources;
 mod train;
 
-use std::io::{self, Write};
+use std::io;
 use std::panic;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use ram::config::{Base, Config};
 use ram::error::RamError;
+
+use self::options::cores;
+use self::output::{Ended, complain, say};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -95,110 +98,6 @@ enum Command {
     /// Look at the data, fetch them, make some.
     #[command(subcommand)]
     Data(data::Command),
-}
-
-/// Where a configuration comes from.
-#[derive(clap::Args)]
-struct Configuration {
-    /// A built-in configuration: demo, mnist, translated, cluttered, cluttered-100, pictures [default: mnist]
-    #[arg(long, value_name = "NAME", conflicts_with = "config")]
-    preset: Option<String>,
-
-    /// A row of the paper's tables, as `ram experiments` lists them.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["config", "preset"])]
-    experiment: Option<String>,
-
-    /// A TOML file; absent keys are those of the mnist preset.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-
-    /// The images: mnist, fashion-mnist, digits, folder:PATH (in PATH a folder of PNG or JPEG files for each class) or
-    /// idx:IMAGES,LABELS. Short for --set data.source=… and data.path=…; with a preset, folders and IDX pairs also set
-    /// data.channels and, on a centred canvas, data.size (up to 256) to what the images have.
-    #[arg(long, value_name = "SOURCE")]
-    data: Option<String>,
-
-    /// A picture that cannot be read is an error. Short for --set data.strict=true.
-    #[arg(long)]
-    strict: bool,
-
-    /// Change a key, such as train.epochs=3; may be given again.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-}
-
-impl Configuration {
-    /// The configuration; pictures of one's own are looked for from `data_dir` on, where that is given.
-    fn load(&self, data_dir: Option<&Path>) -> Result<Config, RamError> {
-        let base = match (&self.experiment, &self.config) {
-            (Some(name), _) => Base::Experiment(name),
-            (_, Some(path)) => Base::File(path),
-            _ => Base::Preset(self.preset()),
-        };
-        self.load_from(base, data_dir)
-    }
-
-    /// As [`Configuration::load`], upon another base.
-    fn load_from(&self, base: Base, data_dir: Option<&Path>) -> Result<Config, RamError> {
-        let mut sets = match &self.data {
-            Some(data) => sources::sets(data)?,
-            None => Vec::new(),
-        };
-        sets.extend(self.strict.then(|| "data.strict=true".to_owned()));
-        let with = |more: Vec<String>| [&sets[..], &more, &self.set].concat();
-        let config = Config::load(base, &with(Vec::new()))?;
-        // A file says for itself what its images are made to.
-        if self.data.is_none() || matches!(base, Base::File(_)) {
-            return Ok(config);
-        }
-        Config::load(base, &with(sources::found(&config, data_dir)?))
-    }
-
-    /// The preset, or the experiment.
-    fn preset(&self) -> &str {
-        self.experiment.as_deref().or(self.preset.as_deref()).unwrap_or("mnist")
-    }
-}
-
-/// The machine that it runs on.
-#[derive(clap::Args)]
-struct Machine {
-    /// The folder of MNIST's files, or what the paths of your own begin at [default: $RAM_DATA_DIR, else what was fetched]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-
-    #[command(flatten)]
-    threads: Threads,
-}
-
-/// How many threads.
-#[derive(clap::Args)]
-struct Threads {
-    /// Threads; any number computes the same bytes [default: one a core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-}
-
-impl Threads {
-    fn count(&self) -> Option<usize> {
-        self.threads.map(usize::from)
-    }
-
-    /// The number that is used.
-    fn resolved(&self) -> usize {
-        self.count().unwrap_or_else(cores)
-    }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get())
-}
-
-/// How a command ended that did not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    Done,
-    Interrupted,
 }
 
 /// Parses the command line, runs it and returns the exit code.
@@ -272,45 +171,10 @@ fn tell(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Prints a line. Unlike `println!`, a closed pipe is an error, not a panic.
-fn say(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
-}
-
-/// Prints a line on the error stream, if anybody listens.
-fn complain(text: &str) {
-    _ = writeln!(io::stderr(), "{text}");
-}
-
-/// How this program was called, for commands that can be copied: `cargo run --release --` or its path.
-fn program() -> String {
-    match (std::env::var_os("CARGO"), std::env::args_os().next()) {
-        (None, Some(path)) => quoted(Path::new(&path)),
-        _ => "cargo run --release --".to_owned(),
-    }
-}
-
-/// The command line, for the record.
-fn command_line() -> Vec<String> {
-    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/\\._-+:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-/// A share as a percentage: `1.52 %`.
-fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
-}
-
 #[cfg(test)]
 mod tests {
+    use ram::config::Config;
+
     use super::*;
 
     #[test]
@@ -332,12 +196,6 @@ mod tests {
         for preset in Config::presets() {
             assert!(train.contains(preset), "{preset} in {train}");
         }
-    }
-
-    #[test]
-    fn paths_are_quoted_for_a_shell() {
-        assert_eq!(quoted(Path::new("runs/a-1")), "runs/a-1");
-        assert_eq!(quoted(Path::new("my runs/it's")), r"'my runs/it'\''s'");
     }
 
     #[test]

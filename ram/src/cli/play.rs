@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::eval::{Checkpoint, find};
 use super::look::write;
-use super::{Ended, percent, say};
+use super::output::{Ended, percent, say};
 
 /// The most games in an animation.
 const MOVING: u32 = 24;

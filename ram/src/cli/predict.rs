@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::eval::find;
 use super::look::{title, write};
-use super::{Ended, complain, say};
+use super::output::{Ended, complain, say};
 
 /// Options of `ram predict`.
 #[derive(clap::Args)]

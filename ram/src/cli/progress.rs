@@ -11,8 +11,8 @@ use ram::runs::metrics::EpochMetrics;
 use ram::train::trainer::Progress;
 use serde_json::json;
 
+use super::output::{percent, say};
 use super::plot::{Curve, History, WIDTH, beside};
-use super::{percent, say};
 
 /// How often the bar is drawn anew.
 const REFRESH: Duration = Duration::from_millis(200);

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use ram::report::{self, Options};
 
 use super::eval::{self, find};
-use super::{Ended, Machine, say};
+use super::options::Machine;
+use super::output::{Ended, say};
 
 /// Options of `ram report`.
 #[derive(clap::Args)]

@@ -19,8 +19,10 @@ use ram::tasks::{self, Scripted};
 use ram::train::trainer::{Outcome, Trainer};
 use serde::{Deserialize, Serialize};
 
+use super::interrupt;
+use super::options::Machine;
+use super::output::{Ended, command_line, complain, percent, program, say};
 use super::progress::Console;
-use super::{Ended, Machine, command_line, complain, interrupt, percent, program, say};
 
 /// Options of `ram reproduce`.
 #[derive(clap::Args)]

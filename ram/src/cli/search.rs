@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use ram::error::RamError;
 use ram::search::study::{Study, TEMPLATE};
 
-use super::{Ended, program, quoted, say};
+use super::output::{Ended, program, quoted, say};
 
 /// Subcommands of `ram search`.
 #[derive(clap::Subcommand)]

@@ -8,7 +8,7 @@ use datasets::shapes::{self, CLASSES, SIDE};
 use ram::error::RamError;
 use serde_json::json;
 
-use super::{Ended, program, quoted, say};
+use super::output::{Ended, program, quoted, say};
 
 /// Options of `ram data shapes`.
 #[derive(clap::Args)]

@@ -15,8 +15,10 @@ use ram::train::trainer::{Outcome, Progress, Trainer};
 use serde_json::json;
 
 use super::eval::find;
+use super::interrupt;
+use super::options::{Configuration, Machine};
+use super::output::{Ended, command_line, complain, percent, program, quoted, say};
 use super::progress::Console;
-use super::{Configuration, Ended, Machine, command_line, complain, interrupt, percent, program, quoted, say};
 
 /// Options of `ram train`.
 #[derive(clap::Args)]

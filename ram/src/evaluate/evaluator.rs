@@ -6,35 +6,23 @@
 
 use std::path::Path;
 
-use autograd::{Params, Tape, Var, math};
+use autograd::{Tape, Var, math};
 use datasets::DigitBox;
 use rayon::prelude::*;
 
-use super::trained::Trained;
+use super::trained::{Subject, Trained};
 use crate::config::Config;
 use crate::error::RamError;
 use crate::evaluation::{Evaluation, GRID};
 use crate::model::{Decisions, Episode, Retina};
-use crate::network::Network;
 use crate::reinforce::BaselineKind;
 use crate::runs::checkpoint::Checkpoint;
 use crate::split::SplitName;
-use crate::tasks::{Examples, Inputs, Recorder, Task, Verdict};
+use crate::tasks::{Examples, Inputs, Recorder, Verdict};
 use crate::threads::Threads;
 
 /// Examples on a tape at a time.
 const CHUNK: usize = 100;
-
-/// What is evaluated: a network that was trained for a task.
-#[derive(Clone, Copy)]
-pub struct Subject<'a> {
-    /// The task.
-    pub task: &'a dyn Task,
-    /// The network.
-    pub network: &'a Network,
-    /// Its parameters.
-    pub params: &'a Params<f32>,
-}
 
 /// Evaluates the network of a checkpoint on the validation or the test part, in so many passes (see [`Evaluation`]).
 ///

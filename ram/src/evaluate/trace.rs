@@ -275,7 +275,7 @@ impl<'a> Tracer<'a> {
         let (mut tape, mut draws, mut played) = (Tape::new(), Draws::default(), Played::default());
         let key =
             DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: VALIDATION_GAMES, samples: &[number], copies: 1 };
-        draws.draw(self.agent, &key);
+        draws.draw(self.agent.plan(), &key);
         let t = tape.begin(&self.trained.params);
         let world = Guided {
             games: Games::new(std::slice::from_mut(game), &mut played),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use autograd::Params;
 
-use super::evaluator::Subject;
 use crate::config::Config;
 use crate::error::RamError;
 use crate::model::ModelKind;
@@ -73,6 +72,17 @@ impl Trained {
     pub fn subject(&self) -> Subject<'_> {
         Subject { task: &*self.task, network: &self.network, params: &self.params }
     }
+}
+
+/// What is evaluated: a network that was trained for a task.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// The task.
+    pub task: &'a dyn Task,
+    /// The network.
+    pub network: &'a Network,
+    /// Its parameters.
+    pub params: &'a Params<f32>,
 }
 
 /// Channels of the images that a network was trained on. The attention model's weights tell without the data: ρ has k·g²

@@ -5,6 +5,25 @@ use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::{Params, Real, Shape, Var, math};
 use rand::Rng;
 
+/// When the action network decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decisions {
+    /// Once, after the last glimpse: the class of an image. Sec. 4.1.
+    Last,
+    /// After each glimpse: an action that changes what is seen next. Sec. 4.2.
+    Each,
+}
+
+/// How locations and actions are chosen from the policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// They are samples of the policy, as in training.
+    #[default]
+    Sample,
+    /// The most likely ones: the mean of the Gaussian, the largest probability. (The random policy stays random.)
+    Best,
+}
+
 /// f_a(h) = exp(Linear(h))/Z
 #[derive(Clone, Copy, Debug)]
 pub struct ActionNetwork {

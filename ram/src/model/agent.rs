@@ -3,10 +3,10 @@
 use autograd::{Params, Real, Recording, Var};
 use rand::Rng;
 
-use super::action::{self, ActionNetwork};
+use super::action::{self, ActionNetwork, Decisions, Mode};
 use super::baseline::Baseline;
 use super::core::{Core, State};
-use super::draws::{Draws, First, Mode};
+use super::draws::{DrawPlan, Draws};
 use super::glimpse::GlimpseNetwork;
 use super::location::{Chosen, LocationNetwork, Locations};
 use super::options::{Model, Policy};
@@ -24,20 +24,8 @@ pub struct Agent {
     action: ActionNetwork,
     baseline: Baseline,
     hidden: usize,
-    glimpses: usize,
-    decisions: Decisions,
-    locations: Locations,
-    first: First,
+    plan: DrawPlan,
     location_into_core: bool,
-}
-
-/// When the action network decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decisions {
-    /// Once, after the last glimpse: the class of an image. Sec. 4.1.
-    Last,
-    /// After each glimpse: an action that changes what is seen next. Sec. 4.2.
-    Each,
 }
 
 /// What an agent is built from.
@@ -154,10 +142,13 @@ impl Agent {
             action: ActionNetwork::new(params, model.hidden, outputs, rng),
             baseline: Baseline::new(params, model.hidden, rng),
             hidden: model.hidden,
-            glimpses,
-            decisions,
-            locations: policy.locations,
-            first: policy.first,
+            plan: DrawPlan {
+                glimpses,
+                decisions,
+                locations: policy.locations,
+                first: policy.first,
+                is_discrete: policy.grid > 0,
+            },
             location_into_core,
         };
         agent.set_std(policy.std);
@@ -171,27 +162,17 @@ impl Agent {
 
     /// N, the number of glimpses in an episode.
     pub fn glimpses(&self) -> usize {
-        self.glimpses
+        self.plan.glimpses
     }
 
     /// When it decides.
     pub fn decisions(&self) -> Decisions {
-        self.decisions
+        self.plan.decisions
     }
 
-    /// How it chooses its locations.
-    pub fn locations(&self) -> Locations {
-        self.locations
-    }
-
-    /// How its first location is chosen.
-    pub fn first(&self) -> First {
-        self.first
-    }
-
-    /// Whether its locations are the points of a grid.
-    pub fn is_discrete(&self) -> bool {
-        self.location.is_discrete()
+    /// What it needs random numbers for.
+    pub fn plan(&self) -> DrawPlan {
+        self.plan
     }
 
     /// Sets the standard deviation σ of the location policy, where ±1 are the image's edges.
@@ -239,7 +220,7 @@ impl Agent {
         // h₀ = 0; l₀ is random
         let mut state = self.core.begin(t, batch, self.hidden);
         let mut l = t.constant([batch, 2], &draws.first);
-        for step in 1..=self.glimpses {
+        for step in 1..=self.plan.glimpses {
             let clamped = l.clamp(-R::ONE, R::ONE);
             let images = world.images(&clamped.value());
             let (rho, next) = self.iterate(t, images, state, clamped);
@@ -247,10 +228,10 @@ impl Agent {
             episode.locations.push(l);
             episode.glimpses.push(rho);
             episode.states.push(state.h);
-            if self.decisions == Decisions::Each {
+            if self.plan.decisions == Decisions::Each {
                 self.act(state.h, step, &mut world, draws, &mut episode);
             }
-            if step == self.glimpses {
+            if step == self.plan.glimpses {
                 break;
             }
             let (next, chosen) = self.next_location(t, state.h, step, draws);
@@ -258,12 +239,12 @@ impl Agent {
             if let Some(chosen) = chosen {
                 episode.means.push(chosen.mean);
                 episode.location_log_probs.push(chosen.log_prob);
-                if self.decisions == Decisions::Last {
+                if self.plan.decisions == Decisions::Last {
                     episode.baselines.push(self.baseline.value(state.h));
                 }
             }
         }
-        if self.decisions == Decisions::Last {
+        if self.plan.decisions == Decisions::Last {
             let (logits, baseline) = self.believe(state.h);
             episode.decisions.push(logits);
             episode.baselines.push(baseline);
@@ -307,7 +288,7 @@ impl Agent {
     ) -> (Var<'t, R>, Option<Chosen<'t, R>>) {
         let batch = h.shape().rows();
         let noise = &draws.noise[(step - 1) * 2 * batch..step * 2 * batch];
-        let seen = match self.locations {
+        let seen = match self.plan.locations {
             Locations::Random => return (t.constant([batch, 2], noise), None),
             Locations::Centre => return (t.zeros([batch, 2]), None),
             Locations::Blind => self.step_number(t, batch, step),
@@ -321,9 +302,9 @@ impl Agent {
 
     /// The number of the step as a one-hot row for each image: all that a blind policy sees.
     fn step_number<'t, R: Real>(&self, t: &'t Recording<'t, R>, batch: usize, step: usize) -> Var<'t, R> {
-        t.filled("step", [batch, self.glimpses], |y| {
+        t.filled("step", [batch, self.plan.glimpses], |y| {
             y.fill(R::ZERO);
-            y.chunks_exact_mut(self.glimpses).for_each(|row| row[step] = R::ONE);
+            y.chunks_exact_mut(self.plan.glimpses).for_each(|row| row[step] = R::ONE);
         })
     }
 }

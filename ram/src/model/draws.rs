@@ -5,7 +5,7 @@ use datasets::rng::{Key, Purpose, uniform};
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::agent::{Agent, Decisions};
+use super::action::{Decisions, Mode};
 use super::location::Locations;
 
 /// `policy.first`: the first location l₀.
@@ -18,14 +18,19 @@ pub enum First {
     Centre,
 }
 
-/// How locations and actions are chosen from the policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// They are samples of the policy, as in training.
-    #[default]
-    Sample,
-    /// The most likely ones: the mean of the Gaussian, the largest probability. (The random policy stays random.)
-    Best,
+/// What an agent needs random numbers for.
+#[derive(Clone, Copy, Debug)]
+pub struct DrawPlan {
+    /// N, the number of glimpses in an episode.
+    pub glimpses: usize,
+    /// When it decides.
+    pub decisions: Decisions,
+    /// How it chooses its locations.
+    pub locations: Locations,
+    /// How its first location is chosen.
+    pub first: First,
+    /// Whether its locations are the points of a grid.
+    pub is_discrete: bool,
 }
 
 /// What decides the random numbers of a batch.
@@ -60,18 +65,18 @@ pub struct Draws<R> {
 impl<R: Real> Draws<R> {
     /// Draws for a batch. Every episode has random streams of its own, by (seed, purpose, epoch, sample), so that it does not
     /// depend on the batch it is in.
-    pub fn draw(&mut self, agent: &Agent, key: &DrawKey) {
+    pub fn draw(&mut self, plan: DrawPlan, key: &DrawKey) {
         let DrawKey { mode, seed, epoch, samples, copies } = *key;
         let batch = samples.len() * copies;
-        let decisions = match agent.decisions() {
+        let decisions = match plan.decisions {
             Decisions::Last => 1,
-            Decisions::Each => agent.glimpses(),
+            Decisions::Each => plan.glimpses,
         };
         self.mode = mode;
         self.first.resize(2 * batch, R::ZERO);
-        self.noise.resize((agent.glimpses() - 1) * 2 * batch, R::ZERO);
+        self.noise.resize((plan.glimpses - 1) * 2 * batch, R::ZERO);
         self.class.resize(decisions * batch, R::ZERO);
-        let is_centred = agent.locations() == Locations::Centre || agent.first() == First::Centre;
+        let is_centred = plan.locations == Locations::Centre || plan.first == First::Centre;
         for i in 0..batch {
             let sample = u64::from(samples[i / copies]) | ((i % copies) as u64) << 32;
             let stream = |purpose| Key { seed, purpose, epoch, sample }.stream();
@@ -81,10 +86,10 @@ impl<R: Real> Draws<R> {
             }
             let mut rng = stream(Purpose::Policy);
             for noise in self.noise.chunks_exact_mut(2 * batch) {
-                let pair = match (agent.locations(), mode) {
+                let pair = match (plan.locations, mode) {
                     (Locations::Random, _) => [on_image(&mut rng), on_image(&mut rng)],
                     (Locations::Centre, _) | (_, Mode::Best) => [R::ZERO; 2],
-                    _ if agent.is_discrete() => [R::from_f64(uniform(&mut rng)), R::ZERO],
+                    _ if plan.is_discrete => [R::from_f64(uniform(&mut rng)), R::ZERO],
                     _ => math::normal_pair(&mut rng).map(R::from_f64),
                 };
                 noise[2 * i..2 * i + 2].copy_from_slice(&pair);

@@ -6,8 +6,7 @@ use autograd::{Params, Real, Recording, Shape, Var, math};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::action;
-use super::draws::Mode;
+use super::action::{self, Mode};
 
 /// `policy.locations`: how the locations are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,11 +95,6 @@ impl LocationNetwork {
     /// Sets σ.
     pub fn set_std(&mut self, std: f64) {
         self.std = std;
-    }
-
-    /// Whether it chooses points of a grid.
-    pub fn is_discrete(&self) -> bool {
-        self.grid > 0
     }
 
     /// lₜ ∼ π(· | hₜ), drawn by `noise` [batch, 2]. The Gaussian takes standard normal numbers (zeros give its mean). A

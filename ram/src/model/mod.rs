@@ -13,8 +13,9 @@ pub mod options;
 pub mod retina;
 pub mod steps;
 
-pub use agent::{Agent, AgentOptions, Decisions, Episode, World};
-pub use draws::{DrawKey, Draws, First, Mode};
+pub use action::{Decisions, Mode};
+pub use agent::{Agent, AgentOptions, Episode, World};
+pub use draws::{DrawKey, DrawPlan, Draws, First};
 pub use location::{Locations, Mean};
 pub use options::{Model, ModelKind, Policy};
 pub use retina::{Images, Retina, Sampling};

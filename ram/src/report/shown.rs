@@ -124,7 +124,7 @@ fn saliency(trained: &Trained, set: &Fixed, index: usize, tape: &mut Tape<f32>) 
         Network::Agent(agent) => {
             let mut draws = Draws::default();
             let samples = &[index as u32];
-            draws.draw(agent, &DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples, copies: 1 });
+            draws.draw(agent.plan(), &DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples, copies: 1 });
             agent.look(&t, Images::Var(pixels), &draws).last_decision()
         }
         Network::Comparator(comparator) => comparator.logits(&t, Images::Var(pixels)),
@@ -213,7 +213,7 @@ mod tests {
                         // As training draws it, but where the policy's mean does not follow the change.
                         let mut draws = Draws::default();
                         let key = DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples: &[3], copies: 1 };
-                        draws.draw(agent, &key);
+                        draws.draw(agent.plan(), &key);
                         agent.look(&t, pixels, &draws).last_decision()
                     }
                 };

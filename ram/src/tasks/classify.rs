@@ -146,7 +146,7 @@ impl Recorder for ImageRecorder {
         let images = Images::Pixels { data, shape };
         match network {
             Network::Agent(agent) => {
-                self.draws.draw(agent, &inputs.key);
+                self.draws.draw(agent.plan(), &inputs.key);
                 let episode = agent.look(t, images, &self.draws);
                 Observed { logits: episode.last_decision(), episode: Some(episode) }
             }

@@ -324,7 +324,7 @@ impl Recorder for GameRecorder {
             game.reset(&mut Key { seed, purpose: Purpose::Game, epoch, sample }.stream());
         }
         let agent = network.agent().expect("a configuration of a game has the attention model");
-        self.draws.draw(agent, &inputs.key);
+        self.draws.draw(agent.plan(), &inputs.key);
         let episode = agent.look(t, Games::new(games, &mut self.played), &self.draws);
         Observed { logits: episode.last_decision(), episode: Some(episode) }
     }

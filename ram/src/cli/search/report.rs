@@ -9,7 +9,7 @@ use ram::search::study::Study;
 use serde_json::json;
 
 use super::study::{StudyArgs, write};
-use crate::cli::{Ended, percent, program, quoted, say};
+use crate::cli::output::{Ended, percent, program, quoted, say};
 
 /// Options of `ram search report`.
 #[derive(clap::Args)]

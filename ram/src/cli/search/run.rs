@@ -20,8 +20,10 @@ use ram::train::trainer::Progress;
 use serde_json::json;
 
 use super::study::{StudyArgs, numbered};
+use crate::cli::interrupt;
+use crate::cli::options::{Machine, cores};
+use crate::cli::output::{Ended, command_line, complain, percent, program, quoted, say};
 use crate::cli::progress::Console;
-use crate::cli::{Ended, Machine, command_line, complain, cores, interrupt, percent, program, quoted, say};
 
 /// The environment variables in which a scheduler gives the number of a task; the first that is set counts.
 const VARIABLES: [&str; 4] = ["RAM_TRIAL", "SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "PARALLEL_SEQ"];

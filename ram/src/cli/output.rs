@@ -1,0 +1,61 @@
+//! What every subcommand prints with, and how it ends.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It did what it was asked for.
+    Done,
+    /// It was asked to stop, and saved.
+    Interrupted,
+}
+
+/// Prints a line. Unlike `println!`, a closed pipe is an error, not a panic.
+pub fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// Prints a line on the error stream, if anybody listens.
+pub fn complain(text: &str) {
+    _ = writeln!(io::stderr(), "{text}");
+}
+
+/// How this program was called, for commands that can be copied: `cargo run --release --` or its path.
+pub fn program() -> String {
+    match (std::env::var_os("CARGO"), std::env::args_os().next()) {
+        (None, Some(path)) => quoted(Path::new(&path)),
+        _ => "cargo run --release --".to_owned(),
+    }
+}
+
+/// The command line, for the record.
+pub fn command_line() -> Vec<String> {
+    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
+
+/// A path as a shell takes it.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/\\._-+:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// A share as a percentage: `1.52 %`.
+pub fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_for_a_shell() {
+        assert_eq!(quoted(Path::new("runs/a-1")), "runs/a-1");
+        assert_eq!(quoted(Path::new("my runs/it's")), r"'my runs/it'\''s'");
+    }
+}
