@@ -134,7 +134,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         say(&format!("{split_name} loss        {loss:.4} nats"))?;
     } else {
         let rows: Vec<_> = tracking.iter().map(|x| format!("{x:.2}")).collect();
-        say(&format!("ball in sight    {} (share of games, each row that it falls)", rows.join(" ")))?;
+        say(&format!("target in sight  {} (share of games, each frame)", rows.join(" ")))?;
     }
     if result.error_after.len() > 1 {
         let errors: Vec<_> = result.error_after.iter().map(|&error| format!("{:.2}", 100.0 * error)).collect();

@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     games: u32,
 
-    /// The number of the first game, by which its ball is drawn [default: 0; when you play, by the clock]
+    /// The number of the first game, by which it is drawn [default: 0; when you play, by the clock]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1_000_000_000))]
     from: Option<u32>,
 
