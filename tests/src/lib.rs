@@ -164,27 +164,28 @@ pub fn uniforms(logits: &[f64]) -> Vec<f64> {
     softmax(logits).into_iter().map(middle).collect()
 }
 
-/// Checks every number of `found` against the derivative of `j`, by central differences, for the parameters that `is_checked`
-/// names. Each of them must have a gradient that could show a fault.
+/// Checks every number of some gradients against the derivative of `j`, by central differences, for the parameters that
+/// `is_checked` names. Each of them must have a derivative that could show a fault.
 #[track_caller]
-pub fn assert_gradient(
+pub fn assert_gradients(
     params: &Params<f64>,
-    found: &Grads<f64>,
+    found: &[Grads<f64>],
     is_checked: impl Fn(&str) -> bool,
     j: impl Fn(&Params<f64>) -> f64,
 ) {
     const STEP: f64 = 1e-5;
     for id in params.ids().filter(|&id| is_checked(params.name(id))) {
-        let (name, found) = (params.name(id), found.get(id));
-        assert!(largest(found) > 1e-4, "{name}: the gradient is {:e} at most and tells nothing", largest(found));
-        for (i, &d) in found.iter().enumerate() {
-            let moved = |by: f64| {
-                let mut params = params.clone();
-                params.change(id, |theta| theta[i] += by);
-                j(&params)
-            };
-            let numeric = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
-            assert!((numeric - d).abs() < 1e-8, "{name}[{i}]: ∂J is {numeric}, but the estimate's mean is {d}");
+        let moved = |i: usize, by: f64| {
+            let mut params = params.clone();
+            params.change(id, |theta| theta[i] += by);
+            j(&params)
+        };
+        let slope = |i: usize| (moved(i, STEP) - moved(i, -STEP)) / (2.0 * STEP);
+        let (name, expected): (_, Vec<f64>) = (params.name(id), (0..params.get(id).len()).map(slope).collect());
+        assert!(largest(&expected) > 1e-4, "{name}: ∂J is {:e} at most and tells nothing", largest(&expected));
+        for (which, found) in found.iter().enumerate() {
+            let far = difference(found.get(id), &expected, 1.0);
+            assert!(far < 1e-8, "{name}, gradient {which}: {:?}, but ∂J is {expected:?}", found.get(id));
         }
     }
 }

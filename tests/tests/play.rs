@@ -11,7 +11,7 @@ use ram::network::agent_options;
 use ram::reinforce::BaselineKind;
 use ram::tasks::play::{Games, Played, play_loss};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use tests::{assert_gradient, layers, reached, redraw, uniforms};
+use tests::{assert_gradients, layers, reached, redraw, uniforms};
 
 /// A light is at a side of the screen, and moves to the other after each frame. To name its side is worth 1, and later 3.
 #[derive(Clone, Copy)]
@@ -182,7 +182,7 @@ fn the_estimate_is_the_gradient_of_the_expected_return() {
             problem.loss(&[way], baseline, &loss, |loss| loss.total.scale(-probability).backward(&mut expected));
         }
         let chooses = |name: &str| !name.starts_with("baseline");
-        assert_gradient(&problem.params, &expected, chooses, |params| {
+        assert_gradients(&problem.params, &[expected], chooses, |params| {
             ways.iter().map(|&way| problem.way(params, way, discount)).map(|(p, r)| p * r).sum()
         });
     }
