@@ -68,6 +68,13 @@ impl Trained {
         Ok(examples)
     }
 
+    /// Parameter count, excluding the baseline, which only training needs.
+    pub fn parameters(&self) -> usize {
+        let params = &self.params;
+        let counted = params.ids().filter(|&id| !params.name(id).starts_with("baseline"));
+        counted.map(|id| params.get(id).len()).sum()
+    }
+
     /// What is evaluated.
     pub fn subject(&self) -> Subject<'_> {
         Subject { task: &*self.task, network: &self.network, params: &self.params }

@@ -146,8 +146,13 @@ pub fn policy(report: &Report) -> String {
         return String::new();
     }
     let word = if games { "frame" } else { "glimpse" };
-    let chart = |title, note, along, unit, list: Vec<Series>| {
-        Chart { title, note, along, x: (1..).take(list[0].1.len()).collect(), unit, series: list }
+    let chart = |title, note, along, unit, list: Vec<Series>| Chart {
+        title,
+        note,
+        along,
+        x: (1..).take(list[0].1.len()).collect(),
+        unit,
+        series: list,
     };
     let mut charts = Vec::new();
     if found.error_after.len() > 1 {

@@ -12,7 +12,6 @@ use crate::evaluate::evaluator::evaluate_on;
 use crate::evaluate::trace::Tracer;
 use crate::evaluate::trained::Trained;
 use crate::evaluation::{Evaluation, GRID};
-use crate::experiments::parameters;
 use crate::model::core::CoreKind;
 use crate::model::{Decisions, Locations, ModelKind};
 use crate::runs::metrics::EpochMetrics;
@@ -67,7 +66,7 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
             SplitName::Test => "test",
         },
         weights_hash: checkpoint.weights_hash(),
-        parameters: parameters(&config),
+        parameters: trained.parameters(),
         classes: checkpoint.state.classes.clone(),
         epochs,
         timings: RunFolder::timings(path)?,
@@ -156,8 +155,14 @@ fn about(config: &Config) -> String {
     let (data, model) = (&config.data, &config.model);
     let task = match (data.source, data.canvas) {
         (Source::Game(game), _) => format!("{} on a {1}×{1} screen", game.title, data.size),
+        (Source::Own, _) => "a task from another program".to_owned(),
         (source, canvas) => {
-            let source = if source == Source::Mnist { "MNIST" } else { "built-in digits" };
+            let source = match source {
+                Source::Mnist => "MNIST",
+                Source::FashionMnist => "Fashion-MNIST",
+                Source::Folder | Source::Idx => "user pictures",
+                _ => "built-in digits",
+            };
             let canvas = match canvas {
                 Canvas::Centred => String::new(),
                 Canvas::Translated => ", translated".to_owned(),

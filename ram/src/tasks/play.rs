@@ -66,7 +66,8 @@
 //! (config.model.patch, config.model.scales, config.model.glimpses, config.model.gain) = (4, 3, 8, 4.0);
 //! (config.model.features, config.model.glimpse, config.model.hidden) = (32, 64, 64);
 //! (config.loss.kind, config.loss.returns, config.loss.discount) = (LossKind::Reinforce, Returns::ToGo, 0.2);
-//! (config.optimiser.learning_rate, config.train.epochs, config.train.batch) = (3e-3, 8, 40);
+//! (config.loss.entropy_weight, config.policy.std) = (0.05, 0.5);
+//! (config.optimiser.learning_rate, config.train.epochs, config.train.batch) = (3e-3, 10, 40);
 //!
 //! let task = Arc::new(Play::new(&config, Line::default()));
 //! let mut trainer = Trainer::of(task.clone(), config, None, Some(1))?;

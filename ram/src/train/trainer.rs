@@ -108,8 +108,12 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Takes weights, moments and progress of a checkpoint.
-    fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), RamError> {
+    /// Takes weights, moments and progress of a checkpoint of the same configuration, to go on from there. This is how the
+    /// training of a task of the caller's own is resumed.
+    ///
+    /// # Errors
+    /// [`RamError::Data`] where the classes differ, or [`RamError::Checkpoint`] where a parameter is missing or of another shape.
+    pub fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), RamError> {
         check_classes(&checkpoint.state.classes, &self.state.classes)?;
         let Learner { params, optimiser, .. } = &mut self.learner;
         let moments: Vec<&str> = optimiser.moments().iter().map(|(name, _)| *name).collect();
