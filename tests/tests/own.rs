@@ -154,9 +154,9 @@ fn train(runs: &Path, name: &str, config: &Config, task: Arc<dyn Task>) -> PathB
 }
 
 /// A run of a task of one's own, from its folder alone: the network, its test examples, and how it fares on them.
-fn restore(path: &Path, task: impl FnOnce(&Config) -> Arc<dyn Task>) -> (Trained, Examples, Evaluation) {
+fn restore(path: &Path, task: impl FnOnce() -> Arc<dyn Task>) -> (Trained, Examples, Evaluation) {
     let checkpoint = RunFolder::read(path, Which::Best).unwrap();
-    let trained = Trained::for_task(task(&RunFolder::config(path).unwrap()), &checkpoint).unwrap();
+    let trained = Trained::for_task(task(), &checkpoint).unwrap();
     let examples = trained.examples(SplitName::Test, None).unwrap();
     let found = evaluate_on(&trained.config, trained.subject(), &examples, 1);
     (trained, examples, found)
@@ -174,11 +174,11 @@ fn report(path: &Path, task: Arc<dyn Task>) -> (String, serde_json::Value) {
 #[test]
 fn a_game_of_ones_own_is_trained_evaluated_traced_drawn_played_and_reported() {
     let runs = tempfile::tempdir().unwrap();
-    let task = |config: &Config| -> Arc<dyn Task> { Arc::new(Play::new(config, House::default())) };
-    let path = train(runs.path(), "house", &house(), task(&house()));
+    let task = || -> Arc<dyn Task> { Arc::new(Play::new(House::default())) };
+    let path = train(runs.path(), "house", &house(), task());
     let (trained, examples, found) = restore(&path, task);
 
-    let players = trained.task.scripted().unwrap();
+    let players = trained.task.scripted(&trained.config).unwrap();
     assert!((0.4..0.6).contains(&players.random) && players.oracle == Some(0.0), "{players:?}");
     assert!(found.count == 300 && found.error < 0.1, "of the best return {} is missed", found.error);
     assert_eq!((trained.outputs.as_slice(), found.tracking.len()), (["west", "east"].map(String::from).as_slice(), 4));
@@ -231,8 +231,8 @@ fn a_game_of_ones_own_is_trained_evaluated_traced_drawn_played_and_reported() {
 #[test]
 fn data_of_ones_own_are_trained_on_evaluated_traced_drawn_and_reported() {
     let runs = tempfile::tempdir().unwrap();
-    let task = |config: &Config| -> Arc<dyn Task> { Arc::new(Classify::with(config, Bars)) };
-    let path = train(runs.path(), "bars", &bars(), task(&bars()));
+    let task = || -> Arc<dyn Task> { Arc::new(Classify::with(Bars)) };
+    let path = train(runs.path(), "bars", &bars(), task());
     let (trained, examples, found) = restore(&path, task);
 
     assert_eq!((trained.outputs.as_slice(), examples.size()), (BARS.map(String::from).as_slice(), [1, 16, 16]));
@@ -264,7 +264,7 @@ fn data_of_ones_own_are_trained_on_evaluated_traced_drawn_and_reported() {
 fn a_task_of_ones_own_is_resumed() {
     let runs = tempfile::tempdir().unwrap();
     let config = Config { train: ram::config::Train { epochs: 2, ..house().train }, ..house() };
-    let task: Arc<dyn Task> = Arc::new(Play::new(&config, House::default()));
+    let task: Arc<dyn Task> = Arc::new(Play::new(House::default()));
     let trainer = || Trainer::of(task.clone(), config.clone(), None, Some(1)).unwrap();
     let go_on = AtomicBool::new(false);
     let mut whole = trainer();
@@ -287,7 +287,7 @@ fn a_task_of_ones_own_is_resumed() {
 fn without_the_task_the_run_of_another_program_is_refused() {
     let runs = tempfile::tempdir().unwrap();
     let config = Config { train: ram::config::Train { epochs: 1, ..bars().train }, ..bars() };
-    let path = train(runs.path(), "bars", &config, Arc::new(Classify::with(&config, Bars)));
+    let path = train(runs.path(), "bars", &config, Arc::new(Classify::with(Bars)));
     let checkpoint = RunFolder::read(&path, Which::Best).unwrap();
     let refused = [
         Trained::of(&checkpoint).err(),
@@ -301,6 +301,6 @@ fn without_the_task_the_run_of_another_program_is_refused() {
         assert_eq!(error.exit_code(), 2);
     }
     // A task with other classes is not taken for the one that was trained.
-    let other = Trained::for_task(Arc::new(Play::new(&house(), House::default())), &checkpoint).unwrap();
+    let other = Trained::for_task(Arc::new(Play::new(House::default())), &checkpoint).unwrap();
     assert!(matches!(other.examples(SplitName::Test, None), Err(RamError::Data(_))));
 }

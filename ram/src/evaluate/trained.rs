@@ -63,7 +63,7 @@ impl Trained {
     /// # Errors
     /// Missing or damaged data, or data of other classes than it was trained on.
     pub fn examples(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Examples, RamError> {
-        let examples = self.task.examples(split, data_dir)?;
+        let examples = self.task.examples(&self.config, split, data_dir)?;
         check_classes(&self.outputs, &examples.outputs)?;
         Ok(examples)
     }

@@ -319,6 +319,6 @@ mod tests {
         report.found.spread = vec![0.6, 0.1];
         report.found.tracking = vec![0.25, 0.5, 1.0];
         assert_eq!(titles(&policy(&report)), ["Spread across inputs", "Target in the finest patch"]);
-        assert!(policy(&report).contains("&quot;x&quot;:[0,1,2]"), "rows are counted from 0");
+        assert!(policy(&report).contains("&quot;x&quot;:[1,2,3]"), "frames are counted from 1");
     }
 }

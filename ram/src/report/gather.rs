@@ -34,7 +34,7 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
         None => Trained::of(&checkpoint)?,
     };
     let config = trained.config.clone();
-    let examples = trained.task.examples(options.split, options.data_dir)?;
+    let examples = trained.examples(options.split, options.data_dir)?;
     let evaluation = Threads::new(options.threads)?.install(|| evaluate_on(&config, trained.subject(), &examples, 1));
     let count = shown::fitting(options.count, examples.size().iter().product());
     let numbers = shown::choose(&options.chosen, &evaluation.wrong, evaluation.count, count)?;
@@ -72,7 +72,7 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
         timings: RunFolder::timings(path)?,
         found: Measurements {
             error: p,
-            standard_error: (p * (1.0 - p) / evaluation.count.max(1) as f64).sqrt(),
+            standard_error: ((p * (1.0 - p)).max(0.0) / evaluation.count.max(1) as f64).sqrt(),
             loss: evaluation.loss,
             count: evaluation.count,
             on_digit: evaluation.on_digit,

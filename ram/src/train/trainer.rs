@@ -87,7 +87,7 @@ impl Trainer {
         threads: Option<usize>,
     ) -> Result<Trainer, RamError> {
         config.validate()?;
-        let data = task.training(data_dir)?;
+        let data = task.training(&config, data_dir)?;
         let learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
         let state = TrainState { config: config.to_toml(), classes: data.outputs.clone(), ..TrainState::default() };
         Ok(Trainer { config, data, learner, state, threads: Threads::new(threads)? })
@@ -215,7 +215,8 @@ impl Trainer {
     /// Missing or damaged data.
     pub fn evaluate(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Evaluation, RamError> {
         let Learner { task, params, .. } = &self.learner;
-        let examples = task.examples(split, data_dir)?;
+        let examples = task.examples(&self.config, split, data_dir)?;
+        check_classes(&self.state.classes, &examples.outputs)?;
         let (config, subject) = (&self.config, Subject { task: &**task, network: self.learner.network(), params });
         Ok(self.threads.install(|| evaluate_on(config, subject, &examples, 1)))
     }
