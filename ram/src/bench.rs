@@ -1,7 +1,7 @@
-//! Measuring: training steps and matrix products, held against the most that this processor could do.
+//! Measures training steps and matrix products, and compares them with the peak of this processor.
 //!
-//! What `ram bench` and the crate `benches` share: a probe of the peak ([`peak`]), a stopwatch for contenders that take
-//! turns ([`race`]), and the work itself ([`TrainingStep`], [`MatrixProduct`]).
+//! `ram bench` and the crate `benches` share this module: a probe of the peak ([`peak`]), a stopwatch for contenders that
+//! take turns ([`race`]), and the work itself ([`TrainingStep`], [`MatrixProduct`]).
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -18,14 +18,14 @@ use crate::schedule::Rates;
 use crate::tasks;
 use crate::train::learner::Learner;
 
-/// The shortest time that is taken: long beside the clock's own cost, short beside what an operating system lends a
-/// program before it looks for another.
+/// The shortest time that is measured. It is much longer than reading the clock takes, and much shorter than the time slice
+/// that an operating system gives to a program.
 const BURST: Duration = Duration::from_millis(1);
 
-/// A round's time is the shortest of so many bursts: whatever else runs on the machine only ever makes one longer.
+/// The time of a round is the shortest of this many bursts, because other programs on the machine can only make a burst longer.
 const BURSTS: usize = 3;
 
-/// The name of this processor, where the system tells it.
+/// The name of this processor, if the system gives one.
 pub fn cpu() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     model_name(&info).map_or_else(|| format!("unnamed {} processor", std::env::consts::ARCH), str::to_owned)
@@ -36,8 +36,8 @@ fn model_name(cpuinfo: &str) -> Option<&str> {
     names.map(|(key, value)| (key.trim(), value.trim())).find(|&(key, _)| key == "model name").map(|(_, name)| name)
 }
 
-/// The highest rate of multiply-adds of one thread on this machine's kernel path, in GFLOP/s. It is measured by chains that
-/// stay in registers and do nothing else.
+/// The highest rate of multiply-adds of one thread on this machine's kernel path, in GFLOP/s. It is measured with chains of
+/// multiply-adds that stay in registers.
 ///
 /// # Errors
 /// The probe does not know how many chains keep the units of this instruction set busy.
@@ -60,13 +60,13 @@ pub fn peak() -> Result<f64, String> {
     Ok((2 * STEPS * chains * LANES) as f64 / seconds / 1e9)
 }
 
-/// As many independent chains as the path's register tile of the matrix product has vectors.
+/// Runs independent chains, as many as the register tile of the path's matrix product has vectors.
 struct Probe {
     steps: usize,
 }
 
 impl Kernel<f32> for Probe {
-    /// The number of chains; or the number of vectors of a tile for which there is no probe.
+    /// The number of chains, or, as an error, the number of vectors of a tile that the probe does not know.
     type Out = Result<usize, usize>;
 
     #[inline(always)]
@@ -85,44 +85,45 @@ fn chains<S: Simd<f32>, const N: usize>(s: S, steps: usize) -> usize {
     let (x, y) = (s.splat(black_box(0.5)), s.splat(black_box(1e-3)));
     let mut sums: [S::V; N] = std::array::from_fn(|i| s.splat(i as f32));
     for _ in 0..steps {
-        // No loop over memory, no load: x, y and the sums are all there is.
+        // This loop touches no memory: x, y and the sums stay in registers.
         for sum in &mut sums {
             *sum = s.mul_add(x, y, *sum);
         }
     }
-    // All lanes of all chains are wanted, or else the compiler would leave some out.
+    // All lanes of all chains are used here, so that the compiler cannot remove any.
     let mut lanes = [0.0; LANES];
     s.store(sums.into_iter().reduce(|a, b| s.add(a, b)).expect("N > 0"), &mut lanes);
     black_box(lanes);
     N
 }
 
-/// The peak before and after a measurement, GFLOP/s of one thread.
+/// The peak before and after a measurement, in GFLOP/s of one thread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peak {
-    /// Before.
+    /// The peak before the measurement.
     pub before: f64,
-    /// After.
+    /// The peak after it.
     pub after: f64,
 }
 
 impl Peak {
-    /// Between the two.
+    /// The mean of the two.
     pub fn mean(self) -> f64 {
         0.5 * (self.before + self.after)
     }
 
-    /// Whether they differ by over 10 %: then the machine was not the same all the time, and shares of its peak mean
-    /// little.
+    /// Whether they differ by more than 10 %. Then the speed of the machine changed during the measurement, and shares of the
+    /// peak mean little.
     pub fn moved(self) -> bool {
         (self.before - self.after).abs() > 0.1 * self.before.max(self.after)
     }
 }
 
-/// Seconds that a call of each contender takes. They take turns – ours, peer, ours, peer … – so that what happens to the
-/// machine happens to all. A round's time is the best of a few bursts, a contender's the median of its rounds.
+/// The seconds that one call of each contender takes. The contenders take turns (ours, peer, ours, peer, …), so that a
+/// disturbance of the machine affects all of them. The time of a round is the best of a few bursts; the time of a contender is
+/// the median of its rounds.
 ///
-/// It takes about `budget`, but three rounds at least; with none, each contender is called once.
+/// The race takes about as long as `budget`, and has at least three rounds. If `budget` is zero, each contender is called once.
 pub fn race(contenders: &mut [&mut dyn FnMut()], budget: Duration) -> Vec<f64> {
     let start = Instant::now();
     let time = |work: &mut dyn FnMut(), calls: usize| {
@@ -133,7 +134,7 @@ pub fn race(contenders: &mut [&mut dyn FnMut()], budget: Duration) -> Vec<f64> {
     if budget.is_zero() {
         return contenders.iter_mut().map(|work| time(work, 1)).collect();
     }
-    // Calls in a burst, found by doubling; this is the warm-up too.
+    // The number of calls in a burst, found by doubling. This also warms up.
     let calls: Vec<usize> = contenders
         .iter_mut()
         .map(|work| {
@@ -154,13 +155,13 @@ pub fn race(contenders: &mut [&mut dyn FnMut()], budget: Duration) -> Vec<f64> {
     rounds.iter_mut().map(|rounds| median(rounds)).collect()
 }
 
-/// The middle one; of an even number, the upper of the two.
+/// The number in the middle; if the count is even, the upper one of the two in the middle.
 fn median(x: &mut [f64]) -> f64 {
     x.sort_by(f64::total_cmp);
     x[x.len() / 2]
 }
 
-/// Numbers spread evenly over [−1, 1), the same every time: multiples of the golden ratio, without their whole part.
+/// Numbers spread evenly over [−1, 1), the same in every call: the fractional parts of multiples of the golden ratio, scaled.
 ///
 /// ```
 /// let x = ram::bench::numbers(1000);
@@ -178,7 +179,7 @@ pub type Function = fn(x: &[f32], y: &mut [f32]);
 pub const FUNCTIONS: [(&str, Function); 4] =
     [("exp", apply::<0>), ("ln", apply::<1>), ("tanh", apply::<2>), ("sigmoid", apply::<3>)];
 
-/// What they are given: positive numbers up to 4, so that ln is at home too.
+/// The arguments of [`FUNCTIONS`]: positive numbers up to 4, so that ln is defined too.
 pub fn arguments(len: usize) -> Vec<f32> {
     numbers(len).iter().map(|x| 2.0 * x + 2.001).collect()
 }
@@ -205,14 +206,14 @@ impl<const WHICH: usize> Elementwise<f32, 1> for Which<WHICH> {
 /// A model and a batch size whose training step is timed.
 #[derive(Clone, Copy, Debug)]
 pub struct StepCase {
-    /// What is looked at, and how.
+    /// The images or the game, and the glimpses.
     pub name: &'static str,
-    /// The preset or experiment that it is.
+    /// The preset or experiment.
     base: Base<'static>,
-    /// Images, or games, a step.
+    /// Images or games in a step.
     pub batch: usize,
-    /// Floating-point operations that an image or a game costs, forward and backward: the products of matrices alone, without
-    /// gradients that nobody asks for (of ρ, of locations, of h₀).
+    /// Floating-point operations for one image or game, forward and backward. Only matrix products are counted, without the
+    /// gradients that nothing needs (those of ρ, of the locations and of h₀).
     pub flops: f64,
 }
 
@@ -220,7 +221,7 @@ const fn step_case(name: &'static str, base: Base<'static>, batch: usize, flops:
     StepCase { name, base, batch, flops }
 }
 
-/// The training steps that the project measures itself by.
+/// The training steps that the project measures.
 pub const STEPS: [StepCase; 6] = [
     step_case("28x28, 6 glimpses of 8x8x1", Base::Preset("mnist"), 20, 7.18e6),
     step_case("28x28, 6 glimpses of 8x8x1", Base::Preset("mnist"), 128, 7.18e6),
@@ -230,7 +231,7 @@ pub const STEPS: [StepCase; 6] = [
     step_case("Catch, 23 frames, LSTM, 6x6x3", Base::Experiment("catch"), 256, 82.4e6),
 ];
 
-/// A training step, ready to be run over and over: glimpses, backward, and gradient descent with momentum, the paper's.
+/// A training step that can be repeated: glimpses, backward, and the paper's gradient descent with momentum.
 pub struct TrainingStep {
     learner: Learner,
     std: f64,
@@ -239,13 +240,13 @@ pub struct TrainingStep {
 }
 
 impl TrainingStep {
-    /// Different batches, taken in turn.
+    /// The number of different batches, which are used in turn.
     const BATCHES: usize = 4;
 
     /// Draws the images or games, and the weights.
     ///
     /// # Errors
-    /// None that a user could cause.
+    /// The built-in configuration or its data are faulty; a user cannot cause this.
     pub fn new(case: &StepCase) -> Result<TrainingStep, RamError> {
         let mut sets = vec![
             format!("data.train={}", Self::BATCHES * case.batch),
@@ -271,10 +272,10 @@ impl TrainingStep {
         Ok(TrainingStep { learner, std: config.policy.std, batches, turn: 0 })
     }
 
-    /// One step, on the current rayon pool.
+    /// Runs one step on the current rayon pool.
     ///
-    /// The learning rate is 0, so that the last step is as much work as the first: a network that has learnt its few
-    /// batches has gradients below the normal numbers, which processors are slow at.
+    /// The learning rate is 0, so that the last step is as much work as the first. A network that had learned its few batches
+    /// would have subnormal gradients, and processors are slow with subnormal numbers.
     pub fn run(&mut self) {
         self.turn = (self.turn + 1) % self.batches.len();
         black_box(self.learner.step(&self.batches[self.turn], 0, Rates { learning_rate: 0.0, std: self.std }));
@@ -293,10 +294,10 @@ pub enum Product {
 }
 
 impl Product {
-    /// All of them.
+    /// All three products.
     pub const ALL: [Product; 3] = [Product::Forward, Product::WeightGradient, Product::InputGradient];
 
-    /// Its name in tables.
+    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Product::Forward => "forward",
@@ -306,25 +307,25 @@ impl Product {
     }
 }
 
-/// A product A·B of the kind that a layer needs, with its operands as they lie in memory in a training step.
+/// A matrix product A·B of a layer. Its operands have the memory layout that they have in a training step.
 #[derive(Clone, Debug)]
 pub struct MatrixProduct {
     /// [m, n, k]: A is [m, k] and B [k, n].
     pub shape: [usize; 3],
-    /// A, and how far apart its rows and its columns are.
+    /// A, and the strides of its rows and of its columns.
     pub a: (Vec<f32>, [usize; 2]),
-    /// B, likewise.
+    /// B, and the strides of its rows and of its columns.
     pub b: (Vec<f32>, [usize; 2]),
-    /// C += A·B rather than C = A·B.
+    /// Whether it computes C += A·B instead of C = A·B.
     pub accumulate: bool,
     /// The result of [`MatrixProduct::run`].
     pub c: Vec<f32>,
-    /// Weights are used once a glimpse and packed once a step, so the packing is not part of the product.
+    /// The packed weights. A step uses weights in every glimpse but packs them once, so packing is not part of the product.
     packed: Option<Vec<f32>>,
 }
 
 impl MatrixProduct {
-    /// The product of a layer, its C all zeros.
+    /// A product of a layer; C starts as zeros.
     pub fn new(product: Product, [batch, k, n]: [usize; 3]) -> MatrixProduct {
         let (x, w, d_y) = (|| numbers(batch * k), || numbers(k * n), || numbers(batch * n));
         let (shape, a, b, packed) = match product {
@@ -344,7 +345,7 @@ impl MatrixProduct {
         MatrixProduct { shape, a, b, accumulate, c: vec![0.0; shape[0] * shape[1]], packed }
     }
 
-    /// Computes it, on the current rayon pool.
+    /// Computes the product on the current rayon pool.
     pub fn run(&mut self) {
         let (a, [row, column]) = (black_box(&self.a.0), self.a.1);
         let a =
@@ -407,7 +408,7 @@ mod tests {
         assert_eq!(median(&mut [7.0]), 7.0);
     }
 
-    /// What is handed to peers by strides is what our kernels compute.
+    /// The strides, which other libraries are given, describe the product that our kernels compute.
     #[test]
     fn strides_describe_the_product() {
         for product in Product::ALL {

@@ -1,4 +1,4 @@
-//! The networks that Tables 1 and 2 compare with: they see the whole image, and all of it at once.
+//! The networks that Tables 1 and 2 compare the attention model with. They see the whole image at once.
 
 use autograd::nn::{Conv2d, Init, Linear};
 use autograd::ops::Activation::Relu;
@@ -9,7 +9,7 @@ use crate::model::{Images, Model, ModelKind};
 
 /// Edge of the convolution's windows, pixels. Sec. 4.1.
 pub(crate) const WINDOW: usize = 10;
-/// Pixels from one window to the next. Sec. 4.1.
+/// Distance from one window to the next, pixels. Sec. 4.1.
 const STRIDE: usize = 5;
 
 /// A network that sees the whole image.
@@ -17,29 +17,29 @@ const STRIDE: usize = 5;
 pub enum Comparator {
     /// "FC, 2 layers": Rect(Linear(·)) twice, then Linear.
     Fc {
-        /// From the pixels.
+        /// The layer from the pixels.
         first: Linear,
-        /// From the first layer.
+        /// The layer after the first one.
         second: Linear,
-        /// To the logits.
+        /// The layer to the logits.
         action: Linear,
     },
     /// "Convolutional, 2 layers": filters of 10×10 pixels, 5 apart, Rect; Rect(Linear(·)); then Linear.
     Conv {
         /// The filters.
         conv: Conv2d,
-        /// From all their outputs.
+        /// The layer from the outputs of all filters.
         hidden: Linear,
-        /// To the logits.
+        /// The layer to the logits.
         action: Linear,
     },
 }
 
 impl Comparator {
-    /// Adds the parameters of a new network, drawn from `rng`, for images of so many channels and size × size pixels.
+    /// Adds the parameters of a new network, drawn from `rng`, for images [channels, size, size].
     ///
     /// # Panics
-    /// For the attention model, or where images are smaller than a window of the convolution.
+    /// If `model` is the attention model, or images are smaller than a window of the convolution.
     #[track_caller]
     pub fn new<R: Real>(
         params: &mut Params<R>,
@@ -50,7 +50,7 @@ impl Comparator {
     ) -> Comparator {
         let n = model.hidden;
         match model.kind {
-            ModelKind::Ram => panic!("comparator: the attention model is none"),
+            ModelKind::Ram => panic!("comparator: the attention model is not a comparator"),
             ModelKind::Fc => Comparator::Fc {
                 first: Linear::new(params, "first", [channels * size * size, n], Init::He, rng),
                 second: Linear::new(params, "second", [n, n], Init::He, rng),
@@ -100,7 +100,7 @@ mod tests {
         params.ids().map(|id| params.get(id).len()).sum()
     }
 
-    /// As references to the paper's captions count them; RAM's has a baseline of 257 more.
+    /// These are the counts in the captions of the paper's tables; our RAM has 257 more, those of the baseline.
     #[test]
     fn networks_have_the_papers_numbers_of_parameters() {
         let conv = |size: &str, hidden: &str| {

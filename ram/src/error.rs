@@ -1,10 +1,10 @@
-//! What can go wrong outside the mathematics, and the exit code that tells it.
+//! The errors of the program, and their exit codes.
 //!
-//! Every message names the file or key, what was found, what was expected and what to do.
+//! Every message names the file or key, says what was found and what was expected, and what the user can do.
 
 use std::path::{Path, PathBuf};
 
-/// An error for whoever typed a command: a configuration, a data set, a run folder, a checkpoint.
+/// An error that a user can act on: in a configuration, a data set, a run folder or a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RamError {
@@ -16,7 +16,7 @@ pub enum RamError {
     #[error("{0}")]
     Data(String),
 
-    /// A checkpoint is damaged, so that an older one may take its place. Exit code 4.
+    /// A checkpoint is damaged; an older one may be used instead. Exit code 4.
     #[error("{}: {message}", path.display())]
     Damaged {
         /// The file.
@@ -25,7 +25,7 @@ pub enum RamError {
         message: String,
     },
 
-    /// A checkpoint cannot be read, is of another format version, or not of this model. Exit code 4.
+    /// A checkpoint cannot be read, has another format version, or belongs to another model. Exit code 4.
     #[error("{}: {message}", path.display())]
     Checkpoint {
         /// The file.
@@ -44,29 +44,29 @@ pub enum RamError {
     },
 
     /// Another process is writing to a run folder. Exit code 4.
-    #[error("{}: another process is writing to this run; wait for it, or take another --name", path.display())]
+    #[error("{}: another process is writing to this run; wait for it, or choose another --name", path.display())]
     Locked {
         /// The folder.
         path: PathBuf,
     },
 
-    /// Another file cannot be read or written. Exit code 1.
+    /// A file that is not part of a run or a data set cannot be read or written. Exit code 1.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// A verb: `read`, `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why, as the system says it.
+        /// The error of the system.
         source: std::io::Error,
     },
 
-    /// Training cannot go on: a thread failed. Exit code 1.
+    /// Training cannot continue because a thread failed. Exit code 1.
     #[error("{0}")]
     Training(String),
 
-    /// Training cannot go on: the loss or a weight is no longer a number. The same configuration ends so every time. Exit
-    /// code 1.
+    /// Training cannot continue because the loss or a weight is no longer a finite number. The same configuration always ends
+    /// like this. Exit code 1.
     #[error("{0}")]
     Diverged(String),
 }
@@ -84,17 +84,17 @@ impl RamError {
         }
     }
 
-    /// A [`RamError::Damaged`] of `path`.
+    /// A [`RamError::Damaged`] for `path`.
     pub fn damaged(path: &Path, message: impl Into<String>) -> RamError {
         RamError::Damaged { path: path.to_owned(), message: message.into() }
     }
 
-    /// A [`RamError::Checkpoint`] of `path`.
+    /// A [`RamError::Checkpoint`] for `path`.
     pub fn checkpoint(path: &Path, message: impl Into<String>) -> RamError {
         RamError::Checkpoint { path: path.to_owned(), message: message.into() }
     }
 
-    /// A [`RamError::Run`] of `path`.
+    /// A [`RamError::Run`] for `path`.
     pub fn run(path: &Path, message: impl Into<String>) -> RamError {
         RamError::Run { path: path.to_owned(), message: message.into() }
     }

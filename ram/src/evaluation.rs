@@ -1,9 +1,9 @@
-//! What an evaluation found.
+//! The result of an evaluation.
 
-/// What an evaluation found.
+/// The result of an evaluation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evaluation {
-    /// Share of wrong answers, or the share of the best return that games missed, 0 to 1.
+    /// Share of wrong answers, 0 to 1; for games, the share of the best return that they missed.
     pub error: f64,
     /// Mean cross entropy, nats.
     pub loss: f64,
@@ -11,24 +11,24 @@ pub struct Evaluation {
     pub count: usize,
     /// Share of glimpses whose finest patch touches the digit's 28×28 box, 0 to 1.
     pub on_digit: Option<f64>,
-    /// The same for each glimpse.
+    /// The same share for each glimpse.
     pub on_digit_at: Vec<f64>,
-    /// For each glimpse, the variance of its location across the images, x and y added.
+    /// For each glimpse, the variance of its location across the images; the variances of x and y are added.
     pub fixation_spread: Vec<f64>,
-    /// For each glimpse, how many of its locations lie in each of [`GRID`] × [`GRID`] equal parts of the image, row after row.
+    /// For each glimpse, how many locations lie in each of [`GRID`] × [`GRID`] equal parts of the image, row after row.
     pub density: Vec<Vec<u32>>,
-    /// The share of wrong answers if the class were decided after 1, 2, … T glimpses: the action network applied to each hₜ.
-    /// Of a single pass over images; otherwise empty.
+    /// The share of wrong answers if the class were decided after 1, 2, … T glimpses, by applying the action network to each
+    /// hₜ. It is empty for games and if there are several passes.
     pub error_after: Vec<f64>,
-    /// The mean of bₜ at each step whose choice it is subtracted for.
+    /// The mean of bₜ at each step where it is subtracted from the return of a choice.
     pub baselines: Vec<f64>,
-    /// How many images of each class (row) were taken for which (column). Of games none.
+    /// How many images of each class (row) got each answer (column). It is empty for games.
     pub confusion: Vec<Vec<u32>>,
-    /// Of games: for each row that the ball was in, the share of frames with the ball in the finest patch, 0 to 1.
+    /// Only for games: for each row of the ball, the share of frames with the ball in the finest patch, 0 to 1.
     pub tracking: Vec<f64>,
-    /// The numbers of the images that were answered wrongly, or of the games lost, ascending.
+    /// The numbers of the wrongly classified images, or of the lost games, in ascending order.
     pub wrong: Vec<u32>,
 }
 
-/// Parts of the image along an axis, in which fixations are counted.
+/// The number of parts along each axis of the image in which fixations are counted.
 pub const GRID: usize = 12;

@@ -1,4 +1,4 @@
-//! Every row of the paper's tables as a configuration, beside what the paper found.
+//! The rows of the paper's tables: a configuration for each, with the paper's result.
 
 use autograd::Params;
 use serde::Deserialize;
@@ -12,13 +12,13 @@ use crate::network::Network;
 /// A table of the paper.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
-    /// What `ram reproduce` calls it.
+    /// The name of the table for `ram reproduce`.
     pub name: &'static str,
-    /// What its rows call it: see [`Experiment::table`].
+    /// The value of [`Experiment::table`] in its rows.
     pub id: &'static str,
-    /// Its title.
+    /// The title.
     pub title: &'static str,
-    /// What it is about, in a line.
+    /// One line about its contents.
     pub about: &'static str,
     /// Whether its last attention model is also trained with random, central and blind locations.
     pub has_controls: bool,
@@ -45,50 +45,50 @@ const fn table([name, id, title, about]: [&'static str; 4]) -> Table {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// What it is called on the command line.
+    /// The name on the command line.
     #[serde(skip)]
     pub name: &'static str,
     /// `1a`, `1b`, `2a`, `2b`, `4.2` for Catch, or `footnote 2`.
     pub table: String,
     /// The row, in the paper's words.
     pub row: String,
-    /// The paper's test error, per cent (of Catch games lost); `None` where it has no such row.
+    /// The paper's test error in per cent (for Catch, the share of lost games); `None` if the paper has no such row.
     pub paper: Option<f64>,
-    /// The error of the paper's later, published version, as others quote it.
+    /// The error in the paper's later, published version, as other authors quote it.
     pub later: Option<f64>,
-    /// How long it may take on two cores, minutes.
+    /// The expected training time on two cores, in minutes.
     pub minutes: u32,
 }
 
 impl Experiment {
-    /// All of them, in the order of the paper.
+    /// All experiments, in the order of the paper.
     pub fn all() -> Vec<Experiment> {
         built_in::EXPERIMENTS.iter().map(|&(name, text)| Experiment::read(name, text)).collect()
     }
 
     fn read(name: &'static str, text: &str) -> Experiment {
         let mut table: toml::Table = toml::from_str(text).expect("a built-in experiment is TOML");
-        let facts = table.remove("experiment").expect("its facts");
-        Experiment { name, ..facts.try_into().expect("its facts are complete") }
+        let row = table.remove("experiment").expect("a table [experiment]");
+        Experiment { name, ..row.try_into().expect("[experiment] has all its keys") }
     }
 
-    /// The one of that name.
+    /// The experiment with this name.
     ///
     /// # Errors
-    /// There is none; the nearest is suggested.
+    /// No experiment has this name; the message suggests the nearest one.
     pub fn find(name: &str) -> Result<Experiment, RamError> {
         built_in::experiment(name).map(|(name, text)| Experiment::read(name, text))
     }
 
-    /// Its configuration, with `sets` applied.
+    /// The configuration of the experiment, with `sets` applied.
     ///
     /// # Errors
-    /// What is wrong with `sets`.
+    /// `sets` has an unknown key or a wrong value.
     pub fn config(&self, sets: &[String]) -> Result<Config, RamError> {
         Config::load(Base::Experiment(self.name), sets)
     }
 
-    /// Whether it is an attention model, which has controls.
+    /// Whether it is an attention model that chooses locations, which can be compared with controls.
     pub fn chooses_locations(&self) -> bool {
         self.config(&[]).is_ok_and(|config| config.model.kind == ModelKind::Ram && config.model.glimpses > 1)
     }
@@ -103,14 +103,14 @@ pub fn parameters(config: &Config) -> usize {
     counted.map(|id| params.get(id).len()).sum()
 }
 
-/// How many classes or actions a network has, and when it decides on one; ten classes are assumed for user pictures.
+/// The number of classes or actions of a network, and when it decides; assumes ten classes for user pictures.
 fn outputs(config: &Config) -> (usize, Decisions) {
     let game = config.data.source.game().and_then(|game| (game.open)(config.data.size).ok());
     game.map_or((10, Decisions::Last), |game| (game.actions().len(), Decisions::Each))
 }
 
-/// Floating-point operations that a network spends on an image (or a frame of a game) to answer: two for each multiply-add of
-/// its matrix products.
+/// The floating-point operations that a network needs to answer for one image (or one frame of a game): two for each
+/// multiply-add of its matrix products.
 pub fn flops(config: &Config) -> f64 {
     let (data, model) = (&config.data, &config.model);
     let n = model.hidden;
@@ -165,7 +165,7 @@ mod tests {
         );
     }
 
-    /// A training step is about three times as much: `ram bench` counts it for itself.
+    /// A training step costs about three times as much as an answer; `ram bench` has its own count.
     #[test]
     fn operations_agree_with_the_benches() {
         for (name, step) in
@@ -176,7 +176,7 @@ mod tests {
         }
     }
 
-    /// Three channels are three times the numbers that a network sees, and nothing else changes.
+    /// With three channels a network sees three times as many numbers; nothing else changes.
     #[test]
     fn colour_costs_what_it_is_seen_by() {
         for (kind, seen) in [("ram", 3 * 12 * 12), ("fc", 60 * 60), ("conv", 100)] {

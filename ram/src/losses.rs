@@ -1,4 +1,4 @@
-//! The loss of a training step: its terms as variables of the tape, what they weigh, and their numbers.
+//! The loss of a training step: its terms as variables of the tape, their weights, and their values.
 
 use autograd::{Real, Var};
 use serde::{Deserialize, Serialize};
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::reinforce::BaselineKind;
 
-/// What the terms of a loss weigh, and what returns are compared with.
+/// The weights of the loss terms, and the baseline that is subtracted from returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Objective {
     /// Weight of the location term, eq. (2).
     pub location_weight: f64,
     /// Weight of the baseline's squared error.
     pub baseline_weight: f64,
-    /// What returns are compared with.
+    /// What is subtracted from returns.
     pub baseline: BaselineKind,
-    /// M of eq. (2): episodes of each input, which stand next to each other.
+    /// M of eq. (2): the number of episodes of each input. The episodes of an input are neighbours in the batch.
     pub samples: usize,
 }
 
@@ -36,7 +36,7 @@ impl Objective {
         self.baseline == BaselineKind::Learned
     }
 
-    /// The loss of these terms, weighed and added up.
+    /// Multiplies the terms by their weights and adds them up.
     pub fn weigh<'t, R: Real>(
         &self,
         classification: Var<'t, R>,
@@ -53,31 +53,31 @@ impl Objective {
     }
 }
 
-/// The loss, its terms before weighing, and the reward.
+/// The loss, its terms without their weights, and the reward.
 pub struct LossTerms<'t, R: Real> {
-    /// −log π(a*_T), averaged over episodes; or the decisions' share of eq. (2).
+    /// −log π(a*_T), averaged over episodes; or the term of eq. (2) for the decisions.
     pub classification: Var<'t, R>,
-    /// −Σₜ log π(lₜ)(Rₜ − bₜ), averaged over episodes. Only its gradient has a meaning, not its value.
+    /// −Σₜ log π(lₜ)(Rₜ − bₜ), averaged over episodes. Its gradient has a meaning, its value has none.
     pub location: Option<Var<'t, R>>,
     /// (Rₜ − bₜ)², averaged over steps and episodes.
     pub baseline: Option<Var<'t, R>>,
-    /// The weighted sum, which is minimised.
+    /// The weighted sum of the terms, which training minimises.
     pub total: Var<'t, R>,
     /// The return R of each episode, `[batch]`.
     pub reward: Var<'t, R>,
 }
 
-/// The loss terms apart, and what comes with them: of one step, or the mean over an epoch's images.
+/// The values of the loss terms and related numbers, of one step or as means over the images of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Losses {
-    /// Cross-entropy of the class (or REINFORCE's term for it), nats an image.
+    /// Cross-entropy of the class in nats per image, or the REINFORCE term of the decisions.
     pub classification: f64,
     /// The location term of eq. (2), summed over glimpses.
     pub location: f64,
     /// Squared error of the baseline.
     pub baseline: f64,
-    /// What is minimised: the terms with their weights.
+    /// The weighted sum of the terms, which training minimises.
     pub total: f64,
     /// Mean reward, 0 to 1.
     pub reward: f64,
@@ -101,7 +101,7 @@ impl Losses {
         }
     }
 
-    /// Each of them added to the other's.
+    /// Adds each number to the same number of `other`.
     pub fn plus(&self, other: &Losses) -> Losses {
         zip(self, other, |a, b| a + b)
     }
@@ -119,25 +119,25 @@ fn zip(a: &Losses, b: &Losses, f: impl Fn(f64, f64) -> f64) -> Losses {
     }
 }
 
-/// [`Losses`] gathered over the epoch under way. Part of a checkpoint, so that a run resumed in the middle of an epoch writes
-/// the line it would have written.
+/// The sums of [`Losses`] in the current epoch. They are part of a checkpoint, so that a run that is resumed in the middle of
+/// an epoch writes the same line as without the interruption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Running {
-    /// Images so far.
+    /// The number of images so far.
     pub images: u64,
-    /// Each step's losses times its images, added in the order of the steps.
+    /// The losses of each step times its number of images, added in the order of the steps.
     pub sums: Losses,
 }
 
 impl Running {
-    /// Adds a step over `images` images.
+    /// Adds the losses of a step over `images` images.
     pub fn add(&mut self, step: &Losses, images: usize) {
         self.images += images as u64;
         self.sums = zip(&self.sums, step, |sum, x| sum + x * images as f64);
     }
 
-    /// The mean over the images so far; zeros before the first.
+    /// The mean over the images so far; zeros if there are none.
     pub fn mean(&self) -> Losses {
         let images = self.images.max(1) as f64;
         zip(&self.sums, &self.sums, |sum, _| sum / images)

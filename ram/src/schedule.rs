@@ -1,19 +1,19 @@
-//! What changes from step to step by a schedule: the learning rate, and the policy's standard deviation.
+//! The learning rate and the policy's standard deviation, which change from step to step by a schedule.
 
 use autograd::optim::Schedule;
 
 use crate::config::{Config, ScheduleKind};
 
-/// What changes from step to step by a schedule.
+/// The numbers that change from step to step by a schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
-    /// Of the optimiser.
+    /// The learning rate of the optimiser.
     pub learning_rate: f64,
-    /// The policy's standard deviation.
+    /// The standard deviation of the policy.
     pub std: f64,
 }
 
-/// The rates at a step of the whole run, the schedule's epochs being of `steps` steps each.
+/// The rates at a step of the whole run, if an epoch has `steps` steps.
 pub fn rates(config: &Config, step: u64, steps: usize) -> Rates {
     let policy = &config.policy;
     let done = step as f64 / ((config.train.epochs * steps) as f64 - 1.0).max(1.0);
@@ -24,7 +24,7 @@ pub fn rates(config: &Config, step: u64, steps: usize) -> Rates {
     Rates { learning_rate: learning_rate(config, step, steps), std }
 }
 
-/// The learning rate at a step of the whole run, the schedule's epochs being of `steps` steps each.
+/// The learning rate at a step of the whole run, if an epoch has `steps` steps.
 fn learning_rate(config: &Config, step: u64, steps: usize) -> f64 {
     let s = &config.schedule;
     let every = (s.every * steps) as u64;
@@ -48,7 +48,7 @@ mod tests {
         let mut config = Config::default();
         (config.train.epochs, config.policy.std, config.policy.std_final) = (2, 0.3, 0.1);
         (config.schedule.kind, config.schedule.last, config.optimiser.learning_rate) = (ScheduleKind::Linear, 0.5, 1.0);
-        // Six steps, of which the last one has the last rates; whoever trains on stays there.
+        // Of six steps the last one has the final rates, and further steps keep them.
         let std: Vec<f64> = [0, 1, 5, 9].map(|step| rates(&config, step, 3).std).to_vec();
         for (found, expected) in std.iter().zip([0.3, 0.26, 0.1, 0.1]) {
             assert!((found - expected).abs() < 1e-12, "{std:?}");

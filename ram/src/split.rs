@@ -1,10 +1,10 @@
-//! The parts of a data set that a trained network is judged on.
+//! The parts of a data set that a trained network is evaluated on.
 
-/// One of the sets that an agent can be evaluated on.
+/// A part of a data set for evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SplitName {
-    /// By which hyperparameters and checkpoints are chosen.
+    /// The part that chooses hyperparameters and checkpoints.
     Validation,
-    /// To report once.
+    /// The part for the final result, which should be used once.
     Test,
 }

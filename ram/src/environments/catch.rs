@@ -1,9 +1,9 @@
-//! "Catch", Sec. 4.2: a ball falls and bounces off the sides, a paddle at the bottom shall catch it.
+//! "Catch", Sec. 4.2: a ball falls and bounces off the sides, and a paddle at the bottom has to catch it.
 //!
-//! The paper gives the 24×24 binary screen, the ball of one pixel, the paddle of two, the three actions and the reward.
-//! What it leaves open is here as public versions have it: the ball starts in the top row at a uniform column and falls
-//! one row a frame, its horizontal velocity is uniform on [−1, 1] pixel a frame and keeps its size all game long; the
-//! paddle starts at a uniform place, moves one pixel a frame and stops at the sides.
+//! The paper gives the 24×24 binary screen, the ball of one pixel, the paddle of two pixels, the three actions and the reward.
+//! The other rules follow public versions of the game: the ball starts in the top row at a uniform column and falls one row
+//! per frame; its horizontal velocity is uniform on [−1, 1] pixel per frame, and its speed stays the same during the game; the
+//! paddle starts at a uniform place, moves one pixel per frame and stops at the sides.
 
 use datasets::DigitBox;
 use datasets::rng::below;
@@ -12,7 +12,7 @@ use rand::rngs::ChaCha8Rng;
 use super::environment::{Environment, Game};
 use crate::error::RamError;
 
-/// How configurations name it. An epoch has a million frames, 23 to a game.
+/// The entry of Catch in the list of games. An epoch has a million frames, 23 in each game.
 pub const GAME: Game = Game {
     name: "catch",
     title: "Catch",
@@ -21,21 +21,21 @@ pub const GAME: Game = Game {
     open: |size| Ok(Box::new(Catch::new(size)?)),
 };
 
-/// Units in a pixel: the ball's horizontal place and velocity are integers, so that no bounce is rounded. Odd, so that no
-/// place lies halfway between two columns, and 2·`PIXEL` + 1 velocities are just what 32 bits can draw.
+/// Units in a pixel: the ball's horizontal place and velocity are integers, so that no bounce is rounded. The number is odd, so
+/// that no place lies halfway between two columns. There are 2·`PIXEL` + 1 velocities, the most that 32 bits can draw.
 const PIXEL: i64 = (1 << 31) - 1;
 
-/// Longest side of the screen, in pixels: generous, yet no slip of the keyboard takes all memory.
+/// The longest side of the screen, in pixels. The limit prevents that a mistyped number takes all memory.
 const MAX_SIZE: usize = 4096;
 
-/// What the paddle does; `as usize` gives the index that [`Environment::step`] takes.
+/// The moves of the paddle; `as usize` gives the index that [`Environment::step`] takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// One pixel to the left.
+    /// The paddle moves one pixel to the left.
     Left = 0,
-    /// Nothing.
+    /// The paddle does not move.
     Stay = 1,
-    /// One pixel to the right.
+    /// The paddle moves one pixel to the right.
     Right = 2,
 }
 
@@ -44,7 +44,7 @@ impl Action {
     pub const ALL: [Action; 3] = [Action::Left, Action::Stay, Action::Right];
 }
 
-/// A game of Catch. A new one is over: [`reset`](Environment::reset) begins the first and every other.
+/// A game of Catch. A new value is a game that is over; [`reset`](Environment::reset) begins a game.
 ///
 /// ```
 /// use datasets::rng::{Key, Purpose};
@@ -62,11 +62,11 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catch {
     size: usize,
-    /// The ball's place in the top row, in units, on [0, `size` − 1] pixels: a column's index is where its centre lies.
+    /// The ball's place in the top row, in units, on [0, `size` − 1] pixels. The centre of a column lies at the column's index.
     start: i64,
-    /// Units a frame, on [−`PIXEL`, `PIXEL`]; before any bounce.
+    /// The velocity before any bounce, in units per frame, on [−`PIXEL`, `PIXEL`].
     velocity: i64,
-    /// The ball's row, and so the number of moves made.
+    /// The ball's row, which is also the number of moves so far.
     row: usize,
     /// The column of the paddle's left pixel.
     paddle: usize,
@@ -83,7 +83,7 @@ impl Catch {
     /// A game on a screen of `size`×`size` pixels.
     ///
     /// # Errors
-    /// [`RamError::Config`] where the paddle has no room, `size` < 2, or the screen is beyond what is sensible, 4096.
+    /// [`RamError::Config`] if `size` is below 2, which leaves no room for the paddle, or above 4096.
     pub fn new(size: usize) -> Result<Catch, RamError> {
         if (2..=MAX_SIZE).contains(&size) {
             Ok(Catch::of_size(size))
@@ -103,13 +103,13 @@ impl Catch {
         [self.column(self.row), self.row]
     }
 
-    /// The column of the paddle's left pixel; the other one is right of it.
+    /// The column of the paddle's left pixel; its other pixel is in the next column.
     pub fn paddle(&self) -> usize {
         self.paddle
     }
 
-    /// The best action of one who knows where the ball will land. From every start it catches: the farthest way is
-    /// `size` − 2 pixels, and there are `size` − 1 moves.
+    /// The best action of a player who knows where the ball will land. This player catches every ball, because the longest way
+    /// is `size` − 2 pixels and there are `size` − 1 moves.
     pub fn best_action(&self) -> Action {
         let landing = self.column(self.size - 1);
         if landing < self.paddle {
@@ -121,17 +121,17 @@ impl Catch {
         }
     }
 
-    /// Where the ball is at `row`, in units.
+    /// The place of the ball at `row`, in units.
     ///
-    /// A ball between two walls moves as the fold of one that meets none, a triangle wave of period twice the width.
+    /// The path of a ball between two walls is the path of a free ball, folded to a triangle wave. Its period is twice the width.
     fn place(&self, row: usize) -> i64 {
         let period = 2 * (self.size as i64 - 1) * PIXEL;
         let unfolded = (self.start + self.velocity * row as i64).rem_euclid(period);
         unfolded.min(period - unfolded)
     }
 
-    /// The column in which the ball is drawn at `row`: the nearest, which is never a tie, so left and right are alike. The
-    /// columns at the walls take half a pixel of places each.
+    /// The column in which the ball is drawn at `row`: the nearest one. There is never a tie, so left and right are symmetric. A
+    /// column at a wall covers half a pixel of places.
     fn column(&self, row: usize) -> usize {
         ((self.place(row) + PIXEL / 2) / PIXEL) as usize
     }
@@ -146,7 +146,7 @@ impl Environment for Catch {
         &["left", "stay", "right"]
     }
 
-    /// `size` − 1, as the ball falls from the top row to the bottom one: 23.
+    /// `size` − 1, because the ball falls from the top row to the bottom row; 23 in the paper.
     fn frames(&self) -> usize {
         self.size - 1
     }
@@ -160,7 +160,7 @@ impl Environment for Catch {
     }
 
     /// # Panics
-    /// Where `pixels` is not `[size, size]`.
+    /// If `pixels` is not `[size, size]`.
     #[track_caller]
     fn screen(&self, pixels: &mut [u8]) {
         assert_eq!(pixels.len(), self.size * self.size, "Catch::screen: length of the screen");
@@ -172,11 +172,11 @@ impl Environment for Catch {
         }
     }
 
-    /// The paddle moves, then the ball falls a row. The reward of the last move is 1 if the paddle is where the ball
-    /// lands; all other rewards are 0.
+    /// The paddle moves, then the ball falls by one row. The reward of the last move is 1 if the ball lands on the paddle; all
+    /// other rewards are 0.
     ///
     /// # Panics
-    /// Where `action` is not below 3.
+    /// If `action` is not below 3.
     #[track_caller]
     fn step(&mut self, action: usize) -> f64 {
         assert!(action < Action::ALL.len(), "Catch::step: action {action}, but there are {}", Action::ALL.len());
@@ -236,7 +236,7 @@ mod tests {
         std::array::from_fn(|row| game.column(row))
     }
 
-    /// The share of games that a player catches; every game is checked to have 23 moves and no reward before the last.
+    /// The share of games that a player catches. It also checks that every game has 23 moves and no reward before the last.
     fn caught(mut player: impl FnMut(u64, &Catch) -> usize) -> f64 {
         let mut caught = 0.0;
         for sample in 0..GAMES {
@@ -267,7 +267,7 @@ mod tests {
         // Just below and just above half a pixel a frame: 0.5⁻, 1⁻, 1.5⁻, …
         assert_eq!(columns(0, PIXEL / 2)[..6], [0, 0, 1, 1, 2, 2]);
         assert_eq!(columns(0, PIXEL / 2 + 1)[..6], [0, 1, 1, 2, 2, 3]);
-        // Two walls of a screen of two columns: 0, 1, 0, 1.
+        // On a screen of two columns the ball bounces at every move: 0, 1, 0, 1.
         let narrow = Catch { velocity: PIXEL, ..Catch::new(2).unwrap() };
         assert_eq!([0, 1, 2, 3].map(|row| narrow.column(row)), [0, 1, 0, 1]);
     }
@@ -275,7 +275,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// The fold is the ball that is turned back at a wall as it meets it, drawn less than half a pixel away.
+        /// The folded path equals that of a ball that turns back at each wall; it is drawn less than half a pixel away.
         #[test]
         fn the_ball_bounces_step_by_step(size in 2_usize..40, start: u16, velocity in -PIXEL..=PIXEL) {
             let width = (size as i64 - 1) * PIXEL;
@@ -370,8 +370,9 @@ mod tests {
         assert_eq!(caught(|_, game| game.best_action() as usize), 1.0);
     }
 
-    /// 45/529: over the game the unfolded ball spreads over just one period, so it lands uniformly on 23 pixels of places,
-    /// 1/23 a column and half of it at the walls; a random paddle stays uniform over its 23 places: (2 − 1/23)/23.
+    /// The share is 45/529. During a game the unfolded ball spreads over exactly one period, so it lands uniformly on 23 pixels of
+    /// places: in each column with probability 1/23, in those at the walls with half of that. A random paddle stays uniform over
+    /// its 23 places, so it catches with probability (2 − 1/23)/23.
     #[test]
     fn a_random_player_catches_one_in_twelve() {
         let share =
@@ -379,9 +380,9 @@ mod tests {
         assert!((share - 45.0 / 529.0).abs() < 0.014, "{share}"); // five standard errors
     }
 
-    /// The ball falls after the paddle has moved: to be below it now is to be late for its last move.
+    /// The ball moves after the paddle, so a paddle that only follows the ball is too late for its last move.
     #[test]
-    fn who_only_follows_the_ball_catches_half() {
+    fn a_player_who_only_follows_the_ball_catches_half() {
         let share = caught(|_, game| match game.ball()[0] {
             column if column < game.paddle => 0,
             column if column > game.paddle + 1 => 2,
@@ -397,7 +398,7 @@ mod tests {
         again.step(0);
         again.reset(&mut key(Purpose::Game, 0).stream());
         assert_eq!(again, game(0));
-        // A promise: if these change, every recorded run changes.
+        // If these numbers change, every recorded run changes.
         let first = [0, 1, 2].map(game).map(|game| (game.start / PIXEL, game.velocity, game.paddle, game.column(23)));
         assert_eq!(first, [(2, 968257106, 12, 12), (21, -1877129930, 4, 1), (0, -1006637397, 16, 11)]);
     }

@@ -1,8 +1,8 @@
-//! How an agent fares on images that it did not learn from.
+//! Evaluates a trained network on images or games that it was not trained on.
 //!
-//! The protocol: a single pass, locations at the policy's mean, the first location as in training (drawn for each image
-//! from a fixed seed). Validation chooses; the test split is opened once, for the chosen checkpoint. With several passes,
-//! another protocol, the probabilities of the classes are averaged over as many first locations.
+//! The protocol is a single pass with locations at the policy's mean. The first location is drawn as in training, for each
+//! image from a fixed seed. The validation error chooses the checkpoint, and the test split is used once, for this checkpoint.
+//! With several passes, which is another protocol, the probabilities of the classes are averaged over several first locations.
 
 use std::path::Path;
 
@@ -21,13 +21,13 @@ use crate::split::SplitName;
 use crate::tasks::{Examples, Inputs, Recorder, Verdict};
 use crate::threads::Threads;
 
-/// Examples on a tape at a time.
+/// The number of examples on a tape at the same time.
 const CHUNK: usize = 100;
 
-/// Evaluates the network of a checkpoint on the validation or the test part, in so many passes (see [`Evaluation`]).
+/// Evaluates the network of a checkpoint on the validation or the test part, in `passes` passes over it.
 ///
 /// # Errors
-/// A checkpoint of another model, or missing or damaged data.
+/// The checkpoint belongs to another model, or data are missing or damaged.
 pub fn evaluate(
     checkpoint: &Checkpoint,
     split: SplitName,
@@ -40,7 +40,7 @@ pub fn evaluate(
     Threads::new(threads)?.install(|| Ok(evaluate_on(&trained.config, trained.subject(), &examples, passes)))
 }
 
-/// Evaluates on some examples, on the current rayon pool. The sums are added in the order of the examples.
+/// Evaluates a network on some examples, on the current rayon pool. The sums are added in the order of the examples.
 pub fn evaluate_on(config: &Config, subject: Subject, examples: &Examples, passes: usize) -> Evaluation {
     // Games are played once: no first location is averaged over.
     let passes = if subject.task.decisions() == Decisions::Each { 1 } else { passes };
@@ -73,7 +73,7 @@ struct Step {
     density: [u32; GRID * GRID],
 }
 
-/// What a thread needs to evaluate one chunk of examples after the other.
+/// What a thread needs to evaluate chunks of examples one after another.
 struct Chunk<'a> {
     subject: Subject<'a>,
     examples: &'a Examples,
@@ -83,13 +83,13 @@ struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// The chunk of examples from `start` on.
+    /// Evaluates the chunk of examples that begins at `start`.
     fn evaluate(&mut self, start: usize) -> Sums {
         let Chunk { subject, examples, passes, tape, recorder } = self;
         let Subject { network, params, .. } = *subject;
         let (range, passes) = (start..(start + CHUNK).min(examples.count), *passes);
         let mut sums = Sums::default();
-        // Σ over passes of the classes' probabilities.
+        // The classes' probabilities, added up over the passes.
         let mut probabilities: Vec<f64> = Vec::new();
         for pass in 0..passes {
             examples.inputs(range.clone(), pass as u64, |inputs| {
@@ -116,7 +116,7 @@ impl Chunk<'_> {
     }
 }
 
-/// The verdict on classes' probabilities that were added up over so many passes.
+/// The verdict on the classes' probabilities, which were added up over `passes` passes.
 fn averaged(probabilities: &[f64], passes: usize, inputs: &Inputs) -> Verdict {
     let mut verdict = Verdict::of_answers(probabilities, inputs);
     let classes = probabilities.len() / inputs.len().max(1);
@@ -126,7 +126,7 @@ fn averaged(probabilities: &[f64], passes: usize, inputs: &Inputs) -> Verdict {
     verdict
 }
 
-/// What the sums over chunks say of all `count` examples, added in the order of the chunks.
+/// Turns the sums over chunks into the result for all `count` examples. They are added in the order of the chunks.
 fn conclude(config: &Config, decisions: Decisions, found: &[Sums], count: usize) -> Evaluation {
     let n = count.max(1) as f64;
     let share = |count: u32| f64::from(count) / n;
@@ -143,13 +143,13 @@ fn conclude(config: &Config, decisions: Decisions, found: &[Sums], count: usize)
         loss: verdict.loss / n,
         count,
         on_digit: (is_placed && !steps.is_empty()).then(|| touching / (n * steps.len() as f64)),
-        // All games go in step: at each frame their balls are in one row.
+        // In all games the ball is in the same row at the same frame.
         tracking: if decisions == Decisions::Each { on_digit_at.clone() } else { Vec::new() },
         on_digit_at,
         fixation_spread: steps.iter().map(|step| step.spread(n)).collect(),
         density: steps.iter().map(|step| step.density.to_vec()).collect(),
         error_after: verdict.wrong_after.iter().map(|&wrong| share(wrong)).collect(),
-        // A baseline that nothing was compared with was not learned.
+        // Only a learned baseline has values worth reporting.
         baselines: match config.loss.baseline {
             BaselineKind::Learned => baselines.iter().map(|sum| sum / n).collect(),
             BaselineKind::LeaveOneOut | BaselineKind::None => Vec::new(),
@@ -164,7 +164,7 @@ fn total(var: &Var<f32>) -> f64 {
 }
 
 impl Sums {
-    /// Where the agent looked, and what it expected.
+    /// Adds the locations and the baselines of an episode.
     fn add_episode(
         &mut self,
         episode: &Episode<f32>,
@@ -179,7 +179,7 @@ impl Sums {
             self.is_placed = targets.is_some();
             self.add_step(&locations.value(), retina, targets, [width, height]);
         }
-        // Of a classification, those alone that are subtracted for a location.
+        // For classification, only the baselines that are subtracted for a location are counted.
         let used = match decisions {
             Decisions::Last => episode.location_log_probs.len(),
             Decisions::Each => episode.baselines.len(),
@@ -187,7 +187,7 @@ impl Sums {
         self.baselines = episode.baselines[..used].iter().map(total).collect();
     }
 
-    /// Where the agent looked at the next step, [images, 2], on images of [width, height] pixels, and whether it saw the targets.
+    /// Adds the locations [images, 2] of the next step, on images of [width, height] pixels, and whether the targets were seen.
     fn add_step(&mut self, locations: &[f32], retina: Retina, targets: Option<&[DigitBox]>, size: [usize; 2]) {
         let mut step = Step::NONE;
         for (i, l) in locations.chunks_exact(2).enumerate() {
@@ -202,7 +202,7 @@ impl Sums {
         self.steps.push(step);
     }
 
-    /// Adds what another chunk found.
+    /// Adds the sums of another chunk.
     fn merge(&mut self, other: &Sums) {
         fn add<T: Copy + std::ops::AddAssign>(all: &mut Vec<T>, these: &[T]) {
             match all.is_empty() {
@@ -252,7 +252,7 @@ mod tests {
 
     use super::*;
 
-    /// Against the episodes themselves, image by image.
+    /// Compares the evaluation with the traces, image by image.
     #[test]
     fn what_is_counted_is_what_the_traces_show() {
         for sets in [&["policy.first=centre"][..], &["model.core=lstm", "policy.init_std=1"]] {
@@ -275,7 +275,7 @@ mod tests {
                 assert_eq!(found.density[step], density, "{sets:?} {step}");
             }
             assert_eq!(found.error_after[2], found.error);
-            assert_ne!(found.error_after[0], found.error_after[2], "a test that could not fail");
+            assert_ne!(found.error_after[0], found.error_after[2], "this test could not fail");
 
             let wrong = traces.iter().filter(|trace| trace.right() == Some(false));
             assert_eq!(found.wrong, wrong.map(|trace| trace.index as u32).collect::<Vec<_>>());
@@ -284,7 +284,7 @@ mod tests {
                 confusion[trace.label.unwrap()][trace.answer()] += 1;
             }
             assert_eq!(found.confusion, confusion);
-            // Of three steps, two choose a location.
+            // Two of the three steps choose a location.
             let baseline = |step: usize| traces.iter().filter_map(|t| t.glimpses[step].baseline).sum::<f64>() / 130.0;
             assert_eq!(found.baselines.len(), 2);
             assert!((0..2).all(|step| (found.baselines[step] - baseline(step)).abs() < 1e-6), "{:?}", found.baselines);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn games_tell_of_each_frame_and_of_those_lost() {
+    fn an_evaluation_of_games_has_each_frame_and_the_lost_games() {
         let sets = ["model.glimpses=23", "data.train=2000", "optimiser.learning_rate=0.003", "loss.entropy_weight=0"];
         let checkpoint = trained("catch", &sets);
         let found = evaluate(&checkpoint, SplitName::Validation, 1, None, Some(1)).unwrap();

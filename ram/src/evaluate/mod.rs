@@ -1,5 +1,5 @@
-//! What a trained network does: how often it is wrong ([`evaluator`]), what it looked at and believed ([`trace`]), and
-//! what it says of a picture that belongs to no data set ([`predict`]).
+//! What a trained network does: how often it is wrong ([`evaluator`]), where it looks and what it believes ([`trace`]), and
+//! how it classifies a picture that belongs to no data set ([`predict`]).
 
 pub mod evaluator;
 pub mod predict;

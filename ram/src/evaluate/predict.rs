@@ -1,4 +1,4 @@
-//! What a trained network says of a picture that belongs to no data set.
+//! Classifies a picture that belongs to no data set.
 
 use autograd::{Tape, math};
 use datasets::Picture;
@@ -13,18 +13,18 @@ use crate::model::{Decisions, DrawKey, Mode};
 use crate::runs::checkpoint::Checkpoint;
 use crate::tasks::Inputs;
 
-/// A picture made one that a run's network can look at.
+/// A picture that was converted for a run's network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
-    /// `[channels, size, size]`, as [`canvas_of`] makes it.
+    /// The canvas [channels, size, size] that [`canvas_of`] makes.
     pub canvas: Vec<u8>,
-    /// What it was, and what was done to it: `90×60 pixels, colour; made grey; inverted`.
+    /// The original format, and the changes: `90×60 pixels, colour; made grey; inverted`.
     pub how: String,
 }
 
 impl Prepared {
-    /// Prepares a picture, inverted as `invert` says, or else where it is dark on bright and the run's images are digits, which
-    /// are bright on black.
+    /// Prepares a picture, and inverts it if `invert` says so. If `invert` is `None`, a picture that is dark on bright is inverted
+    /// if the run's images are digits, which are bright on black.
     pub fn new(config: &Config, picture: &Picture, invert: Option<bool>) -> Prepared {
         let of_digits = matches!(config.data.source, Source::Mnist | Source::FashionMnist | Source::Digits);
         let inverted = invert.unwrap_or_else(|| of_digits && is_dark_on_bright(picture));
@@ -47,15 +47,15 @@ impl Prepared {
             let edge = config.data.image_edge().min(size);
             how += &format!("; made to fit {edge}×{edge} pixels");
             if edge < size {
-                how += &format!(", in the middle of {size}×{size} black ones");
+                how += &format!(", in the middle of a black canvas of {size}×{size} pixels");
             }
         }
         Prepared { canvas: canvas_of(config, picture, inverted), how }
     }
 }
 
-/// Whether what is drawn is darker than what is around it: the outermost pixels are bright, or, where they are transparent, the
-/// others are dark.
+/// Whether a picture is dark on a bright ground: its outermost pixels are bright, or they are transparent and the others are
+/// dark.
 fn is_dark_on_bright(picture: &Picture) -> bool {
     let Picture { height, width, .. } = *picture;
     let outermost = |at: &usize| {
@@ -65,7 +65,7 @@ fn is_dark_on_bright(picture: &Picture) -> bool {
     let plane = height * width;
     let level = |at: usize| picture.pixels.iter().skip(at).step_by(plane).map(|&x| u64::from(x)).sum::<u64>();
     let opacity = |at: usize| picture.alpha.as_ref().map_or(255, |alpha| u64::from(alpha[at]));
-    // Σ level·opacity and Σ 255·opacity, over some of the pixels.
+    // Σ level·opacity and Σ 255·opacity over the given pixels.
     let sums = |all: &mut dyn Iterator<Item = usize>| {
         all.fold([0, 0], |[sum, most], at| {
             [sum + level(at) * opacity(at), most + 255 * picture.channels as u64 * opacity(at)]
@@ -80,29 +80,30 @@ fn is_dark_on_bright(picture: &Picture) -> bool {
     2 * bright < most
 }
 
-/// The network of a checkpoint, to be asked.
+/// Classifies pictures with the network of a checkpoint.
 pub struct Predictor {
     trained: Trained,
 }
 
-/// What it said.
+/// The answer for a picture.
 #[derive(Clone, Debug)]
 pub struct Prediction {
-    /// The probability of each class after each glimpse; the last decides. A network that sees all at once has one row.
+    /// The probability of each class after each glimpse; the last row decides. A network that sees the whole image at once has
+    /// one row.
     pub probabilities: Vec<Vec<f64>>,
-    /// What the picture was, and what was done to it.
+    /// The original format of the picture, and the changes: see [`Prepared::how`].
     pub how: String,
-    /// The episode, for a picture of it; of the attention model alone.
+    /// The glimpses, from which they can be drawn; only of the attention model.
     pub trace: Option<Trace>,
 }
 
 impl Prediction {
-    /// The class that it decides for, its index.
+    /// The index of the most likely class after the last glimpse.
     pub fn class(&self) -> usize {
         argmax(self.last())
     }
 
-    /// The probabilities at the decision.
+    /// The probabilities after the last glimpse.
     pub fn last(&self) -> &[f64] {
         self.probabilities.last().map_or(&[], Vec::as_slice)
     }
@@ -112,12 +113,12 @@ impl Predictor {
     /// Restores the network of a checkpoint.
     ///
     /// # Errors
-    /// [`RamError::Config`] for one that plays games; a checkpoint of another model.
+    /// [`RamError::Config`] if the network plays games; or the checkpoint belongs to another model.
     pub fn new(checkpoint: &Checkpoint) -> Result<Predictor, RamError> {
         let trained = Trained::of(checkpoint)?;
         if trained.task.decisions() == Decisions::Each {
             return Err(RamError::Config(format!(
-                "{}: a run that plays games says nothing of pictures; name one that was trained on images",
+                "{}: this run plays games and cannot classify pictures; name a run that was trained on images",
                 checkpoint.path.display()
             )));
         }
@@ -134,10 +135,10 @@ impl Predictor {
         &self.trained.outputs
     }
 
-    /// Looks at a picture, prepared as [`Prepared::new`] says.
+    /// Classifies a picture, which is prepared by [`Prepared::new`].
     ///
     /// # Errors
-    /// [`RamError::Config`] where the checkpoint and its configuration disagree on the channels.
+    /// [`RamError::Config`] if the checkpoint and its configuration disagree on the channels.
     pub fn predict(&self, picture: &Picture, invert: Option<bool>) -> Result<Prediction, RamError> {
         let Prepared { canvas, how } = Prepared::new(self.config(), picture, invert);
         let data = &self.config().data;
@@ -179,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn only_digits_are_inverted_unasked_and_it_is_told() {
+    fn only_digits_are_inverted_by_default_and_the_text_says_so() {
         let mut config = Config::preset("translated").unwrap();
         let picture = grey([[255; 3], [255, 0, 255], [255; 3]].concat(), None);
         let prepared = Prepared::new(&config, &picture, None);
         assert_eq!(
             prepared.how,
             "3×3 pixels, grey; inverted, since it is dark on bright and the run's images are bright on black; made to fit 28×28 \
-             pixels, in the middle of 60×60 black ones"
+             pixels, in the middle of a black canvas of 60×60 pixels"
         );
         assert!(prepared.canvas.len() == 3600 && prepared.canvas[0] == 0 && prepared.canvas[60 * 30 + 30] > 200);
         assert!(!Prepared::new(&config, &picture, Some(false)).how.contains("inverted"));

@@ -1,8 +1,8 @@
-//! What an agent did, in plain numbers: for pictures (Figures 2 to 6), for reports, and for anybody who wants to know why.
+//! What an agent did, in plain numbers: for pictures (Figures 2 to 6), for reports and for analysis.
 //!
-//! A trace is the very episode that [`evaluate`](super::evaluator::evaluate) counts: locations at the policy's mean, the first
-//! one drawn by the example's number. Beyond what the episode needs, it tells what the agent would have answered after each
-//! glimpse: the action network applied to every hₜ.
+//! A trace shows the same episode that [`evaluate`](super::evaluator::evaluate) counts: locations are at the policy's mean, and
+//! the first one is drawn by the number of the example. A trace also has the answer that the agent would have given after each
+//! glimpse, from the action network applied to every hₜ.
 
 use std::ops::Range;
 use std::path::Path;
@@ -24,16 +24,16 @@ use crate::split::SplitName;
 use crate::tasks::play::{Games, Played, VALIDATION_GAMES};
 use crate::tasks::{Examples, Inputs, Recorder};
 
-/// Examples on the tape at a time.
+/// The number of examples on the tape at the same time.
 const CHUNK: usize = 100;
 
-/// An image or a game, and what an agent saw and believed of it.
+/// An image or a game, and what an agent saw and believed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Trace {
-    /// Its number in the split.
+    /// The number of the image or game in the split.
     pub index: usize,
-    /// The bytes that were looked at, [channels, height, width] each: one image that stays as it is; or of a game its screen
-    /// at each glimpse, and how it ended.
+    /// The pictures that the agent looked at, [channels, height, width] bytes each: one image, or the screen of a game at each
+    /// glimpse and at the end.
     pub pictures: Vec<Vec<u8>>,
     /// 1 for grey, 3 for colour.
     pub channels: usize,
@@ -43,54 +43,54 @@ pub struct Trace {
     pub width: usize,
     /// The class of an image, where it is known.
     pub label: Option<usize>,
-    /// Whether a game was won: it brought at least half of the best return.
+    /// Whether a game was won, that is, its return is at least half of the best return; `None` for images.
     pub won: Option<bool>,
-    /// The N glimpses in order; one at least.
+    /// The N glimpses in order; there is at least one.
     pub glimpses: Vec<Glimpse>,
 }
 
 /// A glimpse, and what the agent believed and did after it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Glimpse {
-    /// lₜ₋₁ as it was looked at: (x, y), clamped to [−1, 1], the image's outer edges.
+    /// lₜ₋₁ = (x, y), clamped to [−1, 1], where ±1 are the outer edges of the image.
     pub location: [f64; 2],
-    /// The retina's patches on the image, from fine to coarse.
+    /// The areas of the image that the retina's patches cover, from fine to coarse.
     pub windows: Vec<Window>,
-    /// ρ(x, lₜ₋₁), [channels, scales, patch, patch], grey levels from 0 to 1; outside of the image 0.
+    /// ρ(x, lₜ₋₁), [channels, scales, patch, patch]: grey levels from 0 to 1, and 0 outside of the image.
     pub rho: Vec<f32>,
-    /// The probability of each class if the agent decided now, or of each action.
+    /// The probability of each action, or of each class if the agent decided now.
     pub probabilities: Vec<f64>,
-    /// bₜ, the return that the agent expects now; `None` where it does not learn to.
+    /// bₜ, the return that the agent expects now; `None` if the baseline is not learned.
     pub baseline: Option<f64>,
-    /// The action taken in a game, as an index.
+    /// The index of the action in a game.
     pub action: Option<usize>,
-    /// The reward rₜ of that action; 0 of images.
+    /// The reward rₜ of this action; 0 for images.
     pub reward: f64,
 }
 
-/// A square of the image's pixels that was read; it may lie partly, even wholly, outside of the image.
+/// A square of pixels that the retina reads. It may lie partly or completely outside of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Window {
     /// The leftmost column.
     pub x: i64,
     /// The topmost row.
     pub y: i64,
-    /// Columns, and rows.
+    /// The number of columns, and of rows.
     pub side: i64,
 }
 
 impl Trace {
-    /// The picture that was looked at in glimpse `step`, from 0; after the last one, how it ended.
+    /// The picture at glimpse `step`, from 0. After the last glimpse, this is the final screen of a game.
     pub fn picture(&self, step: usize) -> &[u8] {
         &self.pictures[step.min(self.pictures.len() - 1)]
     }
 
-    /// The class of the agent's decision, after the last glimpse.
+    /// The class that the agent chooses after the last glimpse.
     pub fn answer(&self) -> usize {
         self.glimpses.last().map_or(0, Glimpse::leader)
     }
 
-    /// Whether the decision is right, where the class is known, or whether the game was won.
+    /// Whether the decision is right or the game was won; `None` if the class is not known.
     pub fn right(&self) -> Option<bool> {
         self.label.map(|label| label == self.answer()).or(self.won)
     }
@@ -102,13 +102,13 @@ impl Trace {
 }
 
 impl Glimpse {
-    /// The most likely class or action, the first one where some are equal.
+    /// The most likely class or action; the first one if several are equally likely.
     pub fn leader(&self) -> usize {
         argmax(&self.probabilities)
     }
 }
 
-/// The agent of a trained network, to be watched.
+/// Traces the agent of a trained network.
 #[derive(Clone, Copy)]
 pub struct Tracer<'a> {
     trained: &'a Trained,
@@ -116,14 +116,14 @@ pub struct Tracer<'a> {
 }
 
 impl<'a> Tracer<'a> {
-    /// Watches the agent of a trained network.
+    /// A tracer for the agent of a trained network.
     ///
     /// # Errors
-    /// [`RamError::Config`] where the network sees everything at once and has no glimpses.
+    /// [`RamError::Config`] if the network sees the whole image at once and has no glimpses.
     pub fn new(trained: &'a Trained) -> Result<Tracer<'a>, RamError> {
         let agent = trained.network.agent().ok_or_else(|| {
             RamError::Config(format!(
-                "{}: model.kind is {}, which sees the whole image at once: there are no glimpses to show; name a run of \
+                "{}: model.kind is {}, which sees the whole image at once and has no glimpses to show; name a run with \
                  model.kind = \"ram\"",
                 trained.path.display(),
                 trained.config.model.kind.name()
@@ -137,7 +137,7 @@ impl<'a> Tracer<'a> {
         &self.trained.config
     }
 
-    /// The names of the classes, or of a game's actions.
+    /// The names of the classes, or of the actions of a game.
     pub fn classes(&self) -> &'a [String] {
         &self.trained.outputs
     }
@@ -147,41 +147,41 @@ impl<'a> Tracer<'a> {
         self.agent.retina()
     }
 
-    /// Channels of an image that it can look at.
+    /// The number of channels of the images that it can look at.
     pub fn channels(&self) -> usize {
         self.trained.channels
     }
 
-    /// Whether it plays games and classifies no images.
+    /// Whether the agent plays games instead of classifying images.
     pub fn plays(&self) -> bool {
         self.agent.decisions() == Decisions::Each
     }
 
-    /// Whether its baseline was learned: returns were compared with it, and there was something to choose.
-    fn expects(&self) -> bool {
+    /// Whether the baseline was learned: it was subtracted from returns, and there was something to choose.
+    fn learned_baseline(&self) -> bool {
         let Config { loss, model, policy, .. } = self.config();
         let chooses = policy.locations.are_learned() && model.glimpses > 1;
         loss.baseline == BaselineKind::Learned && (chooses || loss.kind == LossKind::Reinforce)
     }
 
-    /// The examples that it is evaluated on.
+    /// The examples for evaluation.
     ///
     /// # Errors
-    /// Missing or damaged data.
+    /// Data are missing or damaged.
     pub fn examples(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Examples, RamError> {
         self.trained.examples(split, data_dir)
     }
 
-    /// How the agent fares on all the examples, of which the traces are parts; on the current rayon pool.
+    /// Evaluates the agent on all examples, on the current rayon pool.
     pub fn evaluate(&self, examples: &Examples) -> Evaluation {
         evaluate_on(self.config(), self.trained.subject(), examples, 1)
     }
 
-    /// Some consecutive examples, looked at as [`evaluate`](super::evaluator::evaluate) does. Of games there are as many as
-    /// anybody asks for.
+    /// Traces consecutive examples, with the same episodes as [`evaluate`](super::evaluator::evaluate). For games, `range` may
+    /// exceed the number of examples.
     ///
     /// # Panics
-    /// Where the range leaves the images, as slices do, or the images have other channels than the run's.
+    /// If the range exceeds the images, or the images have other channels than the run's images.
     pub fn trace(&self, examples: &Examples, range: Range<usize>) -> Vec<Trace> {
         let (mut tape, mut recorder) = (Tape::new(), self.trained.task.recorder(self.config()));
         let mut traces = Vec::with_capacity(range.len());
@@ -196,11 +196,10 @@ impl<'a> Tracer<'a> {
         traces
     }
 
-    /// Any image, [channels, height, width], of whatever size: the retina's cost does not depend on it. Its first location is
-    /// that of the split's first image.
+    /// Traces any image [channels, height, width]. The first location is the same as for the first image of a split.
     ///
     /// # Errors
-    /// [`RamError::Config`] where the pixels are not an image of the run's channels, or the run plays games.
+    /// [`RamError::Config`] if the pixels are not an image with the run's channels, or the run plays games.
     pub fn trace_image(&self, pixels: &[u8], size: [usize; 3]) -> Result<Trace, RamError> {
         let [channels, height, width] = size;
         let found = format!("an image of {channels} channels and {width}×{height} pixels in {} bytes", pixels.len());
@@ -219,7 +218,7 @@ impl<'a> Tracer<'a> {
         Ok(traces.remove(0))
     }
 
-    /// Some inputs, whose labels are not told.
+    /// Traces inputs, without their labels.
     fn look(&self, inputs: &Inputs, tape: &mut Tape<f32>, recorder: &mut dyn Recorder) -> Vec<Trace> {
         let (batch, steps) = (inputs.len(), self.agent.glimpses());
         let t = tape.begin(&self.trained.params);
@@ -240,7 +239,7 @@ impl<'a> Tracer<'a> {
                 windows: windows(self.retina(), location, [width, height]),
                 rho: rhos[step][i].clone(),
                 probabilities: softmax(&decisions[step][i]),
-                baseline: self.expects().then(|| f64::from(baselines[step][i][0])),
+                baseline: self.learned_baseline().then(|| f64::from(baselines[step][i][0])),
                 action: actions.get(step).map(|actions| actions[i][0] as usize),
                 reward: recorder.rewards().get(step * batch + i).map_or(0.0, |&r| f64::from(r)),
             }
@@ -260,11 +259,12 @@ impl<'a> Tracer<'a> {
         inputs.key.samples.iter().enumerate().map(trace).collect()
     }
 
-    /// Looks on while somebody else plays a game that has begun: `chooses` is told of every frame and of the agent's windows, and
-    /// says the move. The first location is that of validation game `number`. Returns the sum of the rewards.
+    /// The agent looks at a game while somebody else plays it. For every frame, `chooses` gets the game and the agent's windows,
+    /// and returns the action. The game must have begun. The first location is that of validation game `number`. Returns the sum
+    /// of the rewards.
     ///
     /// # Panics
-    /// Where the run plays no games, or the game is of another size than the run's.
+    /// If the run plays no games, or the game has another size than the run's games.
     pub fn look_on(
         &self,
         game: &mut Box<dyn Environment>,
@@ -288,7 +288,7 @@ impl<'a> Tracer<'a> {
     }
 }
 
-/// A game whose moves somebody else chooses.
+/// A game in which somebody else chooses the actions.
 struct Guided<'g, 'c> {
     games: Games<'g, f32>,
     retina: Retina,
@@ -311,7 +311,7 @@ impl<'t> World<'t, f32> for Guided<'_, '_> {
     }
 }
 
-/// The values of each step, a row for each of the batch's images or games.
+/// The values of each step, with a row for each image or game of the batch.
 fn values(steps: &Steps<f32>, batch: usize) -> Vec<Vec<Vec<f32>>> {
     let rows = |values: &[f32]| values.chunks_exact((values.len() / batch).max(1)).map(<[f32]>::to_vec).collect();
     steps.iter().map(|step| rows(&step.value())).collect()

@@ -1,4 +1,4 @@
-//! A trained network as a checkpoint holds it, with the task that it was trained for.
+//! A trained network from a checkpoint, with the task that it was trained for.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,15 +19,15 @@ pub struct Trained {
     pub path: PathBuf,
     /// The run's configuration.
     pub config: Config,
-    /// What it was trained for.
+    /// The task that it was trained for.
     pub task: Arc<dyn Task>,
     /// The network.
     pub network: Network,
-    /// Its parameters.
+    /// The parameters of the network.
     pub params: Params<f32>,
-    /// The names of its classes or actions.
+    /// The names of the classes or actions.
     pub outputs: Vec<String>,
-    /// Channels of the images that it sees.
+    /// The number of channels of the images.
     pub channels: usize,
 }
 
@@ -35,15 +35,15 @@ impl Trained {
     /// Restores the network of a checkpoint, for the task that its configuration names.
     ///
     /// # Errors
-    /// A checkpoint of another model or of a task that only another program has.
+    /// The checkpoint belongs to another model, or to a task that this program does not have.
     pub fn of(checkpoint: &Checkpoint) -> Result<Trained, RamError> {
         Trained::for_task(tasks::named(&checkpoint.config()?)?, checkpoint)
     }
 
-    /// Restores the network of a checkpoint, for this task.
+    /// Restores the network of a checkpoint, for the given task.
     ///
     /// # Errors
-    /// A checkpoint of another model.
+    /// The checkpoint belongs to another model.
     pub fn for_task(task: Arc<dyn Task>, checkpoint: &Checkpoint) -> Result<Trained, RamError> {
         let config = checkpoint.config()?;
         let outputs = checkpoint.state.classes.clone();
@@ -58,10 +58,10 @@ impl Trained {
         Ok(Trained { path: checkpoint.path.clone(), config, task, network, params, outputs, channels })
     }
 
-    /// The examples of a part of its task.
+    /// The examples of the task in a part of the data.
     ///
     /// # Errors
-    /// Missing or damaged data, or data of other classes than it was trained on.
+    /// Data are missing or damaged, or have other classes than the training data.
     pub fn examples(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Examples, RamError> {
         let examples = self.task.examples(&self.config, split, data_dir)?;
         check_classes(&self.outputs, &examples.outputs)?;
@@ -75,25 +75,25 @@ impl Trained {
         counted.map(|id| params.get(id).len()).sum()
     }
 
-    /// What is evaluated.
+    /// The task, the network and its parameters, for an evaluation.
     pub fn subject(&self) -> Subject<'_> {
         Subject { task: &*self.task, network: &self.network, params: &self.params }
     }
 }
 
-/// What is evaluated: a network that was trained for a task.
+/// The subject of an evaluation: a network that was trained for a task.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// The task.
     pub task: &'a dyn Task,
     /// The network.
     pub network: &'a Network,
-    /// Its parameters.
+    /// The parameters of the network.
     pub params: &'a Params<f32>,
 }
 
-/// Channels of the images that a network was trained on. The attention model's weights tell without the data: ρ has k·g²
-/// numbers for each channel.
+/// The number of channels of the images that a network was trained on. For the attention model it follows from the shape of
+/// the weights, because ρ has k·g² numbers for each channel.
 fn channels_of(checkpoint: &Checkpoint, config: &Config) -> usize {
     let model = &config.model;
     if model.kind != ModelKind::Ram {

@@ -1,4 +1,4 @@
-//! The action network f_a: Sec. 4.1, a linear softmax classifier at the last step; and the reward.
+//! The action network f_a of Sec. 4.1, which is a linear softmax classifier at the last step; and the reward.
 
 use autograd::nn::{Init, Linear};
 use autograd::op::{Backward, Forward, Op, Setup};
@@ -8,19 +8,19 @@ use rand::Rng;
 /// When the action network decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decisions {
-    /// Once, after the last glimpse: the class of an image. Sec. 4.1.
+    /// It decides once, after the last glimpse, on the class of an image. Sec. 4.1.
     Last,
-    /// After each glimpse: an action that changes what is seen next. Sec. 4.2.
+    /// It decides after each glimpse on an action, which changes what it sees next. Sec. 4.2.
     Each,
 }
 
 /// How locations and actions are chosen from the policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// They are samples of the policy, as in training.
+    /// They are sampled from the policy, as in training.
     #[default]
     Sample,
-    /// The most likely ones: the mean of the Gaussian, the largest probability. (The random policy stays random.)
+    /// They are the most likely ones: the mean of the Gaussian, the largest probability. (The random policy stays random.)
     Best,
 }
 
@@ -31,13 +31,13 @@ pub struct ActionNetwork {
 }
 
 impl ActionNetwork {
-    /// For a state of length `hidden` and so many classes or actions.
+    /// A new network for a state of length `hidden` and `actions` classes or actions.
     ///
     /// # Panics
-    /// Where `actions` is not from 1 to 256.
+    /// If `actions` is not from 1 to 256.
     #[track_caller]
     pub fn new<R: Real>(params: &mut Params<R>, hidden: usize, actions: usize, rng: &mut impl Rng) -> Self {
-        // A chosen action is kept as a whole number of a byte.
+        // A chosen action is converted to a byte.
         assert!((1..=256).contains(&actions), "action network: {actions} actions, but there must be from 1 to 256");
         ActionNetwork { linear: Linear::new(params, "action", [hidden, actions], Init::UniformFanIn, rng) }
     }
@@ -49,7 +49,7 @@ impl ActionNetwork {
     }
 }
 
-/// The most likely action of each row of logits, the first one where some are equal: [batch, actions] → `[batch]`, whole
+/// The most likely action of each row of logits, the first one if several are equal: [batch, actions] → `[batch]`, whole
 /// numbers without a gradient.
 #[track_caller]
 pub fn most_likely<'t, R: Real>(logits: Var<'t, R>) -> Var<'t, R> {
@@ -61,20 +61,20 @@ pub fn most_likely<'t, R: Real>(logits: Var<'t, R>) -> Var<'t, R> {
     })
 }
 
-/// The index of the largest number, the first one where some are equal.
+/// The index of the largest number, the first one if several are equal.
 pub fn argmax<R: Real>(numbers: &[R]) -> usize {
     (1..numbers.len()).fold(0, |best, i| if numbers[i] > numbers[best] { i } else { best })
 }
 
-/// An action a ∼ softmax(logits) for each row, by one uniform number on [0, 1) for each row: [batch, actions] → `[batch]`,
+/// An action a ∼ softmax(logits) for each row, drawn with one uniform number on [0, 1) per row: [batch, actions] → `[batch]`,
 /// whole numbers without a gradient.
 ///
 /// # Panics
-/// Unless there is one uniform number for each row.
+/// If there is not one uniform number for each row.
 #[track_caller]
 pub fn sample<'t, R: Real>(logits: Var<'t, R>, uniforms: impl ExactSizeIterator<Item = R>) -> Var<'t, R> {
     let (rows, actions) = (logits.shape().rows(), logits.shape().columns());
-    assert_eq!(uniforms.len(), rows, "sample: one uniform number a row of logits is needed");
+    assert_eq!(uniforms.len(), rows, "sample: one uniform number is needed for each row of logits");
     logits.recording().filled_from("sample", [rows], logits, |logits, y| {
         for ((y, logits), u) in y.iter_mut().zip(logits.chunks_exact(actions)).zip(uniforms) {
             let best = argmax(logits);
@@ -89,13 +89,13 @@ pub fn sample<'t, R: Real>(logits: Var<'t, R>, uniforms: impl ExactSizeIterator<
     })
 }
 
-/// The reward of Sec. 4.1: 1 where the chosen class is the label, else 0. `[batch]`, without a gradient.
+/// The reward of Sec. 4.1: 1 if the chosen class is the label, else 0. `[batch]`, without a gradient.
 ///
 /// # Panics
-/// Where there is not one label a choice.
+/// If there is not one label for each choice.
 #[track_caller]
 pub fn reward<'t, R: Real>(chosen: Var<'t, R>, labels: &[u32]) -> Var<'t, R> {
-    assert_eq!(labels.len(), chosen.shape().len(), "reward: one label a choice is needed");
+    assert_eq!(labels.len(), chosen.shape().len(), "reward: one label is needed for each choice");
     chosen.recording().filled_from("reward", chosen.shape(), chosen, |chosen, y| {
         for ((y, &chosen), &label) in y.iter_mut().zip(chosen).zip(labels) {
             *y = if chosen == R::from(label as u8) { R::ONE } else { R::ZERO };

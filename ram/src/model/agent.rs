@@ -1,4 +1,4 @@
-//! The agent: Fig. 1C, one iteration of it and an episode.
+//! The agent: the iteration of Fig. 1C, and an episode of several iterations.
 
 use autograd::{Params, Real, Recording, Var};
 use rand::Rng;
@@ -28,7 +28,7 @@ pub struct Agent {
     location_into_core: bool,
 }
 
-/// What an agent is built from.
+/// The settings of a new agent.
 #[derive(Clone, Copy, Debug)]
 pub struct AgentOptions<'a> {
     /// The networks and their sizes.
@@ -37,24 +37,24 @@ pub struct AgentOptions<'a> {
     pub policy: &'a Policy,
     /// Whether the location term's gradient reaches the core.
     pub location_into_core: bool,
-    /// When it decides.
+    /// When the agent decides.
     pub decisions: Decisions,
 }
 
-/// What an agent looks at, glimpse after glimpse: images that stay as they are, or games that its actions change.
+/// The inputs that an agent looks at: images, which stay the same, or games, which its actions change.
 pub trait World<'t, R: Real> {
-    /// How many inputs there are in the batch.
+    /// The number of inputs in the batch.
     fn batch(&self) -> usize;
 
     /// The images [batch, channels, height, width] at this glimpse. The agent looks at `locations` [batch, 2], which are
     /// clamped to [−1, 1].
     fn images(&mut self, locations: &[R]) -> Images<'_, 't, R>;
 
-    /// Takes the action of each input, `[batch]`, whole numbers. Only an agent of [`Decisions::Each`] acts.
+    /// Applies an action to each input; the actions `[batch]` are whole numbers. Only an agent with [`Decisions::Each`] acts.
     fn act(&mut self, actions: &[R]);
 }
 
-/// Images that stay as they are.
+/// Images stay the same in all glimpses.
 impl<'t, R: Real> World<'t, R> for Images<'_, 't, R> {
     fn batch(&self) -> usize {
         self.shape().axes()[0]
@@ -65,25 +65,25 @@ impl<'t, R: Real> World<'t, R> for Images<'_, 't, R> {
     fn act(&mut self, _: &[R]) {}
 }
 
-/// What an agent did with a batch of inputs, in N glimpses.
+/// The record of N glimpses at a batch of inputs.
 pub struct Episode<'t, R: Real> {
-    /// l₀, …, l_{N−1} as drawn, N × [batch, 2]: the glimpses' locations before clamping.
+    /// l₀, …, l_{N−1}, N × [batch, 2]: the locations of the glimpses as drawn, before clamping.
     pub locations: Steps<'t, R>,
     /// ρ(x, lₜ₋₁) at each of N steps, [batch, ρ].
     pub glimpses: Steps<'t, R>,
     /// The state hₜ after each of N glimpses, [batch, hidden].
     pub states: Steps<'t, R>,
-    /// The policy's means μ₁, …, μ_{N−1}, [batch, 2], or the logits of its grid; none under a policy that is not learned.
+    /// The policy's means μ₁, …, μ_{N−1}, [batch, 2], or the logits of its grid; empty if the policy is not learned.
     pub means: Steps<'t, R>,
-    /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, `[batch]`; none under a policy that is not learned.
+    /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, `[batch]`; empty if the policy is not learned.
     pub location_log_probs: Steps<'t, R>,
-    /// bₜ `[batch]` at each step that chooses something: at all N, or at the last one alone where the agent decides once and its
-    /// locations are not learned.
+    /// bₜ `[batch]` at each step that chooses something: at all N steps, or only at the last one if the agent decides once and
+    /// its locations are not learned.
     pub baselines: Steps<'t, R>,
-    /// What the action network says at each decision, [batch, outputs]: the logits of the classes at h_N, or at each of N
+    /// The output of the action network at each decision, [batch, outputs]: the logits of the classes at h_N, or at each of N
     /// steps the log-probabilities ln π(·) of the actions.
     pub decisions: Steps<'t, R>,
-    /// The actions aₜ at each of N steps, `[batch]`, whole numbers; none where the agent decides once.
+    /// The actions aₜ at each of N steps, `[batch]`, whole numbers; empty if the agent decides once.
     pub actions: Steps<'t, R>,
     /// ln π(aₜ) of these actions, `[batch]`.
     pub action_log_probs: Steps<'t, R>,
@@ -104,18 +104,19 @@ impl<'t, R: Real> Episode<'t, R> {
         }
     }
 
-    /// What the action network says at the last step, [batch, outputs].
+    /// The output of the action network at the last step, [batch, outputs].
     pub fn last_decision(&self) -> Var<'t, R> {
         *self.decisions.last().expect("an episode ends with a decision")
     }
 }
 
 impl Agent {
-    /// Adds the parameters of a new agent, drawn from `rng`, for images of so many channels and so many classes or actions.
+    /// Adds the parameters of a new agent, drawn from `rng`, for images with `channels` channels and for `outputs` classes or
+    /// actions.
     ///
     /// # Panics
-    /// Where there are more than [`MAX_GLIMPSES`] glimpses or none, where [`Retina::new`] refuses the retina (a configuration
-    /// that was validated has neither fault), or where `outputs` is not from 1 to 256.
+    /// If the number of glimpses is not from 1 to [`MAX_GLIMPSES`], if [`Retina::new`] refuses the retina (a validated
+    /// configuration has neither fault), or if `outputs` is not from 1 to 256.
     #[track_caller]
     pub fn new<R: Real>(
         params: &mut Params<R>,
@@ -128,7 +129,7 @@ impl Agent {
         let glimpses = model.glimpses;
         assert!((1..=MAX_GLIMPSES).contains(&glimpses), "agent: {glimpses} glimpses, not from 1 to {MAX_GLIMPSES}");
         let retina = Retina::new(model.patch, model.scales, model.retina);
-        // The blind policy sees the number of the step in place of the state.
+        // The blind policy sees the number of the step instead of the state.
         let seen_by_policy = if policy.locations == Locations::Blind { glimpses } else { model.hidden };
         let glimpse = GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse, rng);
         let core = Core::new(params, model.core, [model.glimpse, model.hidden], model.core_init, rng);
@@ -155,7 +156,7 @@ impl Agent {
         agent
     }
 
-    /// Its retina.
+    /// The retina.
     pub fn retina(&self) -> Retina {
         self.retina
     }
@@ -165,12 +166,12 @@ impl Agent {
         self.plan.glimpses
     }
 
-    /// When it decides.
+    /// When the agent decides.
     pub fn decisions(&self) -> Decisions {
         self.plan.decisions
     }
 
-    /// What it needs random numbers for.
+    /// The random numbers that the agent needs.
     pub fn plan(&self) -> DrawPlan {
         self.plan
     }
@@ -180,8 +181,8 @@ impl Agent {
         self.location.set_std(std);
     }
 
-    /// What it would decide at hₜ [batch, hidden] if it looked no further: the logits of its outputs [batch, outputs], and
-    /// the return bₜ `[batch]` that it expects there.
+    /// The decision at hₜ [batch, hidden] if there were no further glimpse: the logits [batch, outputs], and the expected return
+    /// bₜ `[batch]`.
     #[track_caller]
     pub fn believe<'t, R: Real>(&self, h: Var<'t, R>) -> (Var<'t, R>, Var<'t, R>) {
         (self.action.logits(h), self.baseline.value(h))
@@ -203,11 +204,11 @@ impl Agent {
         (rho, self.core.step(h, g))
     }
 
-    /// An episode: N glimpses of each input, with its decisions.
+    /// An episode: N glimpses at each input, and the decisions.
     ///
-    /// The location clamped to [−1, 1] feeds the retina and the glimpse network; the log-probability takes the sample as
-    /// drawn. N glimpses have N − 1 log-probabilities of locations: l₀ is given, and none is drawn after the last glimpse,
-    /// since it would not be looked at.
+    /// The retina and the glimpse network get the location clamped to [−1, 1]; the log-probability is that of the sample as
+    /// drawn. N glimpses have N − 1 log-probabilities of locations: l₀ is given, and no location is drawn after the last
+    /// glimpse, because nothing would look there.
     #[track_caller]
     pub fn look<'t, R: Real>(
         &self,
@@ -252,7 +253,7 @@ impl Agent {
         episode
     }
 
-    /// The action after `step` glimpses, which the world takes. Sec. 4.2.
+    /// Chooses the action after `step` glimpses and applies it to the world. Sec. 4.2.
     #[track_caller]
     fn act<'t, R: Real>(
         &self,
@@ -277,7 +278,7 @@ impl Agent {
         world.act(&action.value());
     }
 
-    /// lₜ after `step` glimpses, and where the policy is learned how it was chosen.
+    /// lₜ after `step` glimpses; if the policy is learned, also how it was chosen.
     #[track_caller]
     fn next_location<'t, R: Real>(
         &self,
@@ -300,7 +301,7 @@ impl Agent {
         (chosen.location, Some(chosen))
     }
 
-    /// The number of the step as a one-hot row for each image: all that a blind policy sees.
+    /// The number of the step as a one-hot row for each image, which is the only input of a blind policy.
     fn step_number<'t, R: Real>(&self, t: &'t Recording<'t, R>, batch: usize, step: usize) -> Var<'t, R> {
         t.filled("step", [batch, self.plan.glimpses], |y| {
             y.fill(R::ZERO);

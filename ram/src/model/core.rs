@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CoreKind {
-    /// Rect(Linear(hₜ₋₁) + Linear(gₜ)), of Sec. 4.1.
+    /// Rect(Linear(hₜ₋₁) + Linear(gₜ)), as in Sec. 4.1.
     Rect,
-    /// An LSTM, of Sec. 4.2.
+    /// An LSTM, as in Sec. 4.2.
     Lstm,
 }
 
-/// `model.core_init`: how the recurrent weights W_hh of a core of rectifiers start.
+/// `model.core_init`: the initial recurrent weights W_hh of a rectifier core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CoreInit {
@@ -44,21 +44,21 @@ impl CoreInit {
     }
 }
 
-/// What follows from hₜ₋₁ and gₜ: hₜ.
+/// The network that computes hₜ from hₜ₋₁ and gₜ.
 #[derive(Clone, Copy, Debug)]
 pub enum Core {
-    /// hₜ = Rect(Linear(hₜ₋₁) + Linear(gₜ)), of Sec. 4.1.
+    /// hₜ = Rect(Linear(hₜ₋₁) + Linear(gₜ)), as in Sec. 4.1.
     Rect {
-        /// From hₜ₋₁.
+        /// The layer from hₜ₋₁.
         hidden: Linear,
-        /// From gₜ.
+        /// The layer from gₜ.
         glimpse: Linear,
     },
-    /// An LSTM, of Sec. 4.2.
+    /// An LSTM, as in Sec. 4.2.
     Lstm(Lstm),
 }
 
-/// What the core keeps from step to step.
+/// The state that the core keeps from step to step.
 #[derive(Clone, Copy)]
 pub struct State<'t, R: Real> {
     /// hₜ [batch, hidden], which the other networks see.
@@ -68,8 +68,8 @@ pub struct State<'t, R: Real> {
 }
 
 impl Core {
-    /// For gₜ of length `glimpse` and a state of length `hidden` (the paper: 256 and 256); `init` is for the weights from
-    /// hₜ₋₁ to hₜ of a core of rectifiers.
+    /// A new core for gₜ of length `glimpse` and a state of length `hidden` (256 and 256 in the paper). `init` chooses the initial
+    /// weights from hₜ₋₁ to hₜ of a rectifier core.
     pub fn new<R: Real>(
         params: &mut Params<R>,
         kind: CoreKind,
@@ -86,13 +86,13 @@ impl Core {
         }
     }
 
-    /// h₀ = 0, and so are the cells.
+    /// The initial state: h₀ and the cells are 0.
     pub fn begin<'t, R: Real>(&self, t: &'t Recording<'t, R>, batch: usize, hidden: usize) -> State<'t, R> {
         let h = t.zeros([batch, hidden]);
         State { h, cells: matches!(self, Core::Lstm(_)).then_some(h) }
     }
 
-    /// The next state, by gₜ [batch, glimpse].
+    /// The next state, from gₜ [batch, glimpse].
     #[track_caller]
     pub fn step<'t, R: Real>(&self, state: State<'t, R>, g: Var<'t, R>) -> State<'t, R> {
         match *self {

@@ -15,7 +15,7 @@ pub struct GlimpseNetwork {
 }
 
 impl GlimpseNetwork {
-    /// For ρ of length `rho`; h_g and h_l of length `features`, g of length `glimpse` (the paper: 128 and 256).
+    /// A new network for ρ of length `rho`, h_g and h_l of length `features` (128 in the paper), and g of length `glimpse` (256).
     pub fn new<R: Real>(
         params: &mut Params<R>,
         rho: usize,
@@ -32,7 +32,7 @@ impl GlimpseNetwork {
         }
     }
 
-    /// gₜ [batch, glimpse] of ρ(x, lₜ₋₁) [batch, rho] and lₜ₋₁ [batch, 2].
+    /// gₜ [batch, glimpse] from ρ(x, lₜ₋₁) [batch, rho] and lₜ₋₁ [batch, 2].
     #[track_caller]
     pub fn see<'t, R: Real>(&self, rho: Var<'t, R>, location: Var<'t, R>) -> Var<'t, R> {
         // h_g = Rect(Linear(ρ(x, l)))

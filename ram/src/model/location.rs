@@ -36,39 +36,39 @@ impl Locations {
         }
     }
 
-    /// Whether a location network is trained, which then has a baseline too.
+    /// Whether a location network is trained, which then needs a baseline too.
     pub fn are_learned(self) -> bool {
         matches!(self, Locations::Learned | Locations::Blind)
     }
 }
 
-/// `policy.mean`: what is done to the location network's output before it becomes the mean of the Gaussian.
+/// `policy.mean`: how the output of the location network becomes the mean of the Gaussian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mean {
-    /// Nothing: it is unbounded, as in the paper.
+    /// The output is the mean; it is unbounded, as in the paper.
     Linear,
-    /// It is clamped to [−1, 1].
+    /// The output is clamped to [−1, 1].
     Clamp,
-    /// tanh.
+    /// The mean is tanh of the output.
     Tanh,
 }
 
-/// The policy of locations, by the state hₜ.
+/// The policy of locations, given the state hₜ.
 #[derive(Clone, Copy, Debug)]
 pub struct LocationNetwork {
     linear: Linear,
     mean: Mean,
-    /// σ, where the image's edges are ±1.
+    /// σ; the edges of the image are ±1.
     std: f64,
-    /// Points along an axis of the grid of a discrete policy; 0 of the Gaussian.
+    /// The number of points along an axis of a discrete policy's grid; 0 for the Gaussian.
     grid: usize,
 }
 
-/// A location that the policy chose, [batch, 2], and what belongs to it.
+/// A location that the policy chose, with its log-probability.
 #[derive(Clone, Copy)]
 pub struct Chosen<'t, R: Real> {
-    /// lₜ as drawn: a constant, through which no gradient flows.
+    /// lₜ [batch, 2] as drawn: a constant, through which no gradient flows.
     pub location: Var<'t, R>,
     /// The policy's parameters: μₜ [batch, 2], or the logits of a grid's points.
     pub mean: Var<'t, R>,
@@ -77,8 +77,8 @@ pub struct Chosen<'t, R: Real> {
 }
 
 impl LocationNetwork {
-    /// For a state of length `hidden`. The weights start from N(0, `init_std`²); `grid` is the number of points along an
-    /// axis of a discrete policy, or 0 for the Gaussian, whose σ is set by [`LocationNetwork::set_std`].
+    /// A new network for a state of length `hidden`. The weights start from N(0, `init_std`²). `grid` is the number of points
+    /// along an axis of a discrete policy, or 0 for the Gaussian, whose σ is set by [`LocationNetwork::set_std`].
     pub fn new<R: Real>(
         params: &mut Params<R>,
         hidden: usize,
@@ -97,11 +97,11 @@ impl LocationNetwork {
         self.std = std;
     }
 
-    /// lₜ ∼ π(· | hₜ), drawn by `noise` [batch, 2]. The Gaussian takes standard normal numbers (zeros give its mean). A
-    /// grid takes a number on [0, 1) and one that is not used; under [`Mode::Best`] it takes its most likely point.
+    /// lₜ ∼ π(· | hₜ), drawn with `noise` [batch, 2]. The Gaussian needs standard normal numbers (zeros give its mean). A grid
+    /// needs a number on [0, 1) and does not use the other one; with [`Mode::Best`] it chooses its most likely point.
     ///
     /// # Panics
-    /// Unless there are two numbers of noise for each image.
+    /// If there are not two numbers of noise for each image.
     #[track_caller]
     pub fn choose<'t, R: Real>(
         &self,
@@ -137,7 +137,7 @@ impl LocationNetwork {
         }
     }
 
-    /// A point of the grid, whose k × k points are the centres of equal parts of the image, row after row. Footnote 2.
+    /// Chooses a point of the grid. Its k × k points are the centres of equal parts of the image, row after row. Footnote 2.
     #[track_caller]
     fn choose_point<'t, R: Real>(
         &self,
@@ -163,10 +163,10 @@ impl LocationNetwork {
     }
 }
 
-/// ln N(x; μ, σ²) summed over the components: x and μ [batch, components] → `[batch]`. Gradients to both.
+/// ln N(x; μ, σ²) summed over the components: x and μ [batch, components] → `[batch]`. Both get gradients.
 ///
 /// # Panics
-/// Where the shapes differ, are no matrices or have no columns.
+/// If the shapes differ, are not matrices or have no columns.
 #[track_caller]
 pub fn gaussian_log_prob<'t, R: Real>(x: Var<'t, R>, mean: Var<'t, R>, std: f64) -> Var<'t, R> {
     x.recording().apply(GaussianLogProb { std }, &[x, mean])
@@ -186,7 +186,7 @@ impl<R: Real> Op<R> for GaussianLogProb {
     fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
         match setup.shapes {
             [x, mean] if x == mean && x.axes().len() == 2 && x.columns() > 0 => Ok(Shape::new(&[x.rows()])),
-            _ => Err("the sample and its mean are both [batch, components], with a component or more".to_owned()),
+            _ => Err("the sample and its mean must both be [batch, components], with one component or more".to_owned()),
         }
     }
 

@@ -6,9 +6,9 @@
 //! c = (l + 1)/2 · (W, H)
 //! ```
 //!
-//! Patch s = 0, 1, …, k−1 is g·2ˢ pixels wide and starts at c − g·2ˢ/2, rounded to whole pixels, ties to even
-//! ([`Sampling::Crop`]), or as it is ([`Sampling::Bilinear`]). It is averaged over blocks of 2ˢ × 2ˢ pixels to g × g.
-//! Pixels outside of the image are 0. The cost depends on g and k, never on the size of the image.
+//! Patch s = 0, 1, …, k−1 is g·2ˢ pixels wide and starts at c − g·2ˢ/2. With [`Sampling::Crop`] the start is rounded to whole
+//! pixels, ties to even; with [`Sampling::Bilinear`] it is not rounded. The patch is averaged over blocks of 2ˢ × 2ˢ pixels to
+//! g × g numbers. Pixels outside of the image are 0. The cost depends on g and k, but not on the size of the image.
 
 use autograd::kernels::arch::prefetch;
 use autograd::kernels::simd::{Kernel, Simd};
@@ -20,9 +20,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampling {
-    /// It is moved to whole pixels. The glimpse does not change smoothly with the location, which gets no gradient.
+    /// The patch is moved to whole pixels. The glimpse does not change smoothly with the location, so the location gets no
+    /// gradient.
     Crop,
-    /// Each pixel of the patch is interpolated between four; the location gets a gradient.
+    /// Each pixel of the patch is interpolated between four pixels; the location gets a gradient.
     Bilinear,
 }
 
@@ -33,7 +34,7 @@ pub struct Retina {
     pub patch: usize,
     /// k, the number of patches, each twice as wide as the one before; from 1 to 8.
     pub scales: usize,
-    /// Whole-pixel or sub-pixel.
+    /// How a patch that starts between pixels is read.
     pub sampling: Sampling,
 }
 
@@ -47,12 +48,12 @@ pub enum Images<'a, 't, R: Real> {
         /// [batch, channels, height, width]
         shape: Shape,
     },
-    /// A variable, where the gradient to the image is wanted. Whole numbers give the bits that bytes give.
+    /// A variable, which gets a gradient. Whole numbers give the same bits as bytes.
     Var(Var<'t, R>),
 }
 
 impl<'t, R: Real> Images<'_, 't, R> {
-    /// The grey levels as numbers from 0 to 1, for a network that sees all of them.
+    /// The grey levels as numbers from 0 to 1, for a network that sees the whole image.
     #[track_caller]
     pub fn levels(&self, t: &'t Recording<'t, R>) -> Var<'t, R> {
         let unit = R::from_f64(1.0 / 255.0);
@@ -97,7 +98,7 @@ impl Size {
 
 /// A grey level, from a byte or from the tape.
 trait Level<R>: Copy + Send + Sync {
-    /// What levels of a column are summed in, exactly: a block is at most 128 rows high.
+    /// The type of the sum over a column. The sum is exact, because a block is at most 128 rows high.
     type Sum: Copy + Default;
     fn level(self) -> R;
     fn add_to(self, sum: Self::Sum) -> Self::Sum;
@@ -146,7 +147,7 @@ impl<R: Real> Level<R> for Number<R> {
 struct Start {
     /// The first pixel, which may lie outside of the image.
     pixel: i64,
-    /// How far behind that pixel's edge the patch starts, in [0, 1); 0 for whole pixels.
+    /// The distance from the edge of this pixel to the start of the patch, in [0, 1); 0 for whole pixels.
     fraction: f64,
 }
 
@@ -154,7 +155,7 @@ impl Retina {
     /// A retina of `scales` patches of `patch` × `patch` numbers.
     ///
     /// # Panics
-    /// Where `patch` is not even or below 2, or `scales` is not from 1 to 8.
+    /// If `patch` is odd or below 2, or `scales` is not from 1 to 8.
     #[track_caller]
     pub fn new(patch: usize, scales: usize, sampling: Sampling) -> Retina {
         assert!(patch >= 2 && patch.is_multiple_of(2), "retina: the patch is {patch}, but must be even and 2 or more");
@@ -183,18 +184,18 @@ impl Retina {
         }
     }
 
-    /// The first pixel (x, y) of patch `scale`, for pictures and for the question of what a glimpse touches.
+    /// The first pixel (x, y) of patch `scale`, for drawings and for testing what a glimpse touches.
     pub fn window(&self, location: [f64; 2], scale: usize, [width, height]: [usize; 2]) -> [i64; 2] {
         [self.start(location[0], scale, width).pixel, self.start(location[1], scale, height).pixel]
     }
 
-    /// ρ(x, l) for each image: locations [batch, 2], already clamped, → [batch, channels·k·g²]; by channel, then scale
-    /// from fine to coarse, then row, then column. Grey levels are divided by 255.
+    /// ρ(x, l) for each image: locations [batch, 2], already clamped, → [batch, channels·k·g²]. The numbers are ordered by
+    /// channel, then scale from fine to coarse, then row, then column. Grey levels are divided by 255.
     ///
-    /// Pixels give no gradient. A variable does, and with [`Sampling::Bilinear`] its location too.
+    /// [`Images::Pixels`] have no gradient. [`Images::Var`] has one, and with [`Sampling::Bilinear`] the locations have one too.
     ///
     /// # Panics
-    /// Where the shapes do not fit.
+    /// If the shapes do not fit.
     #[track_caller]
     pub fn sense<'t, R: Real>(
         &self,
@@ -221,14 +222,14 @@ impl Retina {
     fn see<R: Real, P: Level<R>>(&self, images: &[P], size: Size, locations: &[R], y: &mut [R]) {
         let glimpses = locations.chunks_exact(2).zip(y.chunks_exact_mut(self.len(size.channels).max(1)));
         let image_len = size.len().max(1);
-        let far = image_len * size_of::<P>() >= FAR;
-        let mut asked = 0;
+        let is_far = image_len * size_of::<P>() >= FAR;
+        let mut prefetched = 0;
         for (i, (image, (l, y))) in images.chunks_exact(image_len).zip(glimpses).enumerate() {
-            // What lies in memory rather than in a cache is asked for some glimpses before it is looked at.
-            while far && asked < (i + self.ahead()).min(locations.len() / 2) {
-                let l = [locations[2 * asked].to_f64(), locations[2 * asked + 1].to_f64()];
-                self.ask_for(&images[asked * image_len..][..image_len], size, l);
-                asked += 1;
+            // Pixels that are probably not in a cache are prefetched some glimpses before they are read.
+            while is_far && prefetched < (i + self.ahead()).min(locations.len() / 2) {
+                let l = [locations[2 * prefetched].to_f64(), locations[2 * prefetched + 1].to_f64()];
+                self.prefetch_patch(&images[prefetched * image_len..][..image_len], size, l);
+                prefetched += 1;
             }
             let l = [l[0].to_f64(), l[1].to_f64()];
             match self.sampling {
@@ -243,13 +244,13 @@ impl Retina {
         }
     }
 
-    /// How many glimpses ahead to ask for, so that a few hundred lines of a cache are under way at most.
+    /// How many glimpses ahead to prefetch, so that at most a few hundred cache lines are requested at the same time.
     fn ahead(&self) -> usize {
         (128 / self.side(self.scales - 1)).clamp(2, 8)
     }
 
-    /// Asks for the pixels of the coarsest patch, within which the others lie.
-    fn ask_for<P>(&self, image: &[P], Size { channels, height, width }: Size, l: [f64; 2]) {
+    /// Prefetches the pixels of the coarsest patch, which contains the other patches.
+    fn prefetch_patch<P>(&self, image: &[P], Size { channels, height, width }: Size, l: [f64; 2]) {
         let [scale, line] = [self.scales - 1, 64 / size_of::<P>()];
         let range = |start: Start, extent: usize| {
             let clamp = |x: i64| x.clamp(0, extent as i64) as usize;
@@ -266,8 +267,8 @@ impl Retina {
     }
 
     /// Visits every pixel that a glimpse reads: (index in ρ, index in the image, weights (x, y), their derivatives by
-    /// the patch's start, 1/(255·4ˢ)). Along an axis, the average of 2ˢ samples interpolated at the same fraction f
-    /// weighs 2ˢ + 1 pixels: 1 − f, 1, …, 1, f.
+    /// the patch's start, 1/(255·4ˢ)). The average of 2ˢ samples along an axis, interpolated at the same fraction f, reads
+    /// 2ˢ + 1 pixels with the weights 1 − f, 1, …, 1, f.
     fn taps(&self, size: Size, l: [f64; 2], mut visit: impl FnMut(usize, usize, [f64; 2], [f64; 2], f64)) {
         let (g, k) = (self.patch, self.scales);
         for scale in 0..k {
@@ -291,8 +292,8 @@ impl Retina {
     }
 }
 
-/// The pixels along an axis that the block at `offset` of a patch reads, where they lie in the image: (pixel, weight,
-/// derivative of the weight by the start).
+/// The pixels inside the image that the block at `offset` of a patch reads along an axis: (pixel, weight, derivative of the
+/// weight by the start).
 fn taps_of_axis(start: Start, offset: i64, block: i64, extent: usize) -> impl Iterator<Item = (usize, f64, f64)> {
     let last = if start.fraction > 0.0 { block } else { block - 1 };
     (0..=last).filter_map(move |i| {
@@ -306,19 +307,19 @@ fn taps_of_axis(start: Start, offset: i64, block: i64, extent: usize) -> impl It
     })
 }
 
-/// Bytes of an image from which it cannot be expected to lie in a cache.
+/// The size in bytes from which an image is probably not in a cache.
 const FAR: usize = 1 << 18;
 
-/// Columns that are summed at once.
+/// The number of columns that are summed together.
 const CHUNK: usize = 16;
 
-/// The columns of a patch that are brought to cells at once, and room for a chunk that begins behind the last.
+/// The number of columns of a patch that are reduced to cells together. A [`Strip`] has room for one more chunk after them.
 const STRIP: usize = 256;
 
 type Strip<R> = [R; STRIP + CHUNK];
 
-/// Whole-pixel glimpse of one image. Written as plain loops over columns, which the compiler turns into each path's
-/// vectors; sums of grey levels are whole numbers, so their order does not show.
+/// A whole-pixel glimpse of one image. The plain loops over columns become vector instructions of each path. Sums of grey
+/// levels are whole numbers, so their order does not change the result.
 struct Crop<'a, R, P> {
     retina: &'a Retina,
     image: &'a [P],
@@ -341,7 +342,7 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
             let unit = R::from_f64(1.0 / (255.0 * (block * block) as f64));
             let x0 = self.retina.start(l[0], scale, width).pixel;
             let y0 = self.retina.start(l[1], scale, height).pixel;
-            // Cells in a strip of columns: a whole number of them.
+            // The number of cells in a strip of columns.
             let strip = (STRIP / block).min(g);
             for channel in 0..channels {
                 let plane = &image[channel * height * width..][..height * width];
@@ -350,7 +351,7 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
                     let top = (y0 + (row * block) as i64).clamp(0, height as i64) as usize;
                     let bottom = (y0 + ((row + 1) * block) as i64).clamp(0, height as i64) as usize;
                     for (part, cells) in cells.chunks_mut(strip).enumerate() {
-                        // The strip's columns that lie in the image, and where in the strip they begin.
+                        // The columns of the strip that lie in the image; they begin at column `skip` of the strip.
                         let first = x0 + (part * strip * block) as i64;
                         let left = first.clamp(0, width as i64);
                         let right = (first + (cells.len() * block) as i64).clamp(0, width as i64);
@@ -376,8 +377,8 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
     }
 }
 
-/// Σ over rows top.. to ..bottom of the levels in [`CHUNK`] columns from `left` on. Columns beyond the end of a row hold
-/// whatever follows there.
+/// Sums the levels of rows `top..bottom` in [`CHUNK`] columns, beginning at `left`. Columns after the end of a row get sums
+/// without a meaning.
 #[inline(always)]
 fn sum_columns<R: Real, P: Level<R>>(
     plane: &[P],
@@ -397,7 +398,7 @@ fn sum_columns<R: Real, P: Level<R>>(
             }
         }
     } else {
-        // The end of the image is nearer than a chunk.
+        // The image ends within the last chunk.
         for row in rows.chunks(width).take(bottom - top) {
             for (level, sum) in row.iter().zip(&mut sums) {
                 *sum = level.add_to(*sum);
@@ -409,7 +410,7 @@ fn sum_columns<R: Real, P: Level<R>>(
     }
 }
 
-/// Adds neighbours in pairs, from one buffer to the other and back, until as few numbers as `cells` are left.
+/// Adds neighbours in pairs, alternating between the two buffers, until `cells` numbers are left.
 #[inline(always)]
 fn add_neighbours<'a, R: Real>(
     mut sums: &'a mut Strip<R>,
@@ -420,7 +421,7 @@ fn add_neighbours<'a, R: Real>(
     let mut left = cells * block;
     while left > cells {
         left /= 2;
-        // Whole chunks, whose number of columns the compiler knows: what follows the last sum is never looked at.
+        // It adds whole chunks, whose size the compiler knows; the numbers after the last sum are never used.
         let (pairs, (to, _)) = (sums.as_chunks::<{ 2 * CHUNK }>().0, other.as_chunks_mut::<CHUNK>());
         for (to, pairs) in to.iter_mut().zip(pairs).take(left.div_ceil(CHUNK)) {
             for i in 0..CHUNK {

@@ -1,5 +1,5 @@
-//! What is told about an epoch: `metrics.jsonl`, in which there is no clock so that equal runs have equal files, and
-//! `timing.jsonl`, in which there is.
+//! The lines about an epoch in two files: `metrics.jsonl` contains no times, so that equal runs have equal files; the times are
+//! in `timing.jsonl`.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::losses::Losses;
 use crate::model::ModelKind;
 use crate::schedule::Rates;
 
-/// How the validation images fared.
+/// The result on the validation images or games.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Validation {
@@ -23,48 +23,48 @@ pub struct Validation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochMetrics {
-    /// The epoch that is over, from 1.
+    /// The epoch that has ended, from 1.
     pub epoch: usize,
-    /// Steps of the optimiser so far.
+    /// The number of steps of the optimiser so far.
     pub step: u64,
-    /// Learning rate of the epoch's last step.
+    /// The learning rate of the epoch's last step.
     pub learning_rate: f64,
-    /// Means over the epoch's training images.
+    /// The means over the epoch's training images.
     pub train: Losses,
-    /// The validation images after the epoch.
+    /// The result on the validation images after the epoch.
     pub validation: Validation,
-    /// For each glimpse, the variance of its location across the validation images (x and y added). Near 0: the policy looks
-    /// at the same place whatever it sees.
+    /// For each glimpse, the variance of its location across the validation images (x and y added). If it is near 0, the policy
+    /// looks at the same place for every image.
     pub fixation_spread: Vec<f64>,
     /// Share of glimpses whose finest patch touches the digit, 0 to 1; `null` where the digit's place is not known.
     pub on_digit: Option<f64>,
-    /// Of games: for each row that the ball was in, the share of frames with the ball in the finest patch, 0 to 1.
+    /// Only for games: for each row of the ball, the share of frames with the ball in the finest patch, 0 to 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tracking: Vec<f64>,
-    /// Standard deviation of the Gaussian policy at the epoch's last step; absent where there is none.
+    /// Standard deviation of the Gaussian policy at the epoch's last step; absent for other policies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_std: Option<f64>,
-    /// Share of wrong answers if the class of the validation images were decided after 1, 2, … T glimpses.
+    /// Share of wrong answers on the validation images if the class were decided after 1, 2, … T glimpses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub error_after: Vec<f64>,
-    /// Mean over the validation images of the baseline at each step that it is used for. It should be the mean return,
-    /// which without a discount is 1 − error.
+    /// Mean over the validation images of the baseline at each step that uses it. It should be the mean return, which without a
+    /// discount is 1 − error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baselines: Vec<f64>,
-    /// Validation images of each class (row) by the answer (column).
+    /// The number of validation images of each class (row) that got each answer (column).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<u32>>,
     /// For each glimpse, how many of the validation images' locations lie in each part of [`GRID`](crate::evaluation::GRID)
-    /// × `GRID`, row after row. Of episodes of up to [`DENSITY_UP_TO`] glimpses, or the lines would be long.
+    /// × `GRID`, row after row. Only for episodes of up to [`DENSITY_UP_TO`] glimpses, to keep the lines short.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub density: Vec<Vec<u32>>,
 }
 
-/// The most glimpses with which a line tells where they lay.
+/// The largest number of glimpses for which a line has [`EpochMetrics::density`].
 pub const DENSITY_UP_TO: usize = 8;
 
 impl EpochMetrics {
-    /// The epoch's line, by what training and validation found.
+    /// The line of an epoch, from the results of training and validation.
     pub fn new(config: &Config, epoch: usize, step: u64, rates: Rates, train: Losses, found: &Evaluation) -> Self {
         let chooses = config.policy.locations.are_learned();
         let gaussian = config.model.kind == ModelKind::Ram && chooses && config.policy.grid == 0;
@@ -90,13 +90,13 @@ impl EpochMetrics {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timing {
-    /// The epoch that is over, from 1.
+    /// The epoch that has ended, from 1.
     pub epoch: usize,
-    /// Wall clock of training and validating it, seconds.
+    /// Wall-clock time of its training and validation, seconds.
     pub seconds: f64,
-    /// Training images a second, validation not counted.
+    /// Training images per second, without the time of the validation.
     pub images_per_second: f64,
-    /// Threads.
+    /// The number of threads.
     pub threads: usize,
     /// The kernel path: `avx512`, `avx2`, `neon`, `simd128`, `scalar`.
     pub kernel: String,
@@ -104,10 +104,10 @@ pub struct Timing {
 
 /// A record that is one line of a `.jsonl` file.
 pub trait Line: Serialize + for<'a> Deserialize<'a> {
-    /// The epoch it tells of, from 1.
+    /// The epoch of the record, from 1.
     fn epoch(&self) -> usize;
 
-    /// The line, its newline with it.
+    /// The line, including its newline.
     fn to_line(&self) -> String {
         serde_json::to_string(self).expect("numbers and names") + "\n"
     }
@@ -125,8 +125,10 @@ impl Line for Timing {
     }
 }
 
-/// The records of a `.jsonl` text. A last line without a newline was cut by a crash and is left out; another damaged one is an
-/// error that says which and why.
+/// The records of a `.jsonl` text. A last line without a newline was cut by a crash and is left out.
+///
+/// # Errors
+/// Another line is damaged; the message names the line and the reason.
 pub fn read_lines<T: Line>(text: &str) -> Result<Vec<T>, String> {
     text.split_inclusive('\n')
         .enumerate()
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_before_there_was_more_is_read_and_written_as_it_was() {
+    fn a_line_of_an_older_version_is_read_and_written_unchanged() {
         for path in ["mnist-6-60", "catch-learned"] {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("record").join(path).join("metrics.jsonl");
             let text = std::fs::read_to_string(path).unwrap();

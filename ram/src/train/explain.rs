@@ -1,8 +1,8 @@
-//! One training step, told: every variable of eq. (2) with its value, its gradient and the line of the source that
-//! computes it, and from which term of the loss each parameter's gradient comes.
+//! Explains one training step: every variable of eq. (2) with its value, its gradient and the line of the source that computes
+//! it, and the contribution of each loss term to the gradient of each parameter.
 //!
-//! It is the first step of the run that the configuration would make, recorded on one tape. Nothing is updated. The lines are
-//! looked up in the sources that were compiled ([`lines`]), so that they stay true when code moves.
+//! This is the first step of a run with the given configuration, recorded on one tape. Nothing is updated. The lines are
+//! searched in the sources that were compiled ([`lines`]), so that they stay right when code moves.
 
 pub mod lines;
 
@@ -24,23 +24,23 @@ use crate::tasks::{self, Inputs, Recorded, Task};
 /// A variable of the step.
 #[derive(Clone, Debug, Serialize)]
 pub struct Variable {
-    /// The glimpse that it belongs to, from 1.
+    /// The glimpse of the variable, from 1; `None` for a variable of the whole episode.
     pub step: Option<usize>,
-    /// As the paper writes it.
+    /// The symbol in the paper.
     pub symbol: String,
-    /// In words.
+    /// The meaning in words.
     pub meaning: &'static str,
-    /// Its axes.
+    /// The shape.
     pub shape: Vec<usize>,
-    /// Its first numbers, those of the first image or game: three at most.
+    /// The first numbers of the first image or game, at most three.
     pub first: Vec<f64>,
-    /// The mean of all its numbers.
+    /// The mean of all numbers.
     pub mean: f64,
-    /// Their standard deviation.
+    /// The standard deviation of all numbers.
     pub deviation: f64,
-    /// ‖∂L/∂·‖; a constant has none.
+    /// ‖∂L/∂·‖; `None` for a constant.
     pub gradient: Option<f64>,
-    /// Where it is computed.
+    /// The line that computes the variable.
     pub place: SourceLine,
 }
 
@@ -49,61 +49,61 @@ pub struct Variable {
 pub struct Term {
     /// `class`, `location`, `baseline`.
     pub name: &'static str,
-    /// Its equation.
+    /// The equation.
     pub equation: String,
-    /// Its value before weighing.
+    /// The value without the weight.
     pub value: f64,
-    /// What it weighs.
+    /// The weight.
     pub weight: f64,
-    /// Where it is computed.
+    /// The line that computes the term.
     pub place: SourceLine,
 }
 
 /// A parameter.
 #[derive(Clone, Debug, Serialize)]
 pub struct Parameter {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its axes.
+    /// The shape.
     pub shape: Vec<usize>,
     /// ‖θ‖
     pub norm: f64,
     /// ‖∂L/∂θ‖
     pub gradient: f64,
-    /// ‖∂/∂θ‖ of each weighed term, in the order of [`Explanation::terms`].
+    /// ‖∂/∂θ‖ of each term times its weight, in the order of [`Explanation::terms`].
     pub by_term: Vec<f64>,
-    /// Where it is used.
+    /// The line that uses the parameter.
     pub place: SourceLine,
 }
 
 /// A training step.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
-    /// Episodes in the batch: images or games, each as often as it is looked at.
+    /// The number of episodes in the batch: images or games, times the samples of each.
     pub batch: usize,
-    /// Glimpses of each; 0 of a network that sees everything at once.
+    /// The number of glimpses in an episode; 0 for a network that sees the whole image at once.
     pub glimpses: usize,
     /// σ of the policy.
     pub std: f64,
-    /// In the order in which they are computed, the loss last.
+    /// The variables in the order in which they are computed; the loss is the last one.
     pub variables: Vec<Variable>,
     /// The terms of the loss.
     pub terms: Vec<Term>,
-    /// In the order of the network.
+    /// The parameters in the order of the network.
     pub parameters: Vec<Parameter>,
     /// ‖∂L/∂θ‖ over all parameters, before clipping.
     pub grad_norm: f64,
 }
 
-/// Records the first step of a training.
+/// Records and explains the first step of a training.
 ///
 /// # Errors
-/// A faulty configuration, or missing or damaged data.
+/// The configuration is faulty, or data are missing or damaged.
 pub fn explain(config: &Config, dir: Option<&Path>) -> Result<Explanation, RamError> {
     explain_task(&*tasks::named(config)?, config, dir)
 }
 
-/// As [`explain`], for a task of the caller's own.
+/// As [`explain`], for the caller's own task.
 ///
 /// # Errors
 /// As [`explain`].
@@ -116,7 +116,7 @@ pub fn explain_task(task: &dyn Task, config: &Config, dir: Option<&Path>) -> Res
     let std = rates(config, 0, steps).std;
     network.set_std(std);
     data.batches.begin(0, 0);
-    let no_batch = || RamError::Config("data.train is 0: there is no batch".to_owned());
+    let no_batch = || RamError::Config("data.train is 0, so there is no batch".to_owned());
     let batch = data.batches.next_batch()?.ok_or_else(no_batch)?;
 
     let samples = config.train.samples;
@@ -129,7 +129,7 @@ pub fn explain_task(task: &dyn Task, config: &Config, dir: Option<&Path>) -> Res
     Ok(Explanation { batch: episodes, glimpses, std, ..step.explain() })
 }
 
-/// A variable of interest: its glimpse, its symbol, what it means, the line that computes it.
+/// A variable of the tape that is explained: its glimpse, its symbol, its meaning, and the line that computes it.
 struct Row<'t> {
     step: Option<usize>,
     symbol: String,
@@ -139,8 +139,8 @@ struct Row<'t> {
     place: SourceLine,
 }
 
-/// What is known of a variable beforehand: its symbol, `_` standing for the index, its meaning, whether it is held constant,
-/// and where it is computed.
+/// The fixed facts about a variable: its symbol, in which `_` stands for the index, its meaning, whether it is held constant,
+/// and the line that computes it.
 type Known = (&'static str, &'static str, bool, SourceLine);
 
 /// Rows in the order of the computation.
@@ -148,7 +148,7 @@ type Known = (&'static str, &'static str, bool, SourceLine);
 struct Rows<'t>(Vec<Row<'t>>);
 
 impl<'t> Rows<'t> {
-    /// A variable of a glimpse.
+    /// Adds a variable of a glimpse.
     fn step(
         &mut self,
         step: usize,
@@ -160,13 +160,13 @@ impl<'t> Rows<'t> {
         self.0.extend(var.map(|var| Row { step: Some(step), symbol, meaning, var, is_constant, place }));
     }
 
-    /// A variable of the whole episode.
+    /// Adds a variable of the whole episode.
     fn whole(&mut self, var: Var<'t, f32>, (symbol, meaning, is_constant, place): Known) {
         self.0.push(Row { step: None, symbol: symbol.to_owned(), meaning, var, is_constant, place });
     }
 }
 
-/// A step that was recorded, to be explained.
+/// A recorded step, which is to be explained.
 struct Recording<'a, 't> {
     config: &'a Config,
     params: &'a Params<f32>,
@@ -175,7 +175,7 @@ struct Recording<'a, 't> {
 }
 
 impl<'t> Recording<'_, 't> {
-    /// Everything but the sizes.
+    /// Explains everything except `batch`, `glimpses` and `std`, which stay 0.
     fn explain(&self) -> Explanation {
         let Recording { config, params, recorded: Recorded { observed, loss, .. }, .. } = *self;
         let plays = self.decisions == Decisions::Each;
@@ -195,7 +195,7 @@ impl<'t> Recording<'_, 't> {
 
         let mut grads = params.zeros();
         loss.total.backward(&mut grads);
-        // Before another sweep: the gradients of this one.
+        // The gradients must be read before another sweep replaces them.
         let variables = rows.0.into_iter().map(variable).collect();
         let terms = terms(loss, config, plays);
         let by_term: Vec<Grads<f32>> = terms
@@ -225,13 +225,13 @@ impl<'t> Recording<'_, 't> {
         }
     }
 
-    /// The variables of an episode over images.
+    /// Adds the variables of an episode over images.
     fn images(&self, episode: &Episode<'t, f32>, rows: &mut Rows<'t>) {
         let config = self.config;
         let learned = config.loss.baseline == BaselineKind::Learned;
         for step in 0..episode.locations.len() {
             let at = |vars: &Steps<'t, f32>| vars.get(step).copied();
-            // What the step before chose is told where it is looked at.
+            // A location is listed with the glimpse that looks there, so its values come from the step before.
             let chosen = |vars: &Steps<'t, f32>| vars.get(step.wrapping_sub(1)).copied();
             let n = step + 1;
             let mean =
@@ -253,7 +253,7 @@ impl<'t> Recording<'_, 't> {
         }
     }
 
-    /// The variables of a game.
+    /// Adds the variables of a game.
     fn games(&self, episode: &Episode<'t, f32>, rows: &mut Rows<'t>) {
         let config = self.config;
         for n in 1..=episode.actions.len() {
@@ -272,7 +272,7 @@ impl<'t> Recording<'_, 't> {
     }
 }
 
-/// The numbers of a variable.
+/// The numbers of a variable, read from the tape.
 fn variable(Row { step, symbol, meaning, var, is_constant, place }: Row) -> Variable {
     Variable {
         step,
@@ -315,7 +315,7 @@ fn terms<'t>(loss: &LossTerms<'t, f32>, config: &Config, plays: bool) -> Vec<(Te
     of.into_iter().filter_map(term).collect()
 }
 
-/// The numbers of the first row, three at most.
+/// The numbers of the first row, at most three.
 fn firsts(var: Var<f32>) -> Vec<f64> {
     let rows = var.shape().axes().first().copied().unwrap_or(1).max(1);
     let value = var.value();

@@ -1,8 +1,9 @@
-//! A training step: a batch in, better parameters out.
+//! A training step, which improves the parameters with a batch.
 //!
-//! The batch is cut into pieces, as many as its size alone decides; each is recorded and swept on a tape of its own, in
-//! parallel; then the gradients of all are added in one chain over all images, the norm is clipped and the optimiser
-//! steps. So the parameters are the same for any number of threads. From the second step on nothing is allocated.
+//! The batch is cut into pieces, whose number depends only on the size of the batch. Each piece is recorded and swept on its
+//! own tape, in parallel. Then the gradients of all pieces are added in one chain over all images, the norm is clipped and the
+//! optimiser makes its step. So the parameters are the same for any number of threads. From the second step on nothing is
+//! allocated.
 
 use std::sync::Arc;
 
@@ -17,10 +18,10 @@ use crate::network::Network;
 use crate::schedule::Rates;
 use crate::tasks::{Inputs, Recorder, Task};
 
-/// Episodes in a piece of the batch, at most, unless one input has more.
+/// The largest number of episodes in a piece of the batch, unless a single input has more.
 const PIECE: usize = 32;
 
-/// A network, its parameters, and what is needed to improve them.
+/// A network, its parameters, and everything that is needed to train them.
 pub struct Learner {
     pub(super) task: Arc<dyn Task>,
     config: Config,
@@ -34,15 +35,15 @@ pub struct Learner {
     pieces: Vec<Piece>,
 }
 
-/// What a piece of the batch keeps from step to step.
+/// The memory of a piece of the batch, which is kept from step to step.
 struct Piece {
     recorder: Box<dyn Recorder>,
     losses: Losses,
 }
 
 impl Learner {
-    /// A new network for a task, with weights from the configuration's seed, for images of so many channels and so many classes
-    /// or actions.
+    /// A new network for a task, with weights from the configuration's seed; `sizes` are the number of channels of the images,
+    /// and of classes or actions.
     pub fn new(config: &Config, task: Arc<dyn Task>, sizes: [usize; 2]) -> Learner {
         let mut params = Params::new();
         let network = Network::new(&mut params, config, sizes, task.decisions());
@@ -69,7 +70,7 @@ impl Learner {
         &self.network
     }
 
-    /// One step on a batch of `epoch`, with these rates; returns the losses before it. Runs on the current rayon pool.
+    /// Makes one step on a batch of `epoch` and returns the losses before the step. It runs on the current rayon pool.
     pub fn step(&mut self, batch: &Batch, epoch: u64, Rates { learning_rate, std }: Rates) -> Losses {
         self.network.set_std(std);
         let (seed, samples) = (self.config.seed, self.config.train.samples);
@@ -103,7 +104,7 @@ impl Learner {
     }
 }
 
-/// How many pieces a batch is cut into: at least two, where there are two inputs. The samples of an input stay together.
+/// The number of pieces of a batch: at least two, if there are two inputs. The samples of an input stay together.
 fn pieces(batch: usize, samples: usize) -> usize {
     (batch * samples).div_ceil(PIECE).max(2).min(batch.max(1))
 }

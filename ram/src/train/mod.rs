@@ -1,4 +1,4 @@
-//! Training: a step ([`learner`]), the loop around it ([`trainer`]), and what happens in a step ([`explain`]).
+//! Training: a step ([`learner`]), the loop over steps ([`trainer`]), and an explanation of a step ([`explain`]).
 
 pub mod explain;
 pub mod learner;

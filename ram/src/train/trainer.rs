@@ -1,4 +1,4 @@
-//! The training loop: epochs of steps, validation after each, checkpoints from which a run goes on bit for bit.
+//! The training loop: epochs of steps, a validation after each epoch, and checkpoints from which a run continues bit for bit.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use crate::split::SplitName;
 use crate::tasks::{self, Task, Training, check_classes};
 use crate::threads::Threads;
 
-/// Is told how the training goes on.
+/// Observes the progress of a training.
 pub trait Progress: Send {
-    /// After a step: `epoch` of `epochs` and `step` of `steps`, from 1, over so many images.
+    /// Is called after a step over `images` images: `epoch` of `epochs` and `step` of `steps`, both counted from 1.
     fn step(&mut self, epoch: usize, epochs: usize, step: usize, steps: usize, images: usize, losses: &Losses);
-    /// After an epoch and its validation: how many seconds it took, and training images a second.
+    /// Is called after an epoch and its validation, with the seconds that it took and the training images per second.
     fn epoch(&mut self, metrics: &EpochMetrics, seconds: f64, images_per_second: f64);
 }
 
-/// Nobody is told.
+/// Ignores the progress.
 impl Progress for () {
     fn step(&mut self, _: usize, _: usize, _: usize, _: usize, _: usize, _: &Losses) {}
     fn epoch(&mut self, _: &EpochMetrics, _: f64, _: f64) {}
@@ -39,23 +39,23 @@ impl Progress for () {
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
-    /// All epochs that were asked for are done, or patience ran out.
+    /// All requested epochs are done, or patience ran out.
     Finished {
         /// The lowest validation error.
         best_error: f64,
-        /// After which epoch, from 1.
+        /// The epoch that reached it, from 1.
         best_epoch: usize,
     },
-    /// It was stopped, and saved.
+    /// The training was stopped and saved.
     Interrupted {
-        /// The epoch under way, from 1.
+        /// The current epoch, from 1.
         epoch: usize,
-        /// The steps of it that are done.
+        /// The number of steps in this epoch that are done.
         step: usize,
     },
 }
 
-/// Trains a network as a configuration says.
+/// Trains the network of a configuration.
 pub struct Trainer {
     config: Config,
     data: Training,
@@ -65,18 +65,18 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A new network for the task that the configuration names. `data_dir` is where MNIST lies (else `RAM_DATA_DIR` says);
-    /// `threads` is how many threads take part (else one for each core).
+    /// A new network for the task that the configuration names. `data_dir` is the folder of MNIST's files (default:
+    /// `RAM_DATA_DIR`); `threads` is the number of threads (default: one for each core).
     ///
     /// # Errors
-    /// A faulty configuration, missing or damaged data, or threads that cannot be started.
+    /// The configuration is faulty, data are missing or damaged, or threads cannot be started.
     pub fn new(config: Config, data_dir: Option<&Path>, threads: Option<usize>) -> Result<Trainer, RamError> {
         config.validate()?;
         let task = tasks::named(&config)?;
         Trainer::of(task, config, data_dir, threads)
     }
 
-    /// A new network for a task of the caller's own, such as a [`Play`](crate::tasks::Play) of its own game.
+    /// A new network for the caller's own task, such as a [`Play`](crate::tasks::Play) of another game.
     ///
     /// # Errors
     /// As [`Trainer::new`].
@@ -93,10 +93,10 @@ impl Trainer {
         Ok(Trainer { config, data, learner, state, threads: Threads::new(threads)? })
     }
 
-    /// Goes on from a checkpoint, to the same bits as if it had never stopped.
+    /// Continues from a checkpoint, with the same bits as a training that never stopped.
     ///
     /// # Errors
-    /// As [`Trainer::new`], or a checkpoint of another model.
+    /// As [`Trainer::new`], or the checkpoint belongs to another model.
     pub fn resume(
         config: Config,
         checkpoint: Checkpoint,
@@ -135,11 +135,12 @@ impl Trainer {
         Ok(())
     }
 
-    /// Takes the weights of another run for the new ones; the optimiser and the schedule begin anew. Where the classes differ, by
-    /// name or number, the action network stays as it was drawn: the names of its parameters are returned.
+    /// Takes the weights of another run as initial weights; the optimiser and the schedule start from the beginning. If the names
+    /// or the number of the classes differ, the action network keeps its random weights, and the names of its parameters are
+    /// returned.
     ///
     /// # Errors
-    /// [`RamError::Checkpoint`] where another parameter is missing, or of another shape.
+    /// [`RamError::Checkpoint`] if any other parameter is missing or has another shape.
     pub fn begin_from(&mut self, checkpoint: &Checkpoint) -> Result<Vec<String>, RamError> {
         let params = &mut self.learner.params;
         let same = checkpoint.state.classes == self.state.classes;
@@ -167,7 +168,7 @@ impl Trainer {
         Ok(drawn.into_iter().map(|id| params.name(id).to_owned()).collect())
     }
 
-    /// What was left out of the data, one line each.
+    /// What was left out of the data, with one line for each item.
     pub fn notes(&self) -> &[String] {
         &self.data.notes
     }
@@ -177,10 +178,10 @@ impl Trainer {
         &self.data.summary
     }
 
-    /// Trains until all epochs are done, patience runs out or `stop` is set; writes into `run`, where there is one.
+    /// Trains until all epochs are done, patience runs out or `stop` is set. Writes metrics and checkpoints into `run`, if given.
     ///
     /// # Errors
-    /// A loss that is not finite, or a run folder that cannot be written.
+    /// The loss is not finite, or the run folder cannot be written.
     pub fn train(
         &mut self,
         run: Option<&mut RunFolder>,
@@ -190,8 +191,8 @@ impl Trainer {
         self.train_until(self.config.train.epochs, run, stop, progress)
     }
 
-    /// As [`Trainer::train`], but pauses after `epochs` epochs, all schedules being those of the whole training: whoever goes on
-    /// from there ends in the bits of a training that never paused.
+    /// As [`Trainer::train`], but pauses after `epochs` epochs. The schedules are those of the whole training, so a training that
+    /// continues after the pause ends with the same bits as one without a pause.
     ///
     /// # Errors
     /// As [`Trainer::train`].
@@ -204,15 +205,15 @@ impl Trainer {
     ) -> Result<Outcome, RamError> {
         let Trainer { config, data, learner, state, threads } = self;
         let mut training = Loop { config, data, learner, state, run, stop, progress };
-        // On the pool from here on: a step's work is then handed out without a lock or an allocation.
+        // The loop itself runs on the pool, so that a step distributes its work without a lock or an allocation.
         threads.install(|| training.until(epochs))
     }
 
-    /// How the network fares as it is now. A run's best checkpoint is evaluated by
-    /// [`evaluate`](crate::evaluate::evaluator::evaluate).
+    /// Evaluates the network with its current weights. The function [`evaluate`](crate::evaluate::evaluator::evaluate) does this
+    /// for a checkpoint.
     ///
     /// # Errors
-    /// Missing or damaged data.
+    /// Data are missing or damaged.
     pub fn evaluate(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Evaluation, RamError> {
         let Learner { task, params, .. } = &self.learner;
         let examples = task.examples(&self.config, split, data_dir)?;
@@ -221,7 +222,7 @@ impl Trainer {
         Ok(self.threads.install(|| evaluate_on(config, subject, &examples, 1)))
     }
 
-    /// The SHA-256 of the parameters: equal weights, equal hash.
+    /// The SHA-256 of the parameters; equal weights have equal hashes.
     pub fn weights_hash(&self) -> String {
         let params = &self.learner.params;
         let names = names(PARAMS.trim_end_matches('/'), params);
@@ -229,7 +230,7 @@ impl Trainer {
     }
 }
 
-/// A training under way.
+/// A running training.
 struct Loop<'a> {
     config: &'a Config,
     data: &'a mut Training,
@@ -241,7 +242,7 @@ struct Loop<'a> {
 }
 
 impl Loop<'_> {
-    /// Trains until so many epochs are done, patience runs out, or it is to stop.
+    /// Trains until `epochs` epochs are done, patience runs out, or `stop` is set.
     fn until(&mut self, epochs: usize) -> Result<Outcome, RamError> {
         let patience = self.config.train.patience;
         let out_of_patience = |state: &TrainState| patience > 0 && state.epochs_since_best >= patience;
@@ -258,7 +259,8 @@ impl Loop<'_> {
         Ok(Outcome::Finished { best_error, best_epoch })
     }
 
-    /// The rest of an epoch's steps: how many images they had, and the rates of the last one. `None` where it is to stop.
+    /// Makes the remaining steps of an epoch. Returns their number of images and the rates of the last step, or `None` if `stop`
+    /// was set.
     fn steps(&mut self) -> Result<Option<(usize, Rates)>, RamError> {
         let Loop { config, data, learner, state, stop, progress, .. } = self;
         let (epochs, steps) = (config.train.epochs, data.batches.steps());
@@ -281,7 +283,7 @@ impl Loop<'_> {
         Ok(Some((images, rate)))
     }
 
-    /// Validates after an epoch, and writes down what was found.
+    /// Validates after an epoch, and saves the metrics and a checkpoint.
     fn end_epoch(&mut self, rates: Rates, begun: Instant, images_per_second: f64) -> Result<(), RamError> {
         let Loop { config, data, learner, state, .. } = self;
         let subject = Subject { task: &*learner.task, network: learner.network(), params: &learner.params };
@@ -308,7 +310,7 @@ impl Loop<'_> {
         Ok(())
     }
 
-    /// Saves a checkpoint, as the best one too if `is_best`.
+    /// Saves a checkpoint, and if `is_best`, also as the best one.
     fn save(&mut self, is_best: bool) -> Result<(), RamError> {
         let Loop { learner, state, run, .. } = self;
         let Some(run) = run else { return Ok(()) };
@@ -322,7 +324,7 @@ impl Loop<'_> {
 }
 
 /// # Errors
-/// [`RamError::Diverged`] where the loss or the gradient is not finite.
+/// [`RamError::Diverged`] if the loss or the gradient is not finite.
 fn check_finite(config: &Config, state: &TrainState, losses: &Losses) -> Result<(), RamError> {
     if losses.total.is_finite() && losses.grad_norm.is_finite() {
         return Ok(());
@@ -349,7 +351,7 @@ fn tensors<'a>(names: &'a [String], params: &'a Params<f32>) -> impl Iterator<It
     names.iter().zip(params.ids()).map(|(name, id)| Tensor { name, shape: params.axes(id), data: params.get(id) })
 }
 
-/// Hands all tensors of a checkpoint — parameters and moments — to `write`.
+/// Passes all tensors of a checkpoint (parameters and moments) to `write`.
 fn save(learner: &mut Learner, write: impl FnOnce(&[Tensor]) -> Result<(), RamError>) -> Result<(), RamError> {
     let Learner { params, optimiser, .. } = learner;
     let params = &*params;

@@ -31,7 +31,7 @@ const TINY: [&str; 9] = [
     "train.batch=32",
 ];
 
-/// The checkpoint of a small run, trained for a moment.
+/// The checkpoint of a small run after a short training.
 pub(crate) fn trained(preset: &str, sets: &[&str]) -> Checkpoint {
     let sets: Vec<String> = TINY.iter().chain(sets).map(|&set| set.to_owned()).collect();
     let base = if preset == "catch" { Base::Experiment(preset) } else { Base::Preset(preset) };
@@ -44,7 +44,7 @@ pub(crate) fn trained(preset: &str, sets: &[&str]) -> Checkpoint {
     RunFolder::read(run.path(), Which::Last).unwrap()
 }
 
-/// More images than a chunk, so that its border is crossed.
+/// There are more images than in one chunk, so that the test covers the border between chunks.
 #[test]
 fn a_trace_is_the_episode_that_evaluation_counts() {
     for sets in [
@@ -61,9 +61,9 @@ fn a_trace_is_the_episode_that_evaluation_counts() {
             let set = tracer.examples(split, None).unwrap();
             let traces = tracer.trace(&set, 0..set.count);
             let wrong = traces.iter().filter(|trace| trace.right() == Some(false)).count();
-            assert!(found.error > 0.0 && found.error < 1.0, "{sets:?}: a test that could not fail");
+            assert!(found.error > 0.0 && found.error < 1.0, "{sets:?}: this test could not fail");
             assert_eq!(wrong as f64 / traces.len() as f64, found.error, "{sets:?} {split:?}");
-            // The loss and the spread of the locations tell that every probability and location is the same.
+            // If the loss and the spread of the locations are equal, the probabilities and locations are the same.
             let loss = |trace: &Trace| {
                 -math::ln(trace.glimpses.last().unwrap().probabilities[trace.label.unwrap()]) / traces.len() as f64
             };
@@ -76,13 +76,13 @@ fn a_trace_is_the_episode_that_evaluation_counts() {
                 };
                 assert!((of(0) + of(1) - spread).abs() < 1e-9, "{sets:?} {split:?} {step}");
             }
-            // A part of the set is traced as it is in the whole.
+            // A part of the set has the same traces as in the whole set.
             assert_eq!(tracer.trace(&set, 97..103), traces[97..103]);
         }
     }
 }
 
-/// ρ at full resolution is what lies in the finest window, black outside.
+/// ρ holds the mean grey levels of the blocks in each window, with black outside of the image.
 #[test]
 fn windows_are_where_the_pixels_were_read() {
     let checkpoint = trained("demo", &["policy.std=0.9", "policy.init_std=2"]);
@@ -177,7 +177,7 @@ fn a_games_trace_is_the_game_that_evaluation_counts() {
             }
         }
     }
-    // Whoever makes the agent's own moves sees its own game; whoever makes others sees it look on.
+    // With the agent's own moves `look_on` repeats the agent's game; with other moves the agent only looks on.
     let examples = tracer.examples(SplitName::Validation, None).unwrap();
     let trace = tracer.trace(&examples, 4..5).remove(0);
     let key = Key { seed: FIXED_SEED, purpose: Purpose::Game, epoch: VALIDATION_GAMES, sample: 4 };

@@ -1,7 +1,6 @@
-//! The lines of the source that compute what [`explain`](super::explain) tells of, found by what stands in them.
+//! Finds the lines of the source that compute the variables of [`explain`](super::explain), by searching for their text.
 //!
-//! The sources are those that were compiled. Where a line is rewritten, a test of this module's parent says which is to be
-//! named anew.
+//! The sources are those that were compiled. If a line is rewritten, a test of the parent module says which text to change here.
 
 use serde::Serialize;
 
@@ -14,9 +13,9 @@ use crate::model::{Locations, Mean, Model, ModelKind, Policy, Sampling};
 pub struct SourceLine {
     /// The file, from the repository's root.
     pub file: &'static str,
-    /// The line, from 1; 0 where it was not found.
+    /// The number of the line, from 1; 0 if it was not found.
     pub line: usize,
-    /// The line itself, or the part of it that was looked for.
+    /// The text of the line, or the text that was searched for if it was not found.
     pub code: String,
 }
 
@@ -43,7 +42,7 @@ fn find((file, text): Source, code: &str) -> SourceLine {
     SourceLine { file, line, code: code.to_owned() }
 }
 
-/// lₜ, of the glimpse after `step` others.
+/// lₜ of the glimpse number `step`, from 0.
 pub fn location(policy: &Policy, step: usize) -> SourceLine {
     match (step, policy.locations) {
         (0, _) => find(AGENT, "let mut l = t.constant([batch, 2], &draws.first);"),
@@ -110,7 +109,7 @@ pub fn actions() -> SourceLine {
     find(AGENT, "self.action.logits(h).log_softmax()")
 }
 
-/// The action drawn.
+/// The action that was drawn.
 pub fn action() -> SourceLine {
     find(ACTION, "*y = R::from(chosen.unwrap_or(actions - 1) as u8);")
 }
@@ -120,7 +119,7 @@ pub fn reward(plays: bool) -> SourceLine {
     if plays { find(PLAY, "*y = gamma.mul_add(later, r);") } else { find(ACTION, "*y = if chosen == R::from(label") }
 }
 
-/// The sum of the terms, or the one term of a network that chooses nothing but the class.
+/// The sum of the terms, or the only term of a network that sees the whole image at once.
 pub fn total(is_one: bool) -> SourceLine {
     if is_one { find(CLASSIFY, "total: classification") } else { find(LOSSES, "Some(term) => total + term.scale(") }
 }

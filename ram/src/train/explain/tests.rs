@@ -1,4 +1,4 @@
-//! Tests of what is told of a training step.
+//! Tests of the explanation of a training step.
 
 use super::*;
 use crate::config::Base;
@@ -11,7 +11,7 @@ fn config(base: Base, sets: &[&str]) -> Config {
     Config::load(base, &sets).unwrap()
 }
 
-/// Every kind of step that there is.
+/// A configuration for every kind of step.
 fn all() -> Vec<Config> {
     let demo = |sets: &[&str]| config(Base::Preset("demo"), sets);
     vec![
@@ -82,12 +82,12 @@ fn gradients_come_from_where_the_paper_says() {
         let expected: [bool; 3] = match parameter.name.split('.').next().unwrap() {
             "location" => [false, true, false],
             "baseline" => [false, false, true],
-            // The class alone trains what the policy's state comes from, as the paper has it.
+            // Only the class trains the core and the glimpse network, as in the paper.
             _ => [true, false, false],
         };
         let found: Vec<bool> = parameter.by_term.iter().map(|&norm| norm > 0.0).collect();
         assert_eq!(found, expected, "{}", parameter.name);
-        // One term alone: its gradient is the whole.
+        // Each parameter gets its gradient from one term only.
         let whole = parameter.by_term.iter().sum::<f64>();
         assert!((whole - parameter.gradient).abs() <= 1e-6 * whole, "{}", parameter.name);
     }
