@@ -300,7 +300,7 @@ fn without_the_task_the_run_of_another_program_is_refused() {
         assert!(matches!(&error, RamError::Config(text) if text.contains(says)), "{error}");
         assert_eq!(error.exit_code(), 2);
     }
-    // A task with other classes is not taken for the one that was trained.
+    // A task that does not fit the configuration of the run is refused.
     let other = Trained::for_task(Arc::new(Play::new(House::default())), &checkpoint).unwrap();
-    assert!(matches!(other.examples(SplitName::Test, None), Err(RamError::Data(_))));
+    assert!(matches!(other.examples(SplitName::Test, None), Err(RamError::Config(_))));
 }
