@@ -119,10 +119,10 @@ fn what_a_mirror_does_wrong_is_told_and_leaves_nothing_behind() {
     let mirrors = [
         (mirror(|_| Answer::Status("404 Not Found")), "does not have it (status 404)"),
         (mirror(|_| Answer::Status("503 Service Unavailable")), "refuses it (status 503)"),
-        (mirror(move |_| Answer::Bytes(other.clone())), "other bytes than those published: SHA-256"),
+        (mirror(move |_| Answer::Bytes(other.clone())), "the bytes are not the published ones: SHA-256"),
         (mirror(|_| Answer::Bytes(b"<html>".to_vec())), "do not decompress"),
         (mirror(|_| Answer::Cut(vec![7; 100_000])), "the connection was cut"),
-        (mirror(|_| Answer::Slow), "no answer in time; --timeout waits longer"),
+        (mirror(|_| Answer::Slow), "no answer in time; --timeout can allow more"),
     ];
     let mut line = "data fetch mnist --timeout 1".to_owned();
     for (url, told) in &mirrors {

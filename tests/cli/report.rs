@@ -164,7 +164,7 @@ fn a_report_that_cannot_be_written_loses_no_run() {
     fs::create_dir(place.path("runs/a/report.html")).unwrap();
     let ended = place.ram("train --resume --name a");
     assert!(ended.succeeds().contains("best validation error"), "{}", ended.out);
-    assert!(ended.err.contains("warning: the run is saved, but not its report"), "{}", ended.err);
+    assert!(ended.err.contains("warning: the run is saved, but its report is not"), "{}", ended.err);
 }
 
 #[test]

@@ -32,11 +32,11 @@ enum What {
 
 #[derive(clap::Args)]
 struct Functions {
-    /// How many numbers: 32768 and as many results fit in an L2 cache of 256 KiB.
+    /// The number of arguments; 32768 arguments and their results fit into an L2 cache of 256 KiB.
     #[arg(long, default_value = "32768", value_parser = clap::value_parser!(u32).range(1..=1 << 26))]
     elements: u32,
 
-    /// How long to measure.
+    /// The duration of the measurement, in seconds.
     #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
     seconds: Duration,
 
@@ -47,13 +47,13 @@ struct Functions {
 
 #[derive(clap::Args)]
 struct Gemm {
-    /// Rows of X: the batch.
+    /// The number of rows of X: the batch size.
     #[arg(value_parser = edge())]
     m: u16,
-    /// Columns of X: inputs of the layer.
+    /// The number of columns of X: the inputs of the layer.
     #[arg(value_parser = edge())]
     k: u16,
-    /// Columns of W: outputs of the layer.
+    /// The number of columns of W: the outputs of the layer.
     #[arg(value_parser = edge())]
     n: u16,
 
@@ -61,14 +61,14 @@ struct Gemm {
     options: Options,
 }
 
-/// Matrices of at most 256 MiB.
+/// The edge of a matrix; a matrix has at most 256 MiB.
 fn edge() -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(1..=8192)
 }
 
 #[derive(clap::Args)]
 struct Options {
-    /// How long to measure.
+    /// The duration of the measurement, in seconds.
     #[arg(long, value_name = "S", default_value = "20", value_parser = seconds)]
     seconds: Duration,
 
@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
     if !options.json {
         complain(&format!(
-            "measuring for {} seconds; anything else that runs here shows",
+            "measuring for {} seconds; other programs that run at the same time change the result",
             options.seconds.as_secs_f64()
         ));
     }
@@ -111,13 +111,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// What was measured, and on what.
+/// The measurements, and the machine.
 struct Report {
     cpu: String,
     kernels: &'static str,
     threads: usize,
     peak: Peak,
-    /// What the rows are: the first column's head.
+    /// The head of the first column, which says what the rows are.
     what: &'static str,
     rows: Vec<Row>,
 }
@@ -125,7 +125,7 @@ struct Report {
 struct Row {
     name: String,
     batch: usize,
-    /// Of a training step; a matrix product has no images.
+    /// The rate of a training step; `None` for a matrix product.
     images_per_second: Option<f64>,
     gflops: f64,
 }
@@ -144,7 +144,7 @@ impl Report {
             peak.after
         );
         if peak.moved() {
-            text += "The peak moved by over 10 %: the machine was busy or throttled, and the shares mean little.\n";
+            text += "The peak moved by over 10 %; the machine was busy or throttled, so the shares mean little.\n";
         }
         let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max(what.len());
         let images = rows.iter().any(|row| row.images_per_second.is_some());
@@ -177,7 +177,7 @@ impl Report {
     }
 }
 
-/// Lets the work race between two probes of the peak. A row's work is what a call costs in floating-point operations.
+/// Measures the contenders between two probes of the peak. `row` makes the row of a contender from its index and its seconds.
 fn report(
     what: &'static str,
     threads: usize,

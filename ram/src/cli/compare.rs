@@ -48,7 +48,7 @@ const PANELS: [Panel; 9] = [
     ("training error, %", |line| Some(100.0 * line.train.error)),
     ("loss of the class, training", |line| Some(line.train.classification)),
     ("reward", |line| Some(line.train.reward)),
-    // It is 0 where no location is chosen, because then no baseline is learned.
+    // It is 0 if no location is chosen, because then no baseline is learned.
     ("baseline's squared error", |line| Some(line.train.baseline).filter(|&error| error != 0.0)),
     ("norm of the gradient", |line| Some(line.train.grad_norm)),
     ("spread of the fixations after the first", |line| {

@@ -13,14 +13,14 @@ use super::options::Configuration;
 use super::output::{Ended, say};
 use super::{fetch, shapes};
 
-/// What `ram data` can do.
+/// Subcommands of `ram data`.
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Write a contact sheet of the training images, as the model sees them.
     Show(Show),
-    /// Fetch MNIST or Fashion-MNIST to where `ram train` finds it.
+    /// Fetch MNIST or Fashion-MNIST into the folder where `ram train` looks for it.
     Fetch(fetch::Args),
-    /// Make a small data set of pictures in folders: coloured shapes somewhere in a scene.
+    /// Make a small data set of pictures in folders: coloured shapes at random places in a scene.
     Shapes(shapes::Args),
 }
 
@@ -34,11 +34,11 @@ pub struct Show {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// How many images.
+    /// The number of images.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
 
-    /// The picture; the name's end says what it is.
+    /// The file of the picture; its extension chooses the format.
     #[arg(long, value_name = "FILE.png|FILE.svg", default_value = "contact-sheet.png")]
     out: PathBuf,
 

@@ -1,4 +1,4 @@
-//! `ram demo`: the learned policy beside the random, centre and blind ones, each trained for the same budget.
+//! `ram demo`: compares the learned policy with random, centre and blind ones, each trained with the same budget.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -23,7 +23,7 @@ use super::progress::Console;
 /// Options of `ram demo`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The folder of all runs; the demo's four are in DIR/demo.
+    /// The folder of all runs; the four runs of the demo are in DIR/demo.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
 
@@ -31,19 +31,19 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// Change a key of the demo preset, such as train.epochs=3; may be given again.
+    /// Change a key of the demo preset, such as train.epochs=3; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
     #[command(flatten)]
     threads: Threads,
 
-    /// Print JSON, an object a line.
+    /// Print JSON, one object per line.
     #[arg(long)]
     json: bool,
 }
 
-/// Trains all four and prints a table of their test errors.
+/// Trains the four policies and prints a table of their test errors.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let sets: Vec<_> = args.set.iter().cloned().chain([format!("seed={}", args.seed)]).collect();
     let config = Config::load(Base::Preset("demo"), &sets)?;
@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     if folder.join("run.json").exists() {
         return Err(RamError::run(
             &folder,
-            "is a run of its own; the demo makes a folder there: give it another --runs",
+            "this is a run, but the demo needs a folder with this name; choose another --runs",
         )
         .into());
     }
@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         match train(args, &folder, &config, stop)? {
             Some(evaluation) => rows.push((locations, evaluation)),
             None => {
-                complain(&format!("interrupted; the demo begins anew with\n  {}", again(&command_line())));
+                complain(&format!("interrupted; start the demo again with\n  {}", again(&command_line())));
                 return Ok(Ended::Interrupted);
             }
         }
@@ -90,10 +90,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// Trains one policy and tests its best checkpoint; nothing if it was interrupted.
+/// Trains one policy and tests its best checkpoint; returns `None` if it was interrupted.
 fn train(args: &Args, folder: &Path, config: &Config, stop: &AtomicBool) -> anyhow::Result<Option<Evaluation>> {
     let (name, threads) = (config.policy.locations.name(), args.threads.count());
-    // Before the folder is made, so that missing data leaves no empty run and replaces none.
+    // This comes before the folder is made, so that missing data cannot leave an empty run or replace a run.
     let mut trainer = Trainer::new(config.clone(), None, threads)?;
     let info = RunInfo::new("demo", command_line(), config);
     let mut run = RunFolder::create(folder, Name::Given(name), config, &info, Existing::ReplaceMadeBy("demo"))?;
@@ -130,13 +130,13 @@ fn row_json(folder: &Path, locations: Locations, result: &Evaluation) -> serde_j
     })
 }
 
-/// A command line as it was given, for a shell.
+/// The command line, quoted for a shell.
 fn again(command: &[String]) -> String {
     let options = command.iter().skip(1).map(|option| quoted(Path::new(option)));
     std::iter::once(program()).chain(options).collect::<Vec<_>>().join(" ")
 }
 
-/// What to try next; `longer` is how many epochs a longer training has.
+/// Commands to try next; `longer` is the number of epochs of a longer training.
 fn next(folder: &Path, longer: usize) -> String {
     let (program, path) = (program(), quoted(&folder.join("learned")));
     let runs = Locations::ALL.map(|locations| folder.join(locations.name()).display().to_string()).join("\n  ");
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_aligned_and_has_a_line_a_policy() {
+    fn the_table_is_aligned_and_has_a_line_for_each_policy() {
         let rows = Locations::ALL.map(|locations| {
             let result =
                 Evaluation { error: 0.05, loss: 0.2, count: 2000, on_digit: Some(0.5), ..Evaluation::default() };

@@ -24,11 +24,11 @@ pub struct Args {
     /// The run: its folder, or its name in --runs.
     run: PathBuf,
 
-    /// Which images.
+    /// The part of the data.
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
 
-    /// Which checkpoint: the one with the lowest validation error, or the newest.
+    /// The checkpoint: the one with the lowest validation error, or the newest.
     #[arg(long, value_enum, default_value_t = Checkpoint::Best)]
     which: Checkpoint,
 
@@ -36,15 +36,15 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
 
-    /// Average the classes' probabilities over N first locations: another protocol than the paper's single pass.
+    /// Average the classes' probabilities over N first locations, which is not the paper's protocol of a single pass.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     passes: u16,
 
-    /// Other images of the same classes than those of the training: as `ram train --data`. They are prepared as the run's.
+    /// Evaluate on other images of the same classes, named as for `ram train --data`; they are prepared like the run's images.
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
 
-    /// A picture that cannot be read is an error.
+    /// Stop with an error if a picture cannot be read.
     #[arg(long)]
     strict: bool,
 
@@ -56,24 +56,24 @@ pub struct Args {
     json: bool,
 }
 
-/// Which images.
+/// A part of the data.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Split {
     Validation,
     Test,
 }
 
-/// Which checkpoint of a run.
+/// A checkpoint of a run.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Checkpoint {
-    /// The one with the lowest validation error.
+    /// The checkpoint with the lowest validation error.
     Best,
-    /// The newest.
+    /// The newest checkpoint.
     Last,
 }
 
 impl Split {
-    /// The set, and its name.
+    /// The part, and its name.
     pub fn named(self) -> (SplitName, &'static str) {
         match self {
             Split::Validation => (SplitName::Validation, "validation"),
@@ -92,7 +92,7 @@ impl Checkpoint {
     }
 }
 
-/// Evaluates a checkpoint and prints how it fared.
+/// Evaluates a checkpoint and prints the result.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let path = find(&args.run, &args.runs);
     let (which, which_name) = args.which.which();
@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         return Ok(Ended::Done);
     }
     let averaged = if passes > 1 { format!(", probabilities averaged over {passes} passes") } else { String::new() };
-    // Of pictures of one's own only a part is for this.
+    // Only a part of a user's pictures is used for evaluation.
     let data = checkpoint.config()?.data;
     let part = if data.source.is_user_pictures() {
         format!(", the {split_name} part of {}", data.path)
@@ -139,7 +139,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         path.display(),
         percent(error),
         percent(standard_error(error, count)),
-        if tracking.is_empty() { "images" } else { "games: those lost" },
+        if tracking.is_empty() { "images" } else { "games lost" },
     ))?;
     if tracking.is_empty() {
         say(&format!("{split_name} loss        {loss:.4} nats"))?;
@@ -149,11 +149,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     if result.error_after.len() > 1 {
         let errors: Vec<_> = result.error_after.iter().map(|&error| format!("{:.2}", 100.0 * error)).collect();
-        say(&format!("glimpse by glimpse {} % error, had it decided after 1, 2 …", errors.join(" ")))?;
+        say(&format!("error after      {} % (if it decided after 1, 2, … glimpses)", errors.join(" ")))?;
     }
     if !fixation_spread.is_empty() {
         let spread: Vec<_> = fixation_spread.iter().map(|x| format!("{x:.3}")).collect();
-        say(&format!("fixation spread  {} (variance across images, each glimpse)", spread.join(" ")))?;
+        say(&format!("fixation spread  {} (variance across images, for each glimpse)", spread.join(" ")))?;
     }
     if let Some(share) = on_digit.filter(|_| tracking.is_empty()) {
         say(&format!("on the digit     {} of the glimpses", percent(share)))?;
@@ -162,7 +162,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// Puts the data that the options name in the place of those trained on.
+/// Replaces the data of the training by the data that the options name.
 fn other_data(checkpoint: &mut ram::runs::checkpoint::Checkpoint, args: &Args) -> Result<(), RamError> {
     let mut config = checkpoint.config()?;
     if let Some(data) = &args.data {
@@ -180,7 +180,7 @@ pub fn standard_error(share: f64, count: usize) -> f64 {
     ((share * (1.0 - share)).max(0.0) / count.max(1) as f64).sqrt()
 }
 
-/// A folder as given, or else a name in the folder of all runs.
+/// The folder of a run, which is given as a path or as a name in the folder of all runs.
 pub fn find(run: &Path, runs: &Path) -> PathBuf {
     let named = runs.join(run);
     if !run.join("run.json").exists() && named.exists() { named } else { run.to_owned() }

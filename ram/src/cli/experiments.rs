@@ -8,12 +8,12 @@ use super::output::{Ended, say};
 /// Options of `ram experiments`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Print JSON, an object a line.
+    /// Print JSON, one object per line.
     #[arg(long)]
     json: bool,
 }
 
-/// Lists them.
+/// Prints the list.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2}"));
     if !args.json {
@@ -43,8 +43,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     if !args.json {
         say(
-            "\nError on the test set (of games: those lost); operations to answer, an image or a frame; minutes on two cores.\n\
-             Train one with `ram train --experiment NAME`, a table with `ram reproduce table1a`.",
+            "\nErrors are on the test set (for games, the share of lost games); MFLOP are the operations for one image or frame; \
+             minutes are on two cores.\n\
+             Train a row with `ram train --experiment NAME`, and a table with `ram reproduce table1a`.",
         )?;
     }
     Ok(Ended::Done)

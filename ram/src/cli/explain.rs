@@ -16,7 +16,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<std::path::PathBuf>,
 
-    /// Show every glimpse, not the first, the second and the last alone.
+    /// Show every glimpse, not only the first, the second and the last.
     #[arg(long)]
     all: bool,
 
@@ -51,8 +51,7 @@ fn text(explanation: &Explanation, all: bool) -> String {
     });
 
     lines.push(
-        "\nVariables, in the order of the computation; ∂L is the gradient's norm, – of what is held constant"
-            .to_owned(),
+        "\nVariables, in the order of the computation; ∂L is the norm of the gradient, or – for a constant".to_owned(),
     );
     let shown =
         |variable: &Variable| all || glimpses <= 4 || variable.step.is_none_or(|step| step <= 2 || step == glimpses);
@@ -95,7 +94,7 @@ fn text(explanation: &Explanation, all: bool) -> String {
     lines.extend(columns(&rows));
 
     lines.push(format!(
-        "\nParameters, and the norm of the gradient that each term, by its weight, sends them; all together {}",
+        "\nParameters, with the norm of the gradient and of the part from each weighted term; the norm of the whole gradient is {}",
         number(explanation.grad_norm)
     ));
     let mut head: Vec<String> = ["", "shape", "‖θ‖", "∂L"].map(str::to_owned).to_vec();
@@ -123,7 +122,7 @@ fn axes(shape: &[usize]) -> String {
     format!("{shape:?}")
 }
 
-/// Three figures. How many decimals that is needs no exact logarithm.
+/// A number with three figures. The number of decimals needs no exact logarithm.
 #[allow(clippy::disallowed_methods)]
 fn number(x: f64) -> String {
     if x == 0.0 {
@@ -136,7 +135,7 @@ fn number(x: f64) -> String {
     }
 }
 
-/// Rows in columns, two spaces apart.
+/// Aligns the columns of rows, two spaces apart.
 fn columns(rows: &[Vec<String>]) -> Vec<String> {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();

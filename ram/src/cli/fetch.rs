@@ -14,26 +14,26 @@ use ureq::Agent;
 
 use super::output::{Ended, complain, program, quoted, say};
 
-/// No file of these is half as large.
+/// The limit for a download, in bytes; every file is smaller than half of it.
 const LIMIT: u64 = 64 << 20;
 
 /// Options of `ram data fetch`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which data set.
+    /// The data set.
     #[arg(value_enum, default_value_t = Set::Mnist)]
     set: Set,
 
-    /// The folder to put its files in, to be named with --data-dir [default: where `ram train` looks without being told]
+    /// The folder for the files; name it later with --data-dir [default: the folder where `ram train` looks by default]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 
-    /// Where the files lie, as URL/train-images-idx3-ubyte.gz and so on, instead of the known mirrors; http alone. May be given
-    /// again: they are tried in turn.
+    /// Fetch URL/train-images-idx3-ubyte.gz and so on from here instead of from the known mirrors; only http. May be given
+    /// several times; the mirrors are tried in this order.
     #[arg(long, value_name = "URL")]
     mirror: Vec<String>,
 
-    /// Seconds without an answer after which a mirror is given up.
+    /// Give up a mirror after this many seconds without an answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 
@@ -48,7 +48,7 @@ enum Set {
     FashionMnist,
 }
 
-/// Fetches what is not there yet.
+/// Fetches the files that are missing.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let set = match args.set {
         Set::Mnist => Published::Mnist,
@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let dir = args.dir.clone().or(set.cached()).ok_or_else(|| {
         RamError::Config("no folder for fetched data is known here; name one with --dir or RAM_CACHE_DIR".to_owned())
     })?;
-    // Before anything is fetched in vain.
+    // This is checked before anything is fetched.
     if let Some(file) = dir.ancestors().find(|part| part.exists()).filter(|part| !part.is_dir()) {
         let message = format!("{}: {} is a file; name another folder with --dir", dir.display(), file.display());
         return Err(RamError::Config(message).into());
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     for file in File::ALL {
         let path = dir.join(format!("{}.gz", file.name()));
         if std::fs::read(&path).is_ok_and(|bytes| set.check(file, &bytes, &path).is_ok()) {
-            tell(args, || format!("{}: there already", path.display()))?;
+            tell(args, || format!("{}: exists already", path.display()))?;
             continue;
         }
         let (bytes, from) = fetch(&agent, set, file, &mirrors)?;
@@ -122,14 +122,14 @@ fn unwritable(path: &Path, source: io::Error) -> RamError {
     RamError::Io { action: "write", path: path.to_owned(), source }
 }
 
-/// The checked bytes of a file and the mirror that they come from; nothing is written before all are there and checked.
+/// The bytes of a file and the mirror that they come from. The bytes are complete and have the published hash.
 fn fetch(agent: &Agent, set: Published, file: File, mirrors: &[String]) -> Result<(Vec<u8>, String), RamError> {
     let mut failures = Vec::new();
     for mirror in mirrors {
         let url = format!("{}/{}.gz", mirror.trim_end_matches('/'), file.name());
         match get(agent, &url).and_then(|bytes| check(set, file, &bytes).map(|()| bytes)) {
             Ok(bytes) => {
-                // Not everything is well with a mirror that failed, though it is not needed.
+                // The user should know about a mirror that failed, although another one had the file.
                 failures.iter().for_each(|failure| complain(&format!("warning: {failure}")));
                 return Ok((bytes, mirror.clone()));
             }
@@ -162,17 +162,19 @@ fn explain(error: &ureq::Error) -> String {
     match error {
         ureq::Error::StatusCode(404) => "the mirror does not have it (status 404)".to_owned(),
         ureq::Error::StatusCode(code) => format!("the mirror refuses it (status {code})"),
-        ureq::Error::Timeout(_) => "no answer in time; --timeout waits longer".to_owned(),
+        ureq::Error::Timeout(_) => "no answer in time; --timeout can allow more".to_owned(),
         ureq::Error::HostNotFound => "the host is not found; is there a network?".to_owned(),
         ureq::Error::TlsRequired | ureq::Error::RequireHttpsOnly(_) => {
-            "the mirror sends on to https, which this program does not speak".to_owned()
+            "the mirror redirects to https, which this program does not support".to_owned()
         }
         ureq::Error::ConnectionFailed => "no connection; is there a network?".to_owned(),
-        ureq::Error::BodyExceedsLimit(limit) => format!("more than {limit} bytes, which no file of this set has"),
+        ureq::Error::BodyExceedsLimit(limit) => {
+            format!("more than {limit} bytes, but every file of this set is smaller")
+        }
         ureq::Error::Io(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused => "the connection is refused".to_owned(),
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-                "no answer in time; --timeout waits longer".to_owned()
+                "no answer in time; --timeout can allow more".to_owned()
             }
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
                 format!("the connection was cut ({error})")
@@ -187,7 +189,7 @@ fn explain(error: &ureq::Error) -> String {
 fn check(set: Published, file: File, gz: &[u8]) -> Result<(), String> {
     set.check(file, gz, Path::new(file.name())).map_err(|error| match error {
         DataError::Hash { algorithm, found, expected, .. } => {
-            format!("other bytes than those published: {algorithm} {found}, expected {expected}")
+            format!("the bytes are not the published ones: {algorithm} {found}, expected {expected}")
         }
         DataError::Format { found, expected, .. } => format!("{found}, expected {expected}"),
         other => other.to_string(),

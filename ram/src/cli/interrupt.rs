@@ -1,20 +1,21 @@
-//! The signals that ask a training to save and stop. Ctrl-C is a person: a second one quits at once. SIGTERM, SIGUSR1 and
-//! SIGHUP are a scheduler's, which repeats them when time runs short: each is patient, and the exit code asks to be run again.
+//! The signals that ask a training to save and stop. Ctrl-C comes from a person, and a second Ctrl-C quits at once. SIGTERM,
+//! SIGUSR1 and SIGHUP come from a scheduler, which may repeat them: a repeated one is ignored, and the exit code asks the
+//! scheduler to run the command again.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::output::complain;
 
-/// Stopped by Ctrl-C: 128 + SIGINT, as shells have it.
+/// The exit code after Ctrl-C: 128 + SIGINT, as in shells.
 const INTERRUPTED: u8 = 130;
-/// Stopped by a scheduler: EX_TEMPFAIL of sysexits.h, "try again later".
+/// The exit code after a scheduler's signal: EX_TEMPFAIL of sysexits.h, "try again later".
 #[cfg(unix)]
 const REQUEUE: u8 = 75;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 static EXIT_CODE: AtomicU8 = AtomicU8::new(INTERRUPTED);
 
-/// Installs the handlers, once, and returns what they set.
+/// Installs the handlers and returns the flag that they set. Call it once.
 #[cfg(unix)]
 pub fn install() -> anyhow::Result<&'static AtomicBool> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -27,14 +28,14 @@ pub fn install() -> anyhow::Result<&'static AtomicBool> {
             } else if !STOP.load(Ordering::Relaxed) {
                 EXIT_CODE.store(REQUEUE, Ordering::Relaxed);
                 STOP.store(true, Ordering::Relaxed);
-                complain("\nstopping after this step, to be run again");
+                complain("\nstopping after this step; run the same command again to continue");
             }
         }
     })?;
     Ok(&STOP)
 }
 
-/// Installs the handler of Ctrl-C, once, and returns what it sets.
+/// Installs the handler of Ctrl-C and returns the flag that it sets. Call it once.
 #[cfg(windows)]
 pub fn install() -> anyhow::Result<&'static AtomicBool> {
     ctrlc::set_handler(interrupt)?;
@@ -45,7 +46,7 @@ fn interrupt() {
     if STOP.swap(true, Ordering::Relaxed) {
         std::process::exit(i32::from(INTERRUPTED));
     }
-    complain("\nstopping after this step; once more quits at once, without saving");
+    complain("\nstopping after this step; press Ctrl-C again to quit at once without saving");
 }
 
 /// The exit code of a program that was stopped.

@@ -1,4 +1,4 @@
-//! `ram look`: the paper's Figures 3 to 6 of a run, and what moves.
+//! `ram look`: draws the paper's Figures 3 to 6 for a run, and animations.
 
 use std::path::{Path, PathBuf};
 
@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 use super::eval::{self, find};
 use super::output::{Ended, percent, say};
 
-/// Images that are traced at a time in search of those to show.
+/// The number of images that are traced at the same time in the search for images to show.
 const SEARCHED: usize = 200;
 
-/// The most images in an animation.
+/// The largest number of images in an animation.
 const MOVING: usize = 24;
 
 /// Options of `ram look`.
@@ -30,39 +30,39 @@ pub struct Args {
     /// The run: its folder, or its name in --runs.
     run: PathBuf,
 
-    /// The picture; the name's end says what it is [default: look.png, without --gif]
+    /// The file of the picture; its extension chooses the format [default: look.png, if there is no --gif]
     #[arg(long, value_name = "FILE.png|FILE.svg")]
     out: Option<PathBuf>,
 
-    /// An animation too: the windows of the retina move over the images.
+    /// The file of an animation, in which the windows of the retina move over the images.
     #[arg(long, value_name = "FILE.gif")]
     gif: Option<PathBuf>,
 
-    /// How many images, from 1 to 1000; in an animation up to 24 [default: 8, of an animation alone 4]
+    /// The number of images, from 1 to 1000; in an animation up to 24 [default: 8, or 4 if there is only an animation]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     rows: Option<u16>,
 
-    /// Only images that are classified wrong.
+    /// Show only images that are classified wrong.
     #[arg(long)]
     only_wrong: bool,
 
-    /// Only images of this class.
+    /// Show only images of this class.
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
 
-    /// Which images.
+    /// The part of the data.
     #[arg(long, value_enum, default_value_t = eval::Split::Validation)]
     split: eval::Split,
 
-    /// An image of your own, PNG or JPEG; made to fit, it says how.
+    /// Show your own image, PNG or JPEG; the output says how it was made to fit.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "only_wrong", "class", "split"])]
     image: Option<PathBuf>,
 
-    /// Whether to invert your image [default: where it is dark on bright and the run is of digits]
+    /// Whether to invert your image [default: true if it is dark on bright and the run's images are digits]
     #[arg(long, value_name = "true|false", requires = "image")]
     invert: Option<bool>,
 
-    /// Which checkpoint: the one with the lowest validation error, or the newest.
+    /// The checkpoint: the one with the lowest validation error, or the newest.
     #[arg(long, value_enum, default_value_t = eval::Checkpoint::Best)]
     which: eval::Checkpoint,
 
@@ -74,22 +74,23 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Print one JSON object: what is drawn, in numbers.
+    /// Print one JSON object with the numbers that are drawn.
     #[arg(long)]
     json: bool,
 }
 
-/// What is to be drawn, and what to say of it.
+/// The traces to draw, and their description.
 struct Shown {
     traces: Vec<Trace>,
-    /// The data, the error.
+    /// The data and the error.
     subtitle: String,
+    /// The same for `--json`.
     facts: Value,
 }
 
 /// Traces images of a run and draws them.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
-    // All that can be wrong with the command line, before any work.
+    // The command line is checked before any work.
     let out = match (&args.out, &args.gif) {
         (None, None) => Some(PathBuf::from("look.png")),
         (out, _) => out.clone(),
@@ -138,12 +139,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         object.as_object_mut().expect("an object").extend(shown.facts.as_object().cloned().unwrap_or_default());
         object.to_string()
     } else {
-        format!("{}\n{}\nin {}", captions.title, captions.subtitle, written.join(", "))
+        format!("{}\n{}\nwrote {}", captions.title, captions.subtitle, written.join(", "))
     })?;
     Ok(Ended::Done)
 }
 
-/// Images of the split, the first ones that are asked for.
+/// The first images of the split that the options select.
 fn of_split(args: &Args, tracer: Tracer, checkpoint: &Checkpoint, rows: usize) -> anyhow::Result<Shown> {
     let class = args.class.as_deref().map(|name| class_of(name, tracer.classes())).transpose()?;
     let (split, split_name) = args.split.named();
@@ -169,8 +170,8 @@ fn of_split(args: &Args, tracer: Tracer, checkpoint: &Checkpoint, rows: usize) -
     }
     let only = match (args.only_wrong, of_class.is_empty()) {
         (false, true) => String::new(),
-        (true, _) => format!(". Here: wrong ones{of_class}"),
-        (false, false) => format!(". Here: those{of_class}"),
+        (true, _) => format!(". Shown: wrong images{of_class}"),
+        (false, false) => format!(". Shown: images{of_class}"),
     };
     let subtitle = format!(
         "{}, {split_name}: {} of {count} images wrong; {} checkpoint, epoch {}{only}",
@@ -193,7 +194,7 @@ fn own(args: &Args, tracer: Tracer, path: &Path) -> anyhow::Result<Shown> {
     Ok(Shown { traces: vec![trace], subtitle: format!("{name}: {how}"), facts: json!({ "image": path, "how": how }) })
 }
 
-/// The class of a name.
+/// The index of the class with this name.
 fn class_of(name: &str, classes: &[String]) -> Result<usize, RamError> {
     classes.iter().position(|class| class == name).ok_or_else(|| {
         let few: Vec<_> = classes.iter().take(20).map(String::as_str).collect();
@@ -202,7 +203,7 @@ fn class_of(name: &str, classes: &[String]) -> Result<usize, RamError> {
     })
 }
 
-/// What is drawn of an image, without its pixels.
+/// The numbers that are drawn for an image, without its pixels.
 fn numbers(trace: &Trace) -> Value {
     let of =
         |value: &dyn Fn(&ram::evaluate::trace::Glimpse) -> Value| trace.glimpses.iter().map(value).collect::<Vec<_>>();
@@ -239,7 +240,7 @@ pub fn data(config: &Config) -> String {
     format!("{source}, {canvas}, {0}×{0} pixels{pieces}", data.size)
 }
 
-/// Writes a picture: all of it or nothing.
+/// Writes a picture completely, or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RamError> {
     atomic::write(path, bytes).map_err(|source| RamError::Io { action: "write", path: path.to_owned(), source })
 }

@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, and what they share.
+//! The command line: a file for each subcommand, and the parts that they share.
 
 mod bench;
 mod compare;
@@ -40,14 +40,14 @@ Exit codes:
   2    the command line or the configuration is wrong
   3    a data set is missing or damaged
   4    a run folder or a checkpoint is missing, damaged, locked or of another version
-  75   asked to stop by SIGTERM, SIGUSR1 or SIGHUP; saved: run the same again, `ram train` with --resume
+  75   stopped by SIGTERM, SIGUSR1 or SIGHUP, and saved; run the same command again, `ram train` with --resume
   130  interrupted by Ctrl-C; `ram train` has saved and says how to resume
 
 Environment:
   NO_COLOR=1    no colours
-  RAM_DATA_DIR  the folder of MNIST's files, as --data-dir names it; without either, what `ram data fetch` fetched is taken
+  RAM_DATA_DIR  the folder of MNIST's files, if --data-dir is not given [default: the files that `ram data fetch` fetched]
   RAM_CACHE_DIR the folder that `ram data fetch` writes to [default: ram in the user's folder for caches]
-  RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest that this machine has]
+  RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest ones of this machine]
   RAM_TRIAL     the number of the trial that `ram search run` runs";
 
 /// Recurrent Models of Visual Attention: trains a network that looks at a few small patches of an image.
@@ -61,14 +61,14 @@ struct Cli {
     #[arg(short = 'V', long)]
     version: bool,
 
-    /// With --version: the kernel path and the threads of this machine too.
+    /// With --version: also print the kernel path and the number of threads of this machine.
     #[arg(long, requires = "version")]
     verbose: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train on built-in digits in about a minute, beside three controls.
+    /// Train on built-in digits in about a minute, and compare with three controls.
     Demo(demo::Args),
     /// Train a model into a run folder.
     Train(train::Args),
@@ -76,33 +76,33 @@ enum Command {
     Eval(eval::Args),
     /// Draw what a trained model looks at and believes, as a picture or an animation.
     Look(look::Args),
-    /// Say what pictures show, and how sure the model was after each glimpse.
+    /// Classify pictures, and show how sure the model was after each glimpse.
     Predict(predict::Args),
-    /// Tell a run in one HTML file: curves, tables, and a player of its glimpses.
+    /// Describe a run in one HTML file: curves, tables, and a player of its glimpses.
     Report(report::Args),
-    /// Draw the curves of several runs over each other.
+    /// Draw the training curves of several runs in one picture.
     Compare(compare::Args),
     /// Show one training step: every variable of eq. (2), its gradient, and the line that computes it.
     Explain(explain::Args),
     /// List the rows of the paper's tables.
     Experiments(experiments::Args),
-    /// Train and test what is missing of a table, and set our figures beside the paper's.
+    /// Train and test the missing rows of a table, and compare our figures with the paper's.
     Reproduce(reproduce::Args),
-    /// Search hyperparameters at random, here or by any scheduler.
+    /// Search hyperparameters at random, on this machine or with any scheduler.
     #[command(subcommand)]
     Search(search::Command),
-    /// Measure training steps against what this processor could do at most.
+    /// Measure the speed of training steps, and compare it with the peak of this processor.
     Bench(bench::Args),
     /// Play a game: watch a trained agent, or play it yourself.
     Play(play::Args),
-    /// Look at the data, fetch them, make some.
+    /// Show, fetch or make data.
     #[command(subcommand)]
     Data(data::Command),
 }
 
 /// Parses the command line, runs it and returns the exit code.
 pub fn main() -> ExitCode {
-    // A fault of the program is one line and an exit code too, without a backtrace.
+    // A fault of the program also prints a short message and gives an exit code, without a backtrace.
     panic::set_hook(Box::new(|info| {
         complain(&format!(
             "internal error: {info}\nThis is a fault of ram, not yours. Please report it with the command line."
@@ -149,17 +149,17 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
     }
 }
 
-/// Tells an error and returns its exit code.
+/// Prints an error and returns its exit code.
 fn tell(error: &anyhow::Error) -> u8 {
     let closed = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     };
-    // `ram … | head` has read what it wanted.
+    // In `ram … | head`, the reader has closed the pipe, which is no error.
     if error.chain().any(closed) {
         return 0;
     }
     match error.downcast_ref::<RamError>() {
-        // It tells its cause itself.
+        // The message of a `RamError` already contains its cause.
         Some(error) => {
             complain(&format!("error: {error}"));
             error.exit_code()

@@ -18,27 +18,27 @@ pub struct Configuration {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["config", "preset"])]
     pub experiment: Option<String>,
 
-    /// A TOML file; absent keys are those of the mnist preset.
+    /// A TOML file; absent keys have the values of the mnist preset.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// The images: mnist, fashion-mnist, digits, folder:PATH (in PATH a folder of PNG or JPEG files for each class) or
-    /// idx:IMAGES,LABELS. Short for --set data.source=… and data.path=…; with a preset, folders and IDX pairs also set
-    /// data.channels and, on a centred canvas, data.size (up to 256) to what the images have.
+    /// The images: mnist, fashion-mnist, digits, folder:PATH (PATH has a folder of PNG or JPEG files for each class) or
+    /// idx:IMAGES,LABELS. It sets data.source and data.path; with a preset, folders and IDX pairs also set data.channels and,
+    /// on a centred canvas, data.size (up to 256) to match the images.
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
 
-    /// A picture that cannot be read is an error. Short for --set data.strict=true.
+    /// Stop with an error if a picture cannot be read; short for --set data.strict=true.
     #[arg(long)]
     pub strict: bool,
 
-    /// Change a key, such as train.epochs=3; may be given again.
+    /// Change a key, such as train.epochs=3; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
 
 impl Configuration {
-    /// The configuration; pictures of one's own are looked for from `data_dir` on, where that is given.
+    /// The configuration. Relative paths of user pictures begin at `data_dir`, if it is given.
     pub fn load(&self, data_dir: Option<&Path>) -> Result<Config, RamError> {
         let base = match (&self.experiment, &self.config) {
             (Some(name), _) => Base::Experiment(name),
@@ -48,7 +48,7 @@ impl Configuration {
         self.load_from(base, data_dir)
     }
 
-    /// As [`Configuration::load`], upon another base.
+    /// As [`Configuration::load`], with another base.
     pub fn load_from(&self, base: Base, data_dir: Option<&Path>) -> Result<Config, RamError> {
         let mut sets = match &self.data {
             Some(data) => sources::sets(data)?,
@@ -57,23 +57,23 @@ impl Configuration {
         sets.extend(self.strict.then(|| "data.strict=true".to_owned()));
         let with = |more: Vec<String>| [&sets[..], &more, &self.set].concat();
         let config = Config::load(base, &with(Vec::new()))?;
-        // A file says for itself what its images are made to.
+        // A configuration file sets the size and the channels itself.
         if self.data.is_none() || matches!(base, Base::File(_)) {
             return Ok(config);
         }
         Config::load(base, &with(sources::found(&config, data_dir)?))
     }
 
-    /// The preset, or the experiment.
+    /// The name of the experiment or preset.
     pub fn preset(&self) -> &str {
         self.experiment.as_deref().or(self.preset.as_deref()).unwrap_or("mnist")
     }
 }
 
-/// The machine that it runs on.
+/// Options for the machine that the command runs on.
 #[derive(clap::Args)]
 pub struct Machine {
-    /// The folder of MNIST's files, or what the paths of your own begin at [default: $RAM_DATA_DIR, else what was fetched]
+    /// The folder of MNIST's files, or where relative paths of your data begin [default: $RAM_DATA_DIR, else the fetched files]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
@@ -81,21 +81,21 @@ pub struct Machine {
     pub threads: Threads,
 }
 
-/// How many threads.
+/// The number of threads.
 #[derive(clap::Args)]
 pub struct Threads {
-    /// Threads; any number computes the same bytes [default: one a core]
+    /// The number of threads; every number gives the same bytes [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 }
 
 impl Threads {
-    /// The number that was asked for.
+    /// The number that the user gave.
     pub fn count(&self) -> Option<usize> {
         self.threads.map(usize::from)
     }
 
-    /// The number of threads that is used.
+    /// The number that is used.
     pub fn resolved(&self) -> usize {
         self.count().unwrap_or_else(cores)
     }

@@ -1,14 +1,14 @@
-//! What every subcommand prints with, and how it ends.
+//! Functions for printing, and the ways in which a command ends.
 
 use std::io::{self, Write};
 use std::path::Path;
 
-/// How a command ended that did not fail.
+/// How a command without an error ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It did what it was asked for.
+    /// It is complete.
     Done,
-    /// It was asked to stop, and saved.
+    /// It was asked to stop, and it has saved.
     Interrupted,
 }
 
@@ -19,12 +19,12 @@ pub fn say(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Prints a line on the error stream, if anybody listens.
+/// Prints a line on standard error; a closed stream is ignored.
 pub fn complain(text: &str) {
     _ = writeln!(io::stderr(), "{text}");
 }
 
-/// How this program was called, for commands that can be copied: `cargo run --release --` or its path.
+/// The call of this program, for commands that users can copy: `cargo run --release --` or its path.
 pub fn program() -> String {
     match (std::env::var_os("CARGO"), std::env::args_os().next()) {
         (None, Some(path)) => quoted(Path::new(&path)),
@@ -32,7 +32,7 @@ pub fn program() -> String {
     }
 }
 
-/// The command line, for the record.
+/// The command line, for the run folder.
 pub fn command_line() -> Vec<String> {
     std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }

@@ -20,7 +20,7 @@ use super::eval::{Checkpoint, find};
 use super::look::write;
 use super::output::{Ended, percent, say};
 
-/// The most games in an animation.
+/// The largest number of games in an animation.
 const MOVING: u32 = 24;
 
 /// Options of `ram play`.
@@ -30,14 +30,14 @@ pub struct Args {
     #[arg(value_parser = GAMES.iter().map(|game| game.name).collect::<Vec<_>>())]
     game: String,
 
-    /// The run that plays: its folder, or its name in --runs. Without it you play, with the arrow keys.
+    /// The run that plays: its folder, or its name in --runs. Without a run you play yourself with the arrow keys.
     run: Option<PathBuf>,
 
-    /// Play yourself, while the run's agent looks on: its retina's windows are drawn.
+    /// Play yourself while the run's agent looks on; the windows of its retina are drawn.
     #[arg(long, requires = "run")]
     keys: bool,
 
-    /// Which checkpoint: the one that lost the fewest games, or the newest.
+    /// The checkpoint: the one that lost the fewest validation games, or the newest.
     #[arg(long, value_enum, default_value_t = Checkpoint::Best)]
     which: Checkpoint,
 
@@ -45,23 +45,23 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
 
-    /// How many games.
+    /// The number of games.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     games: u32,
 
-    /// The number of the first game, by which it is drawn [default: 0; when you play, by the clock]
+    /// The number of the first game, which decides its random start [default: 0, or from the clock if you play]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1_000_000_000))]
     from: Option<u32>,
 
-    /// Frames a second.
+    /// Frames per second.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     speed: u16,
 
-    /// Draw nothing, but write the games side by side as an animation, with the retina's windows; at most 24 games.
+    /// Write an animation of the games side by side, with the windows of the retina, instead of drawing; at most 24 games.
     #[arg(long, value_name = "FILE.gif", requires = "run", conflicts_with = "keys")]
     gif: Option<PathBuf>,
 
-    /// Print JSON, an object a game, and draw nothing.
+    /// Print JSON, one object per game, instead of drawing.
     #[arg(long, conflicts_with = "keys")]
     json: bool,
 }
@@ -75,14 +75,14 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let game = ram::environments::game(&args.game).expect("the command line was checked");
     let Some(run) = &args.run else {
         if args.json {
-            return Err(RamError::Config("--json tells how a run plays: name the run".to_owned()).into());
+            return Err(RamError::Config("--json shows how a run plays; name the run".to_owned()).into());
         }
         return join_in(args, game, None);
     };
     let trained = Trained::of(&RunFolder::read(&find(run, &args.runs), args.which.which().0)?)?;
     if trained.config.data.source.game() != Some(game) {
         return Err(RamError::Config(format!(
-            "{}: it does not play {name}; name a run that was trained with data.source={name}",
+            "{}: this run does not play {name}; name a run that was trained with data.source={name}",
             trained.path.display(),
             name = game.name
         ))
@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     if args.keys { join_in(args, game, Some(tracer)) } else { watch(args, game, tracer) }
 }
 
-/// An agent plays: on a terminal it is drawn, elsewhere only told.
+/// Lets an agent play. The games are drawn on a terminal; otherwise only their results are printed.
 fn watch(args: &Args, game: &Game, tracer: Tracer) -> anyhow::Result<Ended> {
     let first = args.from.unwrap_or(0) as usize;
     let mut board = Board::new(!args.json && args.gif.is_none() && io::stdout().is_terminal());
@@ -128,16 +128,16 @@ fn watch(args: &Args, game: &Game, tracer: Tracer) -> anyhow::Result<Ended> {
         say(&format!("{share} of {} games {}", args.games, words.outcomes[0]))?;
     }
     if let Some(gif) = args.gif.as_ref().filter(|_| !args.json) {
-        say(&format!("in {}", gif.display()))?;
+        say(&format!("wrote {}", gif.display()))?;
     }
     Ok(Ended::Done)
 }
 
-/// Somebody plays with the keys; the game goes on by a frame with every key.
+/// Lets the user play with the keys; every key advances the game by one frame.
 fn join_in(args: &Args, game: &Game, tracer: Option<Tracer>) -> anyhow::Result<Ended> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(RamError::Config(
-            "playing with the keys needs a terminal; name a run to have its agent play".to_owned(),
+            "playing with the keys needs a terminal; name a run to let its agent play".to_owned(),
         )
         .into());
     }
@@ -190,7 +190,8 @@ fn join_in(args: &Args, game: &Game, tracer: Option<Tracer>) -> anyhow::Result<E
     Ok(Ended::Done)
 }
 
-/// The action of a key: that of an arrow's name, or of its number from 1; of any other key the one called "stay", or the first.
+/// The action of a key: the action with the name of the arrow, or with the number of the key, from 1. Any other key chooses the
+/// action "stay", or the first action if there is no "stay".
 fn chosen(pressed: &Pressed, actions: &[String]) -> usize {
     let named = |name: &str| actions.iter().position(|action| action == name);
     let action = match pressed {
@@ -216,7 +217,7 @@ fn outcome(is_won: bool, words: &Words) -> String {
     words.outcomes[usize::from(!is_won)].to_owned()
 }
 
-/// A game for programs.
+/// A game as JSON.
 fn as_json(trace: &Trace) -> serde_json::Value {
     let actions: Vec<_> = trace.glimpses.iter().map(|glimpse| glimpse.action).collect();
     let locations: Vec<_> = trace.glimpses.iter().map(|glimpse| glimpse.location).collect();
@@ -225,7 +226,7 @@ fn as_json(trace: &Trace) -> serde_json::Value {
     })
 }
 
-/// What the agent thinks, beside the board.
+/// The probabilities and the expected return of the agent, to be shown beside the board.
 fn beside(glimpse: &Glimpse, actions: &[String]) -> Vec<String> {
     let bar = |p: f64| "█".repeat((10.0 * p).round() as usize);
     let widest = actions.iter().map(|name| name.chars().count()).max().unwrap_or(0);
@@ -242,10 +243,10 @@ fn beside(glimpse: &Glimpse, actions: &[String]) -> Vec<String> {
 
 /// The screen of a game on the terminal, drawn over itself frame after frame.
 struct Board {
-    /// None where nobody would see it.
+    /// `None` if nothing is drawn.
     term: Option<Term>,
     colours: bool,
-    /// Lines to go up before the next frame.
+    /// The number of lines to go up before the next frame.
     drawn: usize,
 }
 
@@ -275,15 +276,16 @@ impl Board {
         }
     }
 
-    /// The next frame is drawn below.
+    /// Keeps the last frame; the next one is drawn below it.
     fn leave(&mut self) {
         self.drawn = 0;
     }
 }
 
-/// A screen as lines of text, two characters a pixel: what is lit, and behind it the finest of the retina's windows.
+/// A screen as lines of text with two characters per pixel. A pixel that is not lit shows the finest window of the retina that
+/// covers it.
 fn lines(screen: &[u8], [height, width]: [usize; 2], windows: &[Window], colours: bool) -> Vec<String> {
-    // Colours of a palette of 256, and characters that say the same without them: outside, then from coarse to fine.
+    // Colours of the palette of 256, and characters with the same meaning: outside of the windows, then from coarse to fine.
     const BEHIND: [(u8, &str); 4] = [(233, "  "), (236, "··"), (240, "::"), (25, "░░")];
     let row = |y: usize| {
         let pixels = (0..width).map(|x| {

@@ -21,19 +21,19 @@ pub struct Args {
     /// The run: its folder, or its name in --runs.
     run: PathBuf,
 
-    /// PNG or JPEG files, of any size.
+    /// PNG or JPEG files of any size.
     #[arg(required = true)]
     images: Vec<PathBuf>,
 
-    /// Whether to change black for white first [default: where a picture is dark on bright and the run is of digits]
+    /// Whether to invert the pictures first [default: true if a picture is dark on bright and the run's images are digits]
     #[arg(long, value_name = "true|false")]
     invert: Option<bool>,
 
-    /// Draw what it looked at, as `ram look` does, a row a picture.
+    /// Draw the glimpses as `ram look` does, with a row for each picture.
     #[arg(long, value_name = "FILE.png|.svg")]
     out: Option<PathBuf>,
 
-    /// How many classes to tell, the most likely first.
+    /// The number of classes to print, the most likely first.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
 
@@ -41,19 +41,20 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
 
-    /// Print JSON, an object a picture, with the probabilities of all classes.
+    /// Print JSON, one object per picture, with the probabilities of all classes.
     #[arg(long)]
     json: bool,
 }
 
-/// Says what each picture shows; one that cannot be read is told, and the others are looked at all the same.
+/// Prints the class of each picture. An error with one picture does not stop the others.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let format = args.out.as_deref().map(Format::of).transpose()?;
     let path = find(&args.run, &args.runs);
     let checkpoint = RunFolder::read(&path, Which::Best)?;
     let predictor = Predictor::new(&checkpoint)?;
     if args.out.is_some() && predictor.config().model.kind != ModelKind::Ram {
-        let message = format!("{}: it sees everything at once: there are no glimpses to draw", path.display());
+        let message =
+            format!("{}: this network sees the whole image at once and has no glimpses to draw", path.display());
         return Err(RamError::Config(message).into());
     }
     let (mut failed, mut traces) = (None, Vec::new());
@@ -69,7 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
                 traces.extend(prediction.trace.filter(|_| args.out.is_some()));
             }
             Err(error) => {
-                // The last is told by whoever called.
+                // The last error is returned, and the caller prints it.
                 if let Some(earlier) = failed.replace(error) {
                     complain(&format!("error: {earlier}"));
                 }
@@ -85,7 +86,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         };
         write(out, &format.write(&look(&traces, &captions)))?;
         if !args.json {
-            say(&format!("in {}", out.display()))?;
+            say(&format!("wrote {}", out.display()))?;
         }
     }
     match failed {
@@ -104,12 +105,12 @@ fn as_text(image: &Path, prediction: &Prediction, classes: &[String], top: usize
     let glimpses = prediction.trace.as_ref().map_or(&[][..], |trace| &trace.glimpses);
     for (number, row) in (1..).zip(&prediction.probabilities) {
         let mut order: Vec<usize> = (0..row.len()).collect();
-        // Equal ones in the order of the classes.
+        // Equally likely classes keep their order.
         order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
         let likely: Vec<_> = order.iter().take(top).map(|&i| format!("{} {}", classes[i], percent(row[i]))).collect();
         let seen = match glimpses.get(number - 1) {
             Some(glimpse) => format!("glimpse {number} at ({:+.2}, {:+.2})", glimpse.location[0], glimpse.location[1]),
-            None => "all at once".to_owned(),
+            None => "whole image".to_owned(),
         };
         lines.push(format!("  {seen}: {}", likely.join(", ")));
     }

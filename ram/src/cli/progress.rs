@@ -1,4 +1,4 @@
-//! How far the training is: a bar and curves on a terminal, a line an epoch everywhere, JSON with `--json`.
+//! Shows the progress of a training: a bar and curves on a terminal, and a line for each epoch, in JSON with `--json`.
 
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
@@ -14,31 +14,31 @@ use serde_json::json;
 use super::output::{percent, say};
 use super::plot::{Curve, History, WIDTH, beside};
 
-/// How often the bar is drawn anew.
+/// The time between two drawings of the bar.
 const REFRESH: Duration = Duration::from_millis(200);
 
-/// Tells the progress on standard output (lines) and standard error (the bar).
+/// Shows the progress on standard output (lines) and on standard error (the bar).
 pub struct Console {
-    /// Before every line: the policy of the demo, or nothing.
+    /// The text before every line: the policy of the demo, or nothing.
     label: String,
     epochs: usize,
     json: bool,
     bar: Option<ProgressBar>,
-    /// Since when the bar runs, and the images since then.
+    /// The time when the bar started, and the number of images since then.
     begun: Option<(Instant, usize)>,
     drawn: Option<Instant>,
     curves: Option<Curves>,
 }
 
-/// The curves below the bar, of the steps from one drawing to the next.
+/// The curves below the bar. Each point covers the steps from one drawing to the next.
 struct Curves {
     error: History,
     loss: History,
     speed: History,
-    /// Σ of error and loss by images, and the images, since the last drawing.
+    /// Since the last drawing: error and loss, each summed over the images, and the number of images.
     since: [f64; 3],
     colour: bool,
-    /// The two lines, which the bar reads when it is drawn.
+    /// The two lines of text, which the bar reads when it is drawn.
     lines: Arc<Mutex<[String; 2]>>,
 }
 
@@ -55,7 +55,7 @@ impl Curves {
         }
     }
 
-    /// The bar's style, the two lines below it.
+    /// Adds the two lines below the bar to its style.
     fn below(&self, style: ProgressStyle) -> ProgressStyle {
         let [upper, lower] = [0, 1].map(|line| {
             let lines = self.lines.clone();
@@ -66,7 +66,7 @@ impl Curves {
         style.with_key("upper", upper).with_key("lower", lower)
     }
 
-    /// A point each, of what was added in so many seconds; then all of them as two lines.
+    /// Adds a point to each curve from the steps of the last `seconds` seconds, then draws the two lines.
     fn draw(&mut self, seconds: f64) {
         let [error, loss, images] = std::mem::take(&mut self.since);
         self.error.push(error / images);
@@ -89,7 +89,7 @@ fn speaks_unicode() -> bool {
 }
 
 impl Console {
-    /// For `epochs` epochs; `label` stands before every line.
+    /// A console for a training of `epochs` epochs; `label` stands before every line.
     pub fn new(label: &str, epochs: usize, json: bool) -> Console {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let shown = !json && !dumb && io::stderr().is_terminal();
@@ -110,7 +110,7 @@ impl Console {
         Console { label, epochs, json, bar, begun: None, drawn: None, curves }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -124,7 +124,7 @@ impl Progress for Console {
         let position = ((epoch - 1) * steps + step) as u64;
         let now = Instant::now();
         let Some((begun, seen)) = &mut self.begun else {
-            // A resumed run does not begin at 0; the time left counts from here.
+            // A resumed run does not begin at 0, so the remaining time is estimated from here.
             bar.set_length((epochs * steps) as u64);
             bar.set_position(position);
             bar.reset_eta();
@@ -156,7 +156,7 @@ impl Progress for Console {
         } else {
             format!("{}{}", self.label, epoch_line(metrics, self.epochs, seconds, images_per_second))
         };
-        // Training goes on when nobody reads it any more.
+        // Training continues even if nobody reads the output any more.
         match &self.bar {
             Some(bar) => bar.suspend(|| _ = say(&line)),
             None => _ = say(&line),

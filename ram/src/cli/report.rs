@@ -14,23 +14,23 @@ pub struct Args {
     /// The run: its folder, or its name in --runs.
     run: PathBuf,
 
-    /// Which images; the test part stays closed unless it is named.
+    /// The part of the data; the test part is used only if you name it.
     #[arg(long, value_enum, default_value_t = eval::Split::Validation)]
     split: eval::Split,
 
-    /// Which checkpoint: the one with the lowest validation error, or the newest.
+    /// The checkpoint: the one with the lowest validation error, or the newest.
     #[arg(long, value_enum, default_value_t = eval::Checkpoint::Best)]
     which: eval::Checkpoint,
 
-    /// The file [default: report.html in the run's folder]
+    /// The file of the report [default: report.html in the run's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Images or games in the player, at most; the wrong ones first.
+    /// The largest number of images or games in the player; the wrong ones come first.
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=200))]
     count: u16,
 
-    /// Show this image or game before the others, by its number in the split; may be given again.
+    /// Show the image or game with this number in the split before the others; may be given several times.
     #[arg(long, value_name = "NUMBER")]
     image: Vec<usize>,
 

@@ -1,4 +1,4 @@
-//! `ram reproduce`: trains what is missing of a table, tests it once, and writes our figures beside the paper's.
+//! `ram reproduce`: trains the missing rows of a table, tests each once, and compares our figures with the paper's.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -31,19 +31,19 @@ pub struct Args {
     #[arg(value_parser = targets())]
     target: String,
 
-    /// Seeds 1 to N of each row.
+    /// Train each row with the seeds 1 to N.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     seeds: u16,
 
-    /// A smoke run: built-in digits and a small budget.
+    /// Make a smoke run with built-in digits and a small budget.
     #[arg(long)]
     quick: bool,
 
-    /// The folder of the runs [default: runs/reproduce, with --quick runs/quick]
+    /// The folder of the runs [default: runs/reproduce, or runs/quick with --quick]
     #[arg(long, value_name = "DIR")]
     runs: Option<PathBuf>,
 
-    /// Change a key of every row, such as train.epochs=3; may be given again.
+    /// Change a key of every row, such as train.epochs=3; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
@@ -51,31 +51,32 @@ pub struct Args {
     machine: Machine,
 }
 
-/// The name of all tables together.
+/// The target that means all tables.
 const ALL: &str = "all";
 
-/// What can be asked for: a table's name, or all of them.
+/// The possible targets: the name of each table, and [`ALL`].
 fn targets() -> Vec<PossibleValue> {
     let tables = TABLES.iter().map(|table| PossibleValue::new(table.name).help(table.about));
-    tables.chain([PossibleValue::new(ALL).help("All of them")]).collect()
+    tables.chain([PossibleValue::new(ALL).help("All tables")]).collect()
 }
 
-/// First locations over which the other protocol averages.
+/// The number of first locations over which the other protocol averages.
 const PASSES: usize = 10;
 
-/// `test.json` in a run's folder: what the test set said, asked once.
+/// `test.json` in a run's folder: the result of its only evaluation on the test set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Tested {
     seed: u64,
     locations: String,
-    /// Share of wrong answers, single pass.
+    /// The share of wrong answers in a single pass.
     error: f64,
-    /// The same, the probabilities averaged over several first locations; `None` where there are none.
+    /// The same with the probabilities averaged over several first locations; `None` for games and networks without locations.
     error_of_passes: Option<f64>,
     count: usize,
     validation_error: f64,
-    /// Mean training loss (of the class; of games minus the reward) in the first and the last epoch.
+    /// The mean training loss of the class in the first epoch; for games, minus the mean reward.
     first_loss: f64,
+    /// The same in the last epoch.
     last_loss: f64,
     epochs: usize,
     weights: String,
@@ -125,7 +126,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
                 controls: Vec::new(),
                 scripted: tasks::named(&full)?.scripted(&full),
             };
-            // A table has its controls once, beside its largest agent.
+            // A table has controls once, for its largest agent.
             let controlled = Some(i) == last_agent && table.has_controls;
             let policies = if controlled { &Locations::ALL[..] } else { &Locations::ALL[..1] };
             for &locations in policies {
@@ -133,7 +134,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
                     let mut config = Config { seed, ..config.clone() };
                     config.policy.locations = locations;
                     let Some(tested) = job(args, &folder, row.name, &config, stop)? else {
-                        complain(&format!("interrupted; go on with\n  {} {}", program(), again(&command_line())));
+                        complain(&format!("interrupted; continue with\n  {} {}", program(), again(&command_line())));
                         return Ok(Ended::Interrupted);
                     };
                     match locations {
@@ -155,12 +156,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// What is set over a row's own configuration.
+/// The settings that change a row's own configuration.
 fn sets(args: &Args, experiment: &Experiment, plays: bool) -> Vec<String> {
     let quick: &[&str] = match (args.quick, experiment.name) {
         (false, _) => &[],
         _ if plays => &["data.train=2048", "data.validation=200", "data.test=500", "train.epochs=2", "train.batch=64"],
-        // Long enough for the learned policy to come out ahead of its controls.
+        // This is long enough for the learned policy to be better than its controls.
         (true, "translated-60-ram-8") => {
             &["data.train=10000", "data.validation=500", "data.test=2000", "train.epochs=10", "train.batch=32"]
         }
@@ -174,7 +175,7 @@ fn sets(args: &Args, experiment: &Experiment, plays: bool) -> Vec<String> {
     digits.iter().chain(quick).map(|&set| set.to_owned()).chain(args.set.iter().cloned()).collect()
 }
 
-/// One run: what it left, or trained to its end and tested; nothing if it was interrupted.
+/// The result of one run. A run without a result is trained to its end and tested. Returns `None` if it was interrupted.
 fn job(args: &Args, folder: &Path, name: &str, config: &Config, stop: &AtomicBool) -> anyhow::Result<Option<Tested>> {
     let locations = config.policy.locations;
     let control = if locations == Locations::Learned { String::new() } else { format!("-{}", locations.name()) };
@@ -184,7 +185,7 @@ fn job(args: &Args, folder: &Path, name: &str, config: &Config, stop: &AtomicBoo
     if let Ok(text) = std::fs::read_to_string(&result) {
         same_configuration(&path, config)?;
         return serde_json::from_str(&text).map(Some).map_err(|error| {
-            RamError::run(&result, format!("is damaged: {error}; remove it, and the run is tested again")).into()
+            RamError::run(&result, format!("this file is damaged: {error}; remove it to test the run again")).into()
         });
     }
 
@@ -230,7 +231,7 @@ fn job(args: &Args, folder: &Path, name: &str, config: &Config, stop: &AtomicBoo
     Ok(Some(tested))
 }
 
-/// A run that is there must be the one that is asked for.
+/// Checks that a run that exists has the requested configuration.
 fn same_configuration(path: &Path, config: &Config) -> Result<(), RamError> {
     let differences = RunFolder::config(path)?.differences(config);
     if differences.is_empty() {
@@ -238,7 +239,7 @@ fn same_configuration(path: &Path, config: &Config) -> Result<(), RamError> {
     }
     Err(RamError::run(
         path,
-        format!("was made with other settings ({}); give another --runs, or remove it", differences.join("; ")),
+        format!("this run has other settings ({}); choose another --runs, or remove it", differences.join("; ")),
     ))
 }
 
@@ -250,7 +251,7 @@ fn again(command: &[String]) -> String {
     command.iter().skip(1).cloned().collect::<Vec<_>>().join(" ")
 }
 
-/// `1.23 ± 0.05`, per cent; without a deviation for one run.
+/// The mean in per cent, with the standard deviation if there are several runs: `1.23 ± 0.05`.
 fn mean(errors: &[f64]) -> String {
     let n = errors.len() as f64;
     let mean = errors.iter().sum::<f64>() / n;
@@ -262,17 +263,18 @@ fn mean(errors: &[f64]) -> String {
     }
 }
 
-/// The page, Markdown.
+/// The page in Markdown.
 fn page(rows: &[Row], args: &Args) -> String {
     let mut text = String::from("# Recurrent Models of Visual Attention: our figures beside the paper's\n\n");
     let seeds = args.seeds;
     _ = writeln!(
         text,
-        "Test error in per cent (of games: those lost), {seeds} seed{}, ± the deviation over seeds. The model is chosen by its \
-         validation error; the test set is asked once, in one pass: the first location as in training, then the policy's mean. \
-         \"{PASSES} passes\" is another protocol, the probabilities averaged over {PASSES} first locations. \"Later\" is what \
-         others quote from the paper's published version. Random, centre and blind are the same network, trained alike, \
-         with locations that are random, at the centre, or learned but the same for every input.{}\n",
+        "Test error in per cent (for games, the share of lost games), {seeds} seed{}, ± the standard deviation over seeds. The \
+         checkpoint is chosen by its validation error. The test set is used once, in one pass: the first location is drawn as in \
+         training, the others are at the policy's mean. \"{PASSES} passes\" is another protocol, in which the probabilities are \
+         averaged over {PASSES} first locations. \"Later\" is what other authors quote from the paper's published version. Random, \
+         centre and blind are the same network, trained in the same way, with locations that are random, at the centre, or \
+         learned but the same for every input.{}\n",
         if seeds == 1 { "" } else { "s" },
         if args.quick {
             "\n\n**A smoke run: built-in digits and a small budget. These figures mean nothing.**"

@@ -1,4 +1,4 @@
-//! `ram search`: random search of hyperparameters, on this machine or by any scheduler that counts.
+//! `ram search`: random search of hyperparameters, on this machine or with any scheduler that numbers its tasks.
 
 mod report;
 mod run;

@@ -13,14 +13,14 @@ use super::output::{Ended, program, quoted, say};
 /// Options of `ram data shapes`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The folder to make; there must not be anything in it yet.
+    /// The folder to make; if it exists, it must be empty.
     dir: PathBuf,
 
-    /// How many pictures.
+    /// The number of pictures.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(8..=100_000))]
     count: u32,
 
-    /// Decides every picture.
+    /// The seed of every picture.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
@@ -33,9 +33,11 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let denied = |path: &Path, source| RamError::Io { action: "write", path: path.to_owned(), source };
     if fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some()) || args.dir.is_file() {
-        return Err(
-            RamError::Config(format!("{} has something in it already; name a new folder", args.dir.display())).into()
-        );
+        return Err(RamError::Config(format!(
+            "{} exists already and is not empty; name a new folder",
+            args.dir.display()
+        ))
+        .into());
     }
     for class in CLASSES {
         let folder = args.dir.join(class);
@@ -51,7 +53,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         say(&json!({ "dir": dir.to_string(), "count": args.count, "classes": CLASSES, "size": SIDE }).to_string())?;
     } else {
         say(&format!(
-            "{} pictures of {SIDE}×{SIDE} in {dir}: {}\ntrain on them: {} train --preset pictures --data folder:{}",
+            "wrote {} pictures of {SIDE}×{SIDE} pixels to {dir}: {}\ntrain on them: {} train --preset pictures --data folder:{}",
             args.count,
             CLASSES.join(", "),
             program(),

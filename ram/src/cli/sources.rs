@@ -1,4 +1,4 @@
-//! What `--data` says, as keys of the configuration.
+//! Translates `--data` into keys of the configuration.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use ram::error::RamError;
 use ram::model::Model;
 use toml::Value;
 
-/// Pictures whose headers are looked at.
+/// The number of pictures whose headers are read.
 const SURVEYED: usize = 200;
 
-/// The largest edge that is set for pictures of one's own; more must be asked for.
+/// The largest edge that is chosen for user pictures; a larger one must be set explicitly.
 const EDGE: usize = 256;
 
-/// The keys of a source: `mnist`, `fashion-mnist`, `digits`, `folder:PATH`, `idx:IMAGES,LABELS`.
+/// The keys for a source: `mnist`, `fashion-mnist`, `digits`, `folder:PATH`, `idx:IMAGES,LABELS`.
 pub fn sets(data: &str) -> Result<Vec<String>, RamError> {
     let set = |key: &str, value: &str| format!("data.{key}={}", Value::from(value));
     let wrong = |what: &str| {
@@ -38,7 +38,7 @@ pub fn sets(data: &str) -> Result<Vec<String>, RamError> {
     }
 }
 
-/// The keys that pictures of one's own have by what they are: their channels and, centred, their size.
+/// The keys that follow from the files of user pictures: their channels and, on a centred canvas, their size.
 pub fn found(config: &Config, data_dir: Option<&Path>) -> Result<Vec<String>, RamError> {
     let headers = match config.data.source {
         Source::Folder => data::folder(config, data_dir).headers(SURVEYED)?,
@@ -53,7 +53,7 @@ pub fn found(config: &Config, data_dir: Option<&Path>) -> Result<Vec<String>, Ra
     if let Some(size) = headers.iter().map(edge).max().filter(|_| config.data.canvas == Canvas::Centred) {
         let size = size.clamp(4, EDGE);
         sets.push(format!("data.size={size}"));
-        // The preset's coarsest patch sees a picture of the largest size: of smaller ones no more than all.
+        // The preset's coarsest patch covers a picture of the largest size; smaller pictures need fewer scales.
         let Model { patch, scales, .. } = config.model;
         let enough = (1..scales).find(|scales| patch << (scales - 1) >= size).unwrap_or(scales);
         if enough < scales {
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn a_source_becomes_keys() {
         assert_eq!(sets("digits").unwrap(), [r#"data.source="digits""#]);
-        // Windows' drives, blanks and numbers are paths like others.
+        // Paths may have Windows drives, blanks and numbers.
         assert_eq!(sets("folder:C:/my 7").unwrap(), [r#"data.source="folder""#, r#"data.path="C:/my 7""#]);
         assert_eq!(sets("folder:7").unwrap()[1], r#"data.path="7""#);
         assert_eq!(sets("idx:a,b").unwrap()[1..], [r#"data.path="a""#, r#"data.labels="b""#]);

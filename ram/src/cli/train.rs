@@ -33,16 +33,16 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
 
-    /// The run's name, its folder in --runs [default: the preset's or the experiment's, numbered]
+    /// The run's name, which is its folder in --runs [default: the name of the preset or experiment, with a number]
     #[arg(long)]
     name: Option<String>,
 
-    /// Begin with the weights of another run, its folder or its name in --runs, instead of new ones. Its configuration is
-    /// taken too, where no other is named; only the classes may differ.
+    /// Start with the weights of another run: its folder, or its name in --runs. Its configuration is used too, unless another
+    /// one is named; only the classes may differ.
     #[arg(long, value_name = "RUN")]
     init_from: Option<PathBuf>,
 
-    /// Go on with the run --name, with its own configuration.
+    /// Continue the run --name, with its own configuration.
     #[arg(long, requires = "name",
           conflicts_with_all = ["preset", "experiment", "config", "data", "strict", "set", "force", "init_from"])]
     resume: bool,
@@ -51,18 +51,18 @@ pub struct Args {
     #[arg(long, requires = "name")]
     force: bool,
 
-    /// Write the metrics for TensorBoard too, into the run's folder: `tensorboard --logdir runs` shows them.
+    /// Also write the metrics for TensorBoard into the run's folder; `tensorboard --logdir runs` shows them.
     #[arg(long)]
     tensorboard: bool,
 
-    /// Print JSON, an object a line.
+    /// Print JSON, one object per line.
     #[arg(long)]
     json: bool,
 }
 
-/// Trains, or goes on training.
+/// Trains a new run, or resumes one.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
-    // Before the data are read, so that no signal falls between.
+    // This comes before the data are read, so that no signal is missed.
     let stop = interrupt::install()?;
     let (mut run, mut trainer, config) = begin(args)?;
     trainer.notes().iter().for_each(|note| complain(&format!("warning: {note}")));
@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         let mut both = WithEvents { console: &mut console, events, fault: None };
         let outcome = trainer.train(Some(&mut run), stop, &mut both);
         if let Some(fault) = both.fault {
-            complain(&format!("warning: the run is saved, but not all of it for TensorBoard: {fault}"));
+            complain(&format!("warning: the run is saved, but its metrics for TensorBoard are incomplete: {fault}"));
         }
         outcome
     } else {
@@ -119,7 +119,7 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
         }
         name => {
             let config = configuration(args, data_dir)?;
-            // Before the folder is made, so that missing data leaves no empty run.
+            // This comes before the folder is made, so that missing data cannot leave an empty run.
             let mut trainer = Trainer::new(config.clone(), data_dir, threads)?;
             let start = match &args.init_from {
                 Some(from) => Some(begin_from(&mut trainer, &find(from, &args.runs))?),
@@ -144,9 +144,9 @@ fn finished(args: &Args, path: &Path, best_error: f64, best_epoch: usize) -> any
     let options = Options { data_dir, threads, ..Options::default() };
     let report = match report::write(path, None, &options) {
         Ok(report) => Some(report),
-        // The run is whole without it.
+        // The run is complete without its report.
         Err(error) => {
-            complain(&format!("warning: the run is saved, but not its report: {error}"));
+            complain(&format!("warning: the run is saved, but its report is not: {error}"));
             None
         }
     };
@@ -170,13 +170,13 @@ fn finished(args: &Args, path: &Path, best_error: f64, best_epoch: usize) -> any
     Ok(Ended::Done)
 }
 
-/// The configuration as the options say; that of --init-from, where none else is named.
+/// The configuration that the options name, or else that of --init-from.
 fn configuration(args: &Args, data_dir: Option<&Path>) -> Result<Config, RamError> {
     let Configuration { preset, experiment, config, .. } = &args.configuration;
     match &args.init_from {
         Some(from) if preset.is_none() && experiment.is_none() && config.is_none() => {
             let path = find(from, &args.runs);
-            // Complains of what is no run.
+            // This fails if the path is not a run.
             RunFolder::config(&path)?;
             args.configuration.load_from(Base::File(&path.join("config.toml")), data_dir)
         }
@@ -196,11 +196,11 @@ fn begin_from(trainer: &mut Trainer, path: &Path) -> Result<InitFrom, RamError> 
     })
 }
 
-/// Progress on the console and in TensorBoard's file.
+/// Shows the progress on the console and writes TensorBoard's file.
 struct WithEvents<'a> {
     console: &'a mut Console,
     events: EventFile,
-    /// The first that went wrong; training goes on.
+    /// The first error of the file; training continues without it.
     fault: Option<RamError>,
 }
 
@@ -221,7 +221,7 @@ fn tell(args: &Args, text: impl FnOnce() -> String) -> std::io::Result<()> {
     if args.json { Ok(()) } else { say(&text()) }
 }
 
-/// The command that goes on with the run at `path`, with the options that are not in its configuration.
+/// The command that resumes the run at `path`, with the options that are not part of its configuration.
 fn resume_command(args: &Args, path: &Path) -> String {
     let name = path.file_name().map(Path::new).unwrap_or(path);
     let mut command = format!("{} train --resume --name {}", program(), quoted(name));
@@ -240,8 +240,8 @@ fn resume_command(args: &Args, path: &Path) -> String {
     command
 }
 
-/// What a run without a name is called, before its number: the preset, or the name of the file, of the folder of pictures or of
-/// the run it begins from.
+/// The first part of the name of a run without --name; a number follows it. It is the preset, or the name of the configuration
+/// file, of the folder of pictures or of the run in --init-from.
 fn stem(args: &Args) -> String {
     let configuration = &args.configuration;
     let own = configuration.data.as_deref().and_then(|data| data.strip_prefix("folder:")).map(Path::new);
@@ -251,7 +251,7 @@ fn stem(args: &Args) -> String {
     path.map_or_else(|| configuration.preset().to_owned(), stem_of)
 }
 
-/// The name of a file without its end, with only what a run's name may have.
+/// The name of a file without its extension, with only the characters that a run's name may have.
 pub fn stem_of(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default();
     let plain: String = stem
