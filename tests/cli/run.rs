@@ -389,7 +389,7 @@ fn the_demo_can_be_repeated_and_touches_only_its_own() {
     place.ram("train --config tiny.toml --runs runs/demo --name learned").succeeds();
     place.ram(line).fails(4, &["learned", "left alone"]);
     place.ram("train --config tiny.toml --runs other --name demo").succeeds();
-    place.ram("demo --runs other").fails(4, &["a run of its own"]);
+    place.ram("demo --runs other").fails(4, &["the demo needs a folder with this name"]);
 }
 
 #[test]
