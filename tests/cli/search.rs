@@ -166,7 +166,7 @@ fn a_training_that_a_scheduler_stops_saves_and_exits_with_75() {
         let ended = Ended::from(child.wait_with_output().unwrap());
         assert_eq!(ended.code, 75, "{}{}", ended.out, ended.err);
         assert!(ended.out.contains("saved. Resume with"), "{}", ended.out);
-        assert!(ended.err.contains("run the same command again"), "{}", ended.err);
+        assert!(ended.err.contains("will ask for another run"), "{}", ended.err);
     }
     let help = place.ram("--help");
     assert!(help.succeeds().contains("\n  75 "), "{}", help.out);

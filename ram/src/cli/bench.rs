@@ -221,7 +221,7 @@ fn products(gemm: &Gemm, budget: Duration, threads: usize) -> anyhow::Result<Rep
     })
 }
 
-/// 10⁹ elements a second of each function.
+/// Measures each function and prints its speed in 10⁹ elements per second.
 fn functions(args: &Functions) -> anyhow::Result<Ended> {
     let x = arguments(args.elements as usize);
     let mut calls = FUNCTIONS.map(|(_, function)| {

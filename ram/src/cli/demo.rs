@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         match train(args, &folder, &config, stop)? {
             Some(evaluation) => rows.push((locations, evaluation)),
             None => {
-                complain(&format!("interrupted; start the demo again with\n  {}", again(&command_line())));
+                complain(&format!("interrupted; start the demo again with\n  {}", repeated(&command_line())));
                 return Ok(Ended::Interrupted);
             }
         }
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         say(&json!({ "event": "finished", "seed": config.seed, "results": results }).to_string())?;
     } else {
         let longer = 3 * Config::preset("demo")?.train.epochs;
-        say(&format!("\n{}\n\n{}", table(&rows), next(&folder, longer)))?;
+        say(&format!("\n{}\n\n{}", table(&rows), next_commands(&folder, longer)))?;
     }
     Ok(Ended::Done)
 }
@@ -131,13 +131,13 @@ fn row_json(folder: &Path, locations: Locations, result: &Evaluation) -> serde_j
 }
 
 /// The command line, quoted for a shell.
-fn again(command: &[String]) -> String {
+fn repeated(command: &[String]) -> String {
     let options = command.iter().skip(1).map(|option| quoted(Path::new(option)));
     std::iter::once(program()).chain(options).collect::<Vec<_>>().join(" ")
 }
 
 /// Commands to try next; `longer` is the number of epochs of a longer training.
-fn next(folder: &Path, longer: usize) -> String {
+fn next_commands(folder: &Path, longer: usize) -> String {
     let (program, path) = (program(), quoted(&folder.join("learned")));
     let runs = Locations::ALL.map(|locations| folder.join(locations.name()).display().to_string()).join("\n  ");
     format!(
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_comes_next_names_the_runs() {
-        let text = next(Path::new("runs/demo"), 120);
+        let text = next_commands(Path::new("runs/demo"), 120);
         assert!(text.contains("\n  runs/demo/blind\n") && text.contains("eval runs/demo/learned"), "{text}");
         assert!(text.contains("--set train.epochs=120 "), "{text}");
     }
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn the_command_line_is_repeated_with_its_options() {
         let command = ["ram", "demo", "--seed", "3", "--runs", "my runs"].map(String::from);
-        let text = again(&command);
+        let text = repeated(&command);
         assert!(text.ends_with(" demo --seed 3 --runs 'my runs'"), "{text}");
     }
 }

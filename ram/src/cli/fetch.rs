@@ -85,14 +85,14 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     for file in File::ALL {
         let path = dir.join(format!("{}.gz", file.name()));
         if std::fs::read(&path).is_ok_and(|bytes| set.check(file, &bytes, &path).is_ok()) {
-            tell(args, || format!("{}: exists already", path.display()))?;
+            say_unless_json(args, || format!("{}: exists already", path.display()))?;
             continue;
         }
         let (bytes, from) = fetch(&agent, set, file, &mirrors)?;
         std::fs::create_dir_all(&dir).map_err(|error| unwritable(&dir, error))?;
         atomic::write(&path, &bytes).map_err(|error| unwritable(&path, error))?;
         fetched += 1;
-        tell(args, || {
+        say_unless_json(args, || {
             format!("{}: {} kB from {from}, {} as published", path.display(), bytes.len() / 1000, algorithm(set, file))
         })?;
     }
@@ -110,7 +110,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-fn tell(args: &Args, text: impl FnOnce() -> String) -> io::Result<()> {
+fn say_unless_json(args: &Args, text: impl FnOnce() -> String) -> io::Result<()> {
     if args.json { Ok(()) } else { say(&text()) }
 }
 
@@ -147,9 +147,9 @@ fn fetch(agent: &Agent, set: Published, file: File, mirrors: &[String]) -> Resul
 
 /// The bytes at a URL, or what went wrong.
 fn get(agent: &Agent, url: &str) -> Result<Vec<u8>, String> {
-    let answer = agent.get(url).call().map_err(|error| explain(&error))?;
+    let answer = agent.get(url).call().map_err(|error| reason(&error))?;
     let announced = answer.body().content_length();
-    let bytes = answer.into_body().into_with_config().limit(LIMIT).read_to_vec().map_err(|error| explain(&error))?;
+    let bytes = answer.into_body().into_with_config().limit(LIMIT).read_to_vec().map_err(|error| reason(&error))?;
     match announced {
         Some(length) if length != bytes.len() as u64 => {
             Err(format!("the connection was cut after {} of {length} bytes", bytes.len()))
@@ -158,7 +158,7 @@ fn get(agent: &Agent, url: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-fn explain(error: &ureq::Error) -> String {
+fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::StatusCode(404) => "the mirror does not have it (status 404)".to_owned(),
         ureq::Error::StatusCode(code) => format!("the mirror refuses it (status {code})"),

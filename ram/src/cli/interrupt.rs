@@ -28,7 +28,7 @@ pub fn install() -> anyhow::Result<&'static AtomicBool> {
             } else if !STOP.load(Ordering::Relaxed) {
                 EXIT_CODE.store(REQUEUE, Ordering::Relaxed);
                 STOP.store(true, Ordering::Relaxed);
-                complain("\nstopping after this step; run the same command again to continue");
+                complain("\nstopping after this step; the exit code will ask for another run");
             }
         }
     })?;

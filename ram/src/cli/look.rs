@@ -116,7 +116,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         .into());
     }
     let shown = match &args.image {
-        Some(image) => own(args, tracer, image)?,
+        Some(image) => of_user(args, tracer, image)?,
         None => of_split(args, tracer, &checkpoint, rows)?,
     };
     let captions =
@@ -134,7 +134,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     say(&if args.json {
         let mut object = json!({
             "out": out, "gif": args.gif, "run": path, "which": args.which.which().1, "epoch": epoch,
-            "classes": captions.classes, "rows": shown.traces.iter().map(numbers).collect::<Vec<_>>(),
+            "classes": captions.classes, "rows": shown.traces.iter().map(row_json).collect::<Vec<_>>(),
         });
         object.as_object_mut().expect("an object").extend(shown.facts.as_object().cloned().unwrap_or_default());
         object.to_string()
@@ -150,7 +150,7 @@ fn of_split(args: &Args, tracer: Tracer, checkpoint: &Checkpoint, rows: usize) -
     let (split, split_name) = args.split.named();
     let examples = tracer.examples(split, args.data_dir.as_deref())?;
     let count = examples.count;
-    let found = tracer.evaluate(&examples);
+    let evaluation = tracer.evaluate(&examples);
     let wanted = |trace: &Trace| {
         class.is_none_or(|class| trace.label == Some(class)) && (!args.only_wrong || trace.right() == Some(false))
     };
@@ -176,16 +176,16 @@ fn of_split(args: &Args, tracer: Tracer, checkpoint: &Checkpoint, rows: usize) -
     let subtitle = format!(
         "{}, {split_name}: {} of {count} images wrong; {} checkpoint, epoch {}{only}",
         data(tracer.config()),
-        percent(found.error),
+        percent(evaluation.error),
         args.which.which().1,
         checkpoint.state.epoch
     );
-    let facts = json!({ "split": split_name, "count": count, "error": found.error });
+    let facts = json!({ "split": split_name, "count": count, "error": evaluation.error });
     Ok(Shown { traces, subtitle, facts })
 }
 
 /// The user's image.
-fn own(args: &Args, tracer: Tracer, path: &Path) -> anyhow::Result<Shown> {
+fn of_user(args: &Args, tracer: Tracer, path: &Path) -> anyhow::Result<Shown> {
     let picture = Picture::read(path).map_err(RamError::from)?;
     let Prepared { canvas, how } = Prepared::new(tracer.config(), &picture, args.invert);
     let size = tracer.config().data.size;
@@ -204,7 +204,7 @@ fn class_of(name: &str, classes: &[String]) -> Result<usize, RamError> {
 }
 
 /// The numbers that are drawn for an image, without its pixels.
-fn numbers(trace: &Trace) -> Value {
+fn row_json(trace: &Trace) -> Value {
     let of =
         |value: &dyn Fn(&ram::evaluate::trace::Glimpse) -> Value| trace.glimpses.iter().map(value).collect::<Vec<_>>();
     json!({

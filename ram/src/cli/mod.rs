@@ -111,7 +111,7 @@ pub fn main() -> ExitCode {
     let code = match panic::catch_unwind(|| run(Cli::parse())) {
         Ok(Ok(Ended::Done)) => 0,
         Ok(Ok(Ended::Interrupted)) => interrupt::exit_code(),
-        Ok(Err(error)) => tell(&error),
+        Ok(Err(error)) => print_error(&error),
         Err(_) => 1,
     };
     ExitCode::from(code)
@@ -150,7 +150,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
 }
 
 /// Prints an error and returns its exit code.
-fn tell(error: &anyhow::Error) -> u8 {
+fn print_error(error: &anyhow::Error) -> u8 {
     let closed = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     };
@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn errors_become_exit_codes() {
-        assert_eq!(tell(&RamError::Config("a wrong key".into()).into()), 2);
-        assert_eq!(tell(&anyhow::anyhow!("something else")), 1);
-        assert_eq!(tell(&io::Error::from(io::ErrorKind::BrokenPipe).into()), 0);
+        assert_eq!(print_error(&RamError::Config("a wrong key".into()).into()), 2);
+        assert_eq!(print_error(&anyhow::anyhow!("something else")), 1);
+        assert_eq!(print_error(&io::Error::from(io::ErrorKind::BrokenPipe).into()), 0);
     }
 }

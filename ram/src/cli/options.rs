@@ -61,7 +61,7 @@ impl Configuration {
         if self.data.is_none() || matches!(base, Base::File(_)) {
             return Ok(config);
         }
-        Config::load(base, &with(sources::found(&config, data_dir)?))
+        Config::load(base, &with(sources::sets_of_files(&config, data_dir)?))
     }
 
     /// The name of the experiment or preset.

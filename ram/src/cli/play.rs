@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         if args.json {
             return Err(RamError::Config("--json shows how a run plays; name the run".to_owned()).into());
         }
-        return join_in(args, game, None);
+        return play_with_keys(args, game, None);
     };
     let trained = Trained::of(&RunFolder::read(&find(run, &args.runs), args.which.which().0)?)?;
     if trained.config.data.source.game() != Some(game) {
@@ -89,11 +89,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         .into());
     }
     let tracer = Tracer::new(&trained)?;
-    if args.keys { join_in(args, game, Some(tracer)) } else { watch(args, game, tracer) }
+    if args.keys { play_with_keys(args, game, Some(tracer)) } else { let_agent_play(args, game, tracer) }
 }
 
 /// Lets an agent play. The games are drawn on a terminal; otherwise only their results are printed.
-fn watch(args: &Args, game: &Game, tracer: Tracer) -> anyhow::Result<Ended> {
+fn let_agent_play(args: &Args, game: &Game, tracer: Tracer) -> anyhow::Result<Ended> {
     let first = args.from.unwrap_or(0) as usize;
     let mut board = Board::new(!args.json && args.gif.is_none() && io::stdout().is_terminal());
     let examples = tracer.examples(SplitName::Validation, None)?;
@@ -108,7 +108,7 @@ fn watch(args: &Args, game: &Game, tracer: Tracer) -> anyhow::Result<Ended> {
     for trace in &traces {
         let size = [trace.height, trace.width];
         for (step, glimpse) in trace.glimpses.iter().enumerate() {
-            board.draw(trace.picture(step), size, &glimpse.windows, &beside(glimpse, words.actions))?;
+            board.draw(trace.picture(step), size, &glimpse.windows, &beliefs(glimpse, words.actions))?;
             board.wait(args.speed);
         }
         let is_won = trace.right() == Some(true);
@@ -134,7 +134,7 @@ fn watch(args: &Args, game: &Game, tracer: Tracer) -> anyhow::Result<Ended> {
 }
 
 /// Lets the user play with the keys; every key advances the game by one frame.
-fn join_in(args: &Args, game: &Game, tracer: Option<Tracer>) -> anyhow::Result<Ended> {
+fn play_with_keys(args: &Args, game: &Game, tracer: Option<Tracer>) -> anyhow::Result<Ended> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(RamError::Config(
             "playing with the keys needs a terminal; name a run to let its agent play".to_owned(),
@@ -227,7 +227,7 @@ fn as_json(trace: &Trace) -> serde_json::Value {
 }
 
 /// The probabilities and the expected return of the agent, to be shown beside the board.
-fn beside(glimpse: &Glimpse, actions: &[String]) -> Vec<String> {
+fn beliefs(glimpse: &Glimpse, actions: &[String]) -> Vec<String> {
     let bar = |p: f64| "█".repeat((10.0 * p).round() as usize);
     let widest = actions.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let moves = actions.iter().zip(&glimpse.probabilities).enumerate();
@@ -348,7 +348,7 @@ mod tests {
             action: Some(2),
             ..Glimpse::default()
         };
-        let lines = beside(&glimpse, &["left", "stay", "right"].map(str::to_owned));
+        let lines = beliefs(&glimpse, &["left", "stay", "right"].map(str::to_owned));
         assert_eq!(lines[1], "  left  0.04 ");
         assert_eq!(lines[3], "> right 0.96 ██████████");
         assert_eq!(lines[5], "  expected return: 0.87");

@@ -124,10 +124,10 @@ mod tests {
     fn colours_are_there_or_not() {
         let mut history = History::new(28);
         history.push(0.5);
-        let told: fn(f64) -> String = |x| format!("{x:.1}");
-        let plain = beside(&[("error", &history, told), ("loss", &history, told)], false);
+        let write: fn(f64) -> String = |x| format!("{x:.1}");
+        let plain = beside(&[("error", &history, write), ("loss", &history, write)], false);
         assert!(plain.iter().all(|line| !line.contains('\x1b')), "{plain:?}");
         assert!(plain[0].starts_with("error 0.5 ") && plain[0].contains("loss 0.5 "), "{plain:?}");
-        assert!(beside(&[("error", &history, told)], true)[0].contains("\x1b[36m"));
+        assert!(beside(&[("error", &history, write)], true)[0].contains("\x1b[36m"));
     }
 }

@@ -133,8 +133,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
                 for seed in 1..=u64::from(args.seeds) {
                     let mut config = Config { seed, ..config.clone() };
                     config.policy.locations = locations;
-                    let Some(tested) = job(args, &folder, row.name, &config, stop)? else {
-                        complain(&format!("interrupted; continue with\n  {} {}", program(), again(&command_line())));
+                    let Some(tested) = tested_run(args, &folder, row.name, &config, stop)? else {
+                        complain(&format!(
+                            "interrupted; continue with\n  {} {}",
+                            program(),
+                            arguments(&command_line())
+                        ));
                         return Ok(Ended::Interrupted);
                     };
                     match locations {
@@ -176,7 +180,13 @@ fn sets(args: &Args, experiment: &Experiment, plays: bool) -> Vec<String> {
 }
 
 /// The result of one run. A run without a result is trained to its end and tested. Returns `None` if it was interrupted.
-fn job(args: &Args, folder: &Path, name: &str, config: &Config, stop: &AtomicBool) -> anyhow::Result<Option<Tested>> {
+fn tested_run(
+    args: &Args,
+    folder: &Path,
+    name: &str,
+    config: &Config,
+    stop: &AtomicBool,
+) -> anyhow::Result<Option<Tested>> {
     let locations = config.policy.locations;
     let control = if locations == Locations::Learned { String::new() } else { format!("-{}", locations.name()) };
     let name = format!("{name}{control}-seed{}", config.seed);
@@ -209,17 +219,17 @@ fn job(args: &Args, folder: &Path, name: &str, config: &Config, stop: &AtomicBoo
 
     let checkpoint = RunFolder::read(&path, Which::Best)?;
     let test = |passes| evaluate(&checkpoint, SplitName::Test, passes, data_dir, threads);
-    let found = test(1)?;
+    let evaluation = test(1)?;
     let plays = tasks::named(config)?.decisions() == Decisions::Each;
-    let chooses = !found.fixation_spread.is_empty() && !plays;
+    let chooses = !evaluation.fixation_spread.is_empty() && !plays;
     let metrics = RunFolder::metrics(&path)?;
     let loss = |losses: &ram::losses::Losses| if plays { -losses.reward } else { losses.classification };
     let tested = Tested {
         seed: config.seed,
         locations: locations.name().to_owned(),
-        error: found.error,
+        error: evaluation.error,
         error_of_passes: if chooses { Some(test(PASSES)?.error) } else { None },
-        count: found.count,
+        count: evaluation.count,
         validation_error: best_error,
         first_loss: metrics.first().map_or(0.0, |line| loss(&line.train)),
         last_loss: metrics.last().map_or(0.0, |line| loss(&line.train)),
@@ -247,7 +257,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> RamError {
     RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then run it again"))
 }
 
-fn again(command: &[String]) -> String {
+fn arguments(command: &[String]) -> String {
     command.iter().skip(1).cloned().collect::<Vec<_>>().join(" ")
 }
 

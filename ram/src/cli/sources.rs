@@ -39,7 +39,7 @@ pub fn sets(data: &str) -> Result<Vec<String>, RamError> {
 }
 
 /// The keys that follow from the files of user pictures: their channels and, on a centred canvas, their size.
-pub fn found(config: &Config, data_dir: Option<&Path>) -> Result<Vec<String>, RamError> {
+pub fn sets_of_files(config: &Config, data_dir: Option<&Path>) -> Result<Vec<String>, RamError> {
     let headers = match config.data.source {
         Source::Folder => data::folder(config, data_dir).headers(SURVEYED)?,
         Source::Idx => vec![data::idx_pair(config, data_dir).header()?],

@@ -68,9 +68,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     trainer.notes().iter().for_each(|note| complain(&format!("warning: {note}")));
     let path = run.path().to_owned();
     if config.data.source.is_user_pictures() {
-        tell(args, || trainer.summary().to_owned())?;
+        say_unless_json(args, || trainer.summary().to_owned())?;
     }
-    tell(args, || {
+    say_unless_json(args, || {
         format!("run {}, {} kernels, {} threads", path.display(), ram::kernel_path(), args.machine.threads.resolved())
     })?;
     let mut console = Console::new("", config.train.epochs, args.json);
@@ -217,7 +217,7 @@ impl Progress for WithEvents<'_> {
     }
 }
 
-fn tell(args: &Args, text: impl FnOnce() -> String) -> std::io::Result<()> {
+fn say_unless_json(args: &Args, text: impl FnOnce() -> String) -> std::io::Result<()> {
     if args.json { Ok(()) } else { say(&text()) }
 }
 

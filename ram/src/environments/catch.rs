@@ -264,7 +264,7 @@ mod tests {
         let hits = [2, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21];
         assert_eq!(columns(2, -PIXEL), hits);
         assert_eq!(columns(21, PIXEL), hits.map(|column| 23 - column));
-        // Just below and just above half a pixel a frame: 0.5⁻, 1⁻, 1.5⁻, …
+        // The velocity is just below and just above half a pixel per frame: 0.5⁻, 1⁻, 1.5⁻, …
         assert_eq!(columns(0, PIXEL / 2)[..6], [0, 0, 1, 1, 2, 2]);
         assert_eq!(columns(0, PIXEL / 2 + 1)[..6], [0, 1, 1, 2, 2, 3]);
         // On a screen of two columns the ball bounces at every move: 0, 1, 0, 1.

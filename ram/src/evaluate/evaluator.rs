@@ -127,11 +127,11 @@ fn averaged(probabilities: &[f64], passes: usize, inputs: &Inputs) -> Verdict {
 }
 
 /// Turns the sums over chunks into the result for all `count` examples. They are added in the order of the chunks.
-fn conclude(config: &Config, decisions: Decisions, found: &[Sums], count: usize) -> Evaluation {
+fn conclude(config: &Config, decisions: Decisions, chunks: &[Sums], count: usize) -> Evaluation {
     let n = count.max(1) as f64;
     let share = |count: u32| f64::from(count) / n;
     let mut all = Sums::default();
-    for sums in found {
+    for sums in chunks {
         all.merge(sums);
     }
     let Sums { verdict, steps, baselines, is_placed } = all;

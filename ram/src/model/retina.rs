@@ -173,7 +173,7 @@ impl Retina {
         self.patch << scale
     }
 
-    /// Where patch `scale` starts along an axis of `extent` pixels, for the location's coordinate `l` on it.
+    /// The start of patch `scale` along an axis of `extent` pixels, for the location's coordinate `l` on this axis.
     fn start(&self, l: f64, scale: usize, extent: usize) -> Start {
         // c − g·2ˢ/2 with c = (l + 1)/2 · extent
         let start = (l + 1.0) / 2.0 * extent as f64 - self.side(scale) as f64 / 2.0;

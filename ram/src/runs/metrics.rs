@@ -65,7 +65,7 @@ pub const DENSITY_UP_TO: usize = 8;
 
 impl EpochMetrics {
     /// The line of an epoch, from the results of training and validation.
-    pub fn new(config: &Config, epoch: usize, step: u64, rates: Rates, train: Losses, found: &Evaluation) -> Self {
+    pub fn new(config: &Config, epoch: usize, step: u64, rates: Rates, train: Losses, evaluation: &Evaluation) -> Self {
         let chooses = config.policy.locations.are_learned();
         let gaussian = config.model.kind == ModelKind::Ram && chooses && config.policy.grid == 0;
         EpochMetrics {
@@ -73,15 +73,15 @@ impl EpochMetrics {
             step,
             learning_rate: rates.learning_rate,
             train,
-            validation: Validation { error: found.error, loss: found.loss },
-            fixation_spread: found.fixation_spread.clone(),
-            on_digit: found.on_digit,
-            tracking: found.tracking.clone(),
+            validation: Validation { error: evaluation.error, loss: evaluation.loss },
+            fixation_spread: evaluation.fixation_spread.clone(),
+            on_digit: evaluation.on_digit,
+            tracking: evaluation.tracking.clone(),
             policy_std: gaussian.then_some(rates.std),
-            error_after: found.error_after.clone(),
-            baselines: found.baselines.clone(),
-            confusion: found.confusion.clone(),
-            density: if found.density.len() <= DENSITY_UP_TO { found.density.clone() } else { Vec::new() },
+            error_after: evaluation.error_after.clone(),
+            baselines: evaluation.baselines.clone(),
+            confusion: evaluation.confusion.clone(),
+            density: if evaluation.density.len() <= DENSITY_UP_TO { evaluation.density.clone() } else { Vec::new() },
         }
     }
 }
@@ -175,8 +175,8 @@ mod tests {
         let line = |sets: &[&str], glimpses: usize| {
             let sets: Vec<_> = sets.iter().map(|set| set.to_string()).collect();
             let config = Config::load(crate::config::Base::Preset("mnist"), &sets).unwrap();
-            let found = Evaluation { density: vec![vec![1]; glimpses], ..Evaluation::default() };
-            EpochMetrics::new(&config, 1, 1, rates, Losses::default(), &found)
+            let evaluation = Evaluation { density: vec![vec![1]; glimpses], ..Evaluation::default() };
+            EpochMetrics::new(&config, 1, 1, rates, Losses::default(), &evaluation)
         };
         assert_eq!(line(&[], 6).policy_std, Some(0.2));
         for sets in [["policy.locations=random"], ["policy.grid=3"], ["model.kind=fc"]] {

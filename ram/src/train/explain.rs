@@ -181,8 +181,8 @@ impl<'t> Recording<'_, 't> {
         let plays = self.decisions == Decisions::Each;
         let mut rows = Rows::default();
         match (&observed.episode, self.decisions) {
-            (Some(episode), Decisions::Last) => self.images(episode, &mut rows),
-            (Some(episode), Decisions::Each) => self.games(episode, &mut rows),
+            (Some(episode), Decisions::Last) => self.add_image_variables(episode, &mut rows),
+            (Some(episode), Decisions::Each) => self.add_game_variables(episode, &mut rows),
             (None, _) => {}
         }
         if !plays {
@@ -191,7 +191,7 @@ impl<'t> Recording<'_, 't> {
         rows.whole(loss.reward, ("R", "the return", true, lines::reward(plays)));
         let one = loss.location.is_none() && loss.baseline.is_none();
         let is_agent = observed.episode.is_some();
-        rows.whole(loss.total, ("L", "what is minimised", false, lines::total(one && !is_agent)));
+        rows.whole(loss.total, ("L", "the loss", false, lines::total(one && !is_agent)));
 
         let mut grads = params.zeros();
         loss.total.backward(&mut grads);
@@ -226,7 +226,7 @@ impl<'t> Recording<'_, 't> {
     }
 
     /// Adds the variables of an episode over images.
-    fn images(&self, episode: &Episode<'t, f32>, rows: &mut Rows<'t>) {
+    fn add_image_variables(&self, episode: &Episode<'t, f32>, rows: &mut Rows<'t>) {
         let config = self.config;
         let learned = config.loss.baseline == BaselineKind::Learned;
         for step in 0..episode.locations.len() {
@@ -238,13 +238,13 @@ impl<'t> Recording<'_, 't> {
                 if config.policy.grid > 0 { "log-odds of the grid's points" } else { "the policy's mean, f_l(h)" };
             // Under a policy that is not learned the only baseline is that of the class.
             let baseline = chosen(&episode.baselines).filter(|_| learned && !episode.location_log_probs.is_empty());
-            rows.step(n, step, baseline, ("b_", "the return expected", false, lines::baseline()));
+            rows.step(n, step, baseline, ("b_", "the expected return", false, lines::baseline()));
             rows.step(n, step, chosen(&episode.means), ("μ_", mean, false, lines::mean(&config.policy)));
             rows.step(
                 n,
                 step,
                 at(&episode.locations),
-                ("l_", "where it looks", true, lines::location(&config.policy, step)),
+                ("l_", "the location", true, lines::location(&config.policy, step)),
             );
             let log_prob = ("log π(l_)", "log-probability of that location", false, lines::log_prob(&config.policy));
             rows.step(n, step, chosen(&episode.location_log_probs), log_prob);
@@ -254,17 +254,17 @@ impl<'t> Recording<'_, 't> {
     }
 
     /// Adds the variables of a game.
-    fn games(&self, episode: &Episode<'t, f32>, rows: &mut Rows<'t>) {
+    fn add_game_variables(&self, episode: &Episode<'t, f32>, rows: &mut Rows<'t>) {
         let config = self.config;
         for n in 1..=episode.actions.len() {
             let at = |vars: &Steps<'t, f32>| vars.get(n - 1).copied();
             let policy = ("log π(·|h_)", "log-probability of every action", false, lines::actions());
             rows.step(n, n, at(&episode.decisions), policy);
-            rows.step(n, n, at(&episode.actions), ("a_", "the action drawn", true, lines::action()));
+            rows.step(n, n, at(&episode.actions), ("a_", "the sampled action", true, lines::action()));
             let log_prob = ("log π(a_)", "log-probability of that action", false, lines::pick());
             rows.step(n, n, at(&episode.action_log_probs), log_prob);
             let learned = at(&episode.baselines).filter(|_| config.loss.baseline == BaselineKind::Learned);
-            rows.step(n, n, learned, ("b_", "the return expected", false, lines::baseline()));
+            rows.step(n, n, learned, ("b_", "the expected return", false, lines::baseline()));
             let log_prob =
                 ("log π(l_)", "log-probability of the next location", false, lines::log_prob(&config.policy));
             rows.step(n, n, at(&episode.location_log_probs), log_prob);
@@ -279,7 +279,7 @@ fn variable(Row { step, symbol, meaning, var, is_constant, place }: Row) -> Vari
         symbol,
         meaning,
         shape: var.shape().axes().to_vec(),
-        first: firsts(var),
+        first: first_numbers(var),
         mean: mean(&var.value()),
         deviation: deviation(&var.value()),
         gradient: (!is_constant).then(|| norm(&var.grad())),
@@ -316,7 +316,7 @@ fn terms<'t>(loss: &LossTerms<'t, f32>, config: &Config, plays: bool) -> Vec<(Te
 }
 
 /// The numbers of the first row, at most three.
-fn firsts(var: Var<f32>) -> Vec<f64> {
+fn first_numbers(var: Var<f32>) -> Vec<f64> {
     let rows = var.shape().axes().first().copied().unwrap_or(1).max(1);
     let value = var.value();
     value.iter().take((value.len() / rows).min(3)).map(|&x| f64::from(x)).collect()

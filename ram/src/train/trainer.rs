@@ -287,16 +287,17 @@ impl Loop<'_> {
     fn end_epoch(&mut self, rates: Rates, begun: Instant, images_per_second: f64) -> Result<(), RamError> {
         let Loop { config, data, learner, state, .. } = self;
         let subject = Subject { task: &*learner.task, network: learner.network(), params: &learner.params };
-        let found = evaluate_on(config, subject, &data.validation, 1);
+        let evaluation = evaluate_on(config, subject, &data.validation, 1);
         let seconds = begun.elapsed().as_secs_f64();
 
         state.epoch += 1;
         state.step = 0;
         let train = std::mem::take(&mut state.running).mean();
-        let metrics = EpochMetrics::new(config, state.epoch, state.optimiser_steps, rates, train, &found);
-        let is_better = state.best_error.is_none_or(|best| found.error < best);
+        let metrics = EpochMetrics::new(config, state.epoch, state.optimiser_steps, rates, train, &evaluation);
+        let is_better = state.best_error.is_none_or(|best| evaluation.error < best);
         if is_better {
-            (state.best_error, state.best_epoch, state.epochs_since_best) = (Some(found.error), Some(state.epoch), 0);
+            (state.best_error, state.best_epoch, state.epochs_since_best) =
+                (Some(evaluation.error), Some(state.epoch), 0);
         } else {
             state.epochs_since_best += 1;
         }

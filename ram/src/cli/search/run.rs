@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
 
-    /// Give up trials early: after each rung, the best one in ETA trials goes on for ETA times as many epochs.
+    /// Give up trials early: after each rung, only the best one in ETA trials continues, up to ETA times as many epochs.
     #[arg(long, value_name = "ETA", value_parser = clap::value_parser!(u32).range(2..=1000))]
     halving: Option<u32>,
 
@@ -181,7 +181,7 @@ fn all(args: &Args, folder: &StudyFolder, stop: &AtomicBool) -> anyhow::Result<E
             let count = left.len();
             left = pass(args, folder, rung, left, stop)?;
             if stop.load(Ordering::Relaxed) {
-                complain(&format!("resume with\n  {} {}", program(), again()));
+                complain(&format!("resume with\n  {} {}", program(), arguments()));
                 return Ok(Ended::Interrupted);
             }
             // Only halving needs the trials of other processes, since the next rung depends on all of them.
@@ -296,7 +296,7 @@ fn numbers(trials: &[u32]) -> String {
     format!("trial{} {}", if trials.len() == 1 { "" } else { "s" }, list.join(", "))
 }
 
-fn again() -> String {
+fn arguments() -> String {
     command_line().iter().skip(1).map(|argument| quoted(Path::new(argument))).collect::<Vec<_>>().join(" ")
 }
 

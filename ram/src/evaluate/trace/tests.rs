@@ -164,7 +164,7 @@ fn a_games_trace_is_the_game_that_evaluation_counts() {
             assert_eq!((trace.glimpses.len(), trace.glimpses[0].windows.len()), (23, 3));
             assert_eq!((trace.height, trace.width, trace.pictures.len()), (24, 24, 24));
             assert_eq!(trace.right(), Some(trace.total() == 1.0));
-            // The ball falls a row a frame; the paddle moves as the action says.
+            // In each frame the ball falls by one row, and the action moves the paddle.
             let lit = |screen: &[u8]| -> Vec<usize> { (0..576).filter(|&at| screen[at] == 255).collect() };
             for (row, glimpse) in trace.glimpses.iter().enumerate() {
                 let (now, then) = (lit(trace.picture(row)), lit(trace.picture(row + 1)));

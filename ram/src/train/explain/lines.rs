@@ -141,7 +141,7 @@ pub fn term(name: &str, config: &Config, plays: bool) -> SourceLine {
     }
 }
 
-/// Where a parameter is used, by its name.
+/// The line that uses a parameter, by its name.
 pub fn parameter(config: &Config, name: &str) -> SourceLine {
     let layer = name.rsplit_once('.').map_or(name, |(layer, _)| layer);
     match (config.model.kind, layer) {

@@ -36,10 +36,10 @@ fn all() -> Vec<Config> {
 fn the_lines_that_are_named_are_there_and_compute() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for config in all() {
-        let told = explain(&config, None).unwrap();
-        let places = (told.variables.iter().map(|variable| (variable.symbol.as_str(), &variable.place)))
-            .chain(told.terms.iter().map(|term| (term.name, &term.place)))
-            .chain(told.parameters.iter().map(|parameter| (parameter.name.as_str(), &parameter.place)));
+        let explanation = explain(&config, None).unwrap();
+        let places = (explanation.variables.iter().map(|variable| (variable.symbol.as_str(), &variable.place)))
+            .chain(explanation.terms.iter().map(|term| (term.name, &term.place)))
+            .chain(explanation.parameters.iter().map(|parameter| (parameter.name.as_str(), &parameter.place)));
         for (name, place) in places {
             assert!(place.line > 0, "{name}: {:?} is not in {}", place.code, place.file);
             let text = std::fs::read_to_string(root.join(place.file)).unwrap();
@@ -57,7 +57,7 @@ fn the_lines_that_are_named_are_there_and_compute() {
 #[test]
 fn it_is_the_step_that_training_makes() {
     for config in all() {
-        let told = explain(&config, None).unwrap();
+        let explanation = explain(&config, None).unwrap();
         let task = tasks::named(&config).unwrap();
         let mut data = task.training(&config, None).unwrap();
         let steps = data.batches.steps();
@@ -65,20 +65,20 @@ fn it_is_the_step_that_training_makes() {
         data.batches.begin(0, 0);
         let losses = learner.step(data.batches.next_batch().unwrap().unwrap(), 0, rates(&config, 0, steps));
         let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * b.abs().max(1e-3);
-        let term = |name: &str| told.terms.iter().find(|term| term.name == name).map_or(0.0, |term| term.value);
-        assert!(near(told.grad_norm, losses.grad_norm), "{} {}", told.grad_norm, losses.grad_norm);
+        let term = |name: &str| explanation.terms.iter().find(|term| term.name == name).map_or(0.0, |term| term.value);
+        assert!(near(explanation.grad_norm, losses.grad_norm), "{} {}", explanation.grad_norm, losses.grad_norm);
         assert!(near(term("class"), losses.classification) && near(term("location"), losses.location));
         assert!(near(term("baseline"), losses.baseline));
-        let by_symbol = |symbol: &str| told.variables.iter().find(|variable| variable.symbol == symbol).unwrap();
+        let by_symbol = |symbol: &str| explanation.variables.iter().find(|variable| variable.symbol == symbol).unwrap();
         assert!(near(by_symbol("L").mean, losses.total) && near(by_symbol("R").mean, losses.reward));
     }
 }
 
 #[test]
 fn gradients_come_from_where_the_paper_says() {
-    let told = explain(&config(Base::Preset("demo"), &[]), None).unwrap();
-    assert_eq!(told.terms.iter().map(|term| term.name).collect::<Vec<_>>(), ["class", "location", "baseline"]);
-    for parameter in &told.parameters {
+    let explanation = explain(&config(Base::Preset("demo"), &[]), None).unwrap();
+    assert_eq!(explanation.terms.iter().map(|term| term.name).collect::<Vec<_>>(), ["class", "location", "baseline"]);
+    for parameter in &explanation.parameters {
         let expected: [bool; 3] = match parameter.name.split('.').next().unwrap() {
             "location" => [false, true, false],
             "baseline" => [false, false, true],
@@ -98,14 +98,14 @@ fn gradients_come_from_where_the_paper_says() {
 
 #[test]
 fn locations_as_drawn_are_constants_and_steps_have_numbers() {
-    let told = explain(&config(Base::Preset("demo"), &[]), None).unwrap();
-    let of = |symbol: &str| told.variables.iter().find(|variable| variable.symbol == symbol).unwrap();
+    let explanation = explain(&config(Base::Preset("demo"), &[]), None).unwrap();
+    let of = |symbol: &str| explanation.variables.iter().find(|variable| variable.symbol == symbol).unwrap();
     assert_eq!((of("l₀").gradient, of("l₁").gradient, of("l₁").shape.clone()), (None, None, vec![48, 2]));
     assert!(of("μ₁").gradient.unwrap() > 0.0 && of("h₄").gradient.unwrap() > 0.0);
     // log π(l) has the slope −(R − b)/M, b being 0 at first: its norm is √(Σ R²)/M.
     let reward = of("R");
     let expected = (reward.mean * 48.0).sqrt() / 48.0;
     assert!((of("log π(l₁)").gradient.unwrap() - expected).abs() < 1e-6, "{expected}");
-    assert_eq!(told.variables.last().unwrap().gradient, Some(1.0));
+    assert_eq!(explanation.variables.last().unwrap().gradient, Some(1.0));
     assert_eq!(subscript(10), "₁₀");
 }
