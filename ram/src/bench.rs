@@ -262,7 +262,7 @@ impl TrainingStep {
         }
         let config = Config::load(case.base, &sets)?;
         let task = tasks::named(&config)?;
-        let mut data = task.training(None)?;
+        let mut data = task.training(&config, None)?;
         let learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
         let mut batches = Vec::new();
         data.batches.begin(0, 0);

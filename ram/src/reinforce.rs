@@ -15,8 +15,13 @@
 //! ∇J ≈ 1/M Σᵢ Σₜ ∇ log π(uₜⁱ | s₁:ₜⁱ; θ) (Rₜⁱ − bₜ)         (2)
 //! ```
 //!
-//! **Why Rₜ.** A choice has no say in the rewards before it, so that eq. (2) may leave them out: `Rₜ` is the sum of the rewards
-//! from step t on. A classification is rewarded once, at the end; there every Rₜ is R.
+//! **Why Rₜ.** A choice has no say in the rewards before it, so eq. (2) may leave them out: Rₜ is then the sum of the rewards from
+//! step t on, "following the execution of action uₜ". The formula that the paper prints sums over the whole episode, so that Rₜ = R. A
+//! configuration chooses (`loss.returns`). A classification is rewarded once, at the end; there every Rₜ is R. With a discount γ < 1,
+//! the returns from step t on are discounted from step t and not from step 1, as is usual; the estimate is then biased.
+//!
+//! **What is not drawn.** The hybrid loss rewards the most likely class, which is no random choice: eq. (2) then estimates the gradient
+//! with respect to the choices of locations, and cross entropy teaches the class.
 //!
 //! **Why a baseline leaves the mean alone.** Let bₜ depend on what was seen, s₁:ₜ, and not on the choice uₜ. Then
 //!
@@ -54,7 +59,7 @@ pub enum BaselineKind {
 /// baselines are constants here. With baselines of zeros it is eq. (1), in its form with Rₜ.
 ///
 /// # Panics
-/// Where there is no choice.
+/// Where there is no choice, or not one return and one baseline for each.
 #[track_caller]
 pub fn reinforce<'t, R: Real>(
     log_probs: &[Var<'t, R>],
@@ -62,6 +67,11 @@ pub fn reinforce<'t, R: Real>(
     baselines: &[Var<'t, R>],
     episodes: usize,
 ) -> Var<'t, R> {
+    let steps = [log_probs.len(), returns.len(), baselines.len()];
+    assert!(
+        steps == [steps[0]; 3],
+        "reinforce: {steps:?} log-probabilities, returns and baselines, but as many are needed"
+    );
     let terms = log_probs.iter().zip(returns).zip(baselines).map(|((&log_prob, &r), &b)| {
         // log π(uₜⁱ)·(Rₜⁱ − bₜⁱ)
         (log_prob * (r - b).stop_gradient()).sum()
@@ -114,9 +124,10 @@ pub fn leave_one_out<'t, R: Real>(returns: Var<'t, R>, samples: usize) -> Var<'t
 /// The squared error by which bₜ learns `E[Rₜ]`: 1/(M·T) Σᵢ Σₜ (Rₜⁱ − bₜⁱ)², for returns and baselines T × `[batch]`.
 ///
 /// # Panics
-/// Where there is no baseline.
+/// Where there is no baseline, or not one return for each.
 #[track_caller]
 pub fn baseline_error<'t, R: Real>(returns: &[Var<'t, R>], baselines: &[Var<'t, R>], episodes: usize) -> Var<'t, R> {
+    assert_eq!(returns.len(), baselines.len(), "baseline_error: one return for each baseline is needed");
     let terms = returns.iter().zip(baselines).map(|(&r, &b)| (r.stop_gradient() - b).square().sum());
     sum(terms).scale(R::from_f64(1.0 / (episodes * baselines.len()) as f64))
 }

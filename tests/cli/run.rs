@@ -389,7 +389,7 @@ fn the_demo_can_be_repeated_and_touches_only_its_own() {
     place.ram("train --config tiny.toml --runs runs/demo --name learned").succeeds();
     place.ram(line).fails(4, &["learned", "left alone"]);
     place.ram("train --config tiny.toml --runs other --name demo").succeeds();
-    place.ram("demo --runs other").fails(4, &["a run of its own"]);
+    place.ram("demo --runs other").fails(4, &["the demo needs a folder with this name"]);
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn an_agent_plays_catch() {
     assert!(fs::read(place.path("games.gif")).unwrap().starts_with(b"GIF89a"));
     place.ram("play catch games --gif games.png").fails(2, &["games.png", ".gif"]);
     place.ram("play catch games --gif games.gif --games 25").fails(2, &["at most 24"]);
-    place.ram("play catch a").fails(2, &["does not play catch", "ram train --experiment catch"]);
+    place.ram("play catch a").fails(2, &["does not play catch", "data.source=catch"]);
     place.ram("play catch no-such").fails(4, &["there is no such run"]);
     place.ram("play catch").fails(2, &["needs a terminal"]);
     place.ram("play catch games --keys").fails(2, &["needs a terminal"]);

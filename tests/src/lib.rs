@@ -1,12 +1,15 @@
 //! What the tests of this package share: golden values, differences, and running a test again in a process of its own.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::Path;
 use std::process::Command;
 
 use autograd::kernels::PATH_VARIABLE;
+use autograd::nn::Init;
+use autograd::{Grads, Params, Var, math};
+use rand::Rng;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
@@ -111,6 +114,79 @@ pub fn assert_same<T: PartialEq + Debug>(what: &str, a: &[T], b: &[T]) {
     assert_eq!(a.len(), b.len(), "{what}: as many");
     if let Some(i) = a.iter().zip(b).position(|(a, b)| a != b) {
         panic!("{what}: number {i} of {} is {:?} and {:?}", a.len(), a[i], b[i]);
+    }
+}
+
+/// Draws every parameter anew from N(0, `std`²), so that none is 0.
+pub fn redraw(params: &mut Params<f64>, std: f64, rng: &mut impl Rng) {
+    for id in params.ids() {
+        let axes = [params.shape(id).rows(), params.shape(id).columns()];
+        params.change(id, |theta| Init::Normal(std).fill(theta, axes, rng));
+    }
+}
+
+/// The names of the weight and the bias of each layer.
+pub fn layers(names: &[&str]) -> BTreeSet<String> {
+    names.iter().flat_map(|name| [format!("{name}.weight"), format!("{name}.bias")]).collect()
+}
+
+/// The gradient of a term, every number of it finite.
+#[track_caller]
+pub fn gradient(params: &Params<f64>, term: Var<f64>) -> Grads<f64> {
+    let mut grads = params.zeros();
+    term.backward(&mut grads);
+    assert!(grads.as_slice().iter().all(|d| d.is_finite()));
+    grads
+}
+
+/// The names of the parameters whose gradient is not 0.
+#[track_caller]
+pub fn reached(params: &Params<f64>, term: Var<f64>) -> BTreeSet<String> {
+    let grads = gradient(params, term);
+    let reached = params.ids().filter(|&id| grads.get(id).iter().any(|&d| d != 0.0));
+    reached.map(|id| params.name(id).to_owned()).collect()
+}
+
+/// exp(xᵢ)/Σ exp(xⱼ)
+pub fn softmax(x: &[f64]) -> Vec<f64> {
+    let sum: f64 = x.iter().map(|&x| math::exp(x)).sum();
+    x.iter().map(|&x| math::exp(x) / sum).collect()
+}
+
+/// For each outcome of a softmax over these logits the uniform number in the middle of its share of [0, 1). A small change
+/// of the logits does not lead it to another outcome.
+pub fn uniforms(logits: &[f64]) -> Vec<f64> {
+    let mut begin = 0.0;
+    let middle = |p: f64| {
+        begin += p;
+        begin - 0.5 * p
+    };
+    softmax(logits).into_iter().map(middle).collect()
+}
+
+/// Checks every number of some gradients against the derivative of `j`, by central differences, for the parameters that
+/// `is_checked` names. Each of them must have a derivative that could show a fault.
+#[track_caller]
+pub fn assert_gradients(
+    params: &Params<f64>,
+    found: &[Grads<f64>],
+    is_checked: impl Fn(&str) -> bool,
+    j: impl Fn(&Params<f64>) -> f64,
+) {
+    const STEP: f64 = 1e-5;
+    for id in params.ids().filter(|&id| is_checked(params.name(id))) {
+        let moved = |i: usize, by: f64| {
+            let mut params = params.clone();
+            params.change(id, |theta| theta[i] += by);
+            j(&params)
+        };
+        let slope = |i: usize| (moved(i, STEP) - moved(i, -STEP)) / (2.0 * STEP);
+        let (name, expected): (_, Vec<f64>) = (params.name(id), (0..params.get(id).len()).map(slope).collect());
+        assert!(largest(&expected) > 1e-4, "{name}: ∂J is {:e} at most and tells nothing", largest(&expected));
+        for (which, found) in found.iter().enumerate() {
+            let far = difference(found.get(id), &expected, 1.0);
+            assert!(far < 1e-8, "{name}, gradient {which}: {:?}, but ∂J is {expected:?}", found.get(id));
+        }
     }
 }
 

@@ -49,7 +49,7 @@ fn allocations(config: &Config, epochs: u64) -> Vec<usize> {
     });
     config.validate().unwrap();
     let task = tasks::named(config).unwrap();
-    let mut data = task.training(None).unwrap();
+    let mut data = task.training(config, None).unwrap();
     let mut learner = Learner::new(config, task, [data.channels, data.outputs.len()]);
     let mut counts = Vec::with_capacity(1000);
     pool.install(|| {

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use autograd::nn::Init;
-use autograd::{Grads, ParamId, Params, Shape, Tape, Var, math};
+use autograd::{Grads, ParamId, Params, Shape, Tape, math};
 use ram::config::Config;
 use ram::losses::{LossTerms, Objective};
 use ram::model::{Agent, Decisions, Draws, Images, Locations, Mean, Mode};
@@ -12,6 +11,7 @@ use ram::network::agent_options;
 use ram::reinforce::{BaselineKind, leave_one_out};
 use ram::tasks::classify::{hybrid_loss, reinforce_loss};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use tests::{gradient, layers, reached, redraw};
 
 const CLASSES: usize = 4;
 
@@ -34,10 +34,7 @@ impl Problem {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let mut params = Params::new();
         let agent = Agent::new(&mut params, agent_options(&config, Decisions::Last), 1, CLASSES, &mut rng);
-        for id in params.ids() {
-            let axes = [params.shape(id).rows(), params.shape(id).columns()];
-            params.change(id, |theta| Init::Normal(0.4).fill(theta, axes, &mut rng));
-        }
+        redraw(&mut params, 0.4, &mut rng);
         let mut numbers = |count: usize| -> Vec<f64> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
         let draws = Draws {
             mode: Mode::Sample,
@@ -65,26 +62,6 @@ impl Problem {
             true => reinforce_loss(&episode, &self.labels, &objective, &self.draws.class, batch),
         })
     }
-
-    /// The gradient of a term, every number of it finite.
-    fn gradient(&self, term: Var<f64>) -> Grads<f64> {
-        let mut grads = self.params.zeros();
-        term.backward(&mut grads);
-        assert!(grads.as_slice().iter().all(|d| d.is_finite()));
-        grads
-    }
-
-    /// The parameters whose gradient is not 0.
-    fn reached(&self, term: Var<f64>) -> BTreeSet<String> {
-        let grads = self.gradient(term);
-        let reached = self.params.ids().filter(|&id| grads.get(id).iter().any(|&d| d != 0.0));
-        reached.map(|id| self.params.name(id).to_owned()).collect()
-    }
-}
-
-/// The weight and the bias of each layer.
-fn layers(names: &[&str]) -> BTreeSet<String> {
-    names.iter().flat_map(|name| [format!("{name}.weight"), format!("{name}.bias")]).collect()
 }
 
 const SEEING: [&str; 6] =
@@ -99,7 +76,7 @@ fn the_classification_term_reaches_what_sees_and_the_action_network() {
     for policy in Locations::ALL {
         for pure in [false, true] {
             let problem = Problem::new(8, |config| config.policy.locations = policy);
-            let reached = problem.look(pure, |loss| problem.reached(loss.classification));
+            let reached = problem.look(pure, |loss| reached(&problem.params, loss.classification));
             assert_eq!(reached, seeing_and("action"), "{policy:?}, pure {pure}");
         }
     }
@@ -113,10 +90,10 @@ fn without_a_learned_baseline_none_is_trained() {
         [BaselineKind::LeaveOneOut, BaselineKind::None].map(|kind| [(kind, false), (kind, true)]).concat()
     {
         problem.look_against(kind, pure, |loss| {
-            assert_eq!(problem.reached(loss.location.unwrap()), layers(&["location"]), "pure {pure}");
-            assert_eq!(problem.reached(loss.classification), seeing_and("action"), "pure {pure}");
+            assert_eq!(reached(&problem.params, loss.location.unwrap()), layers(&["location"]), "pure {pure}");
+            assert_eq!(reached(&problem.params, loss.classification), seeing_and("action"), "pure {pure}");
             assert!(loss.baseline.is_none());
-            assert!(problem.reached(loss.total).is_disjoint(&layers(&["baseline"])));
+            assert!(reached(&problem.params, loss.total).is_disjoint(&layers(&["baseline"])));
         });
     }
 }
@@ -154,7 +131,7 @@ fn the_location_term_reaches_the_location_network_and_through_a_switch_the_core(
             false => layers(&["location"]),
         };
         for pure in [false, true] {
-            let reached = problem.look(pure, |loss| problem.reached(loss.location.unwrap()));
+            let reached = problem.look(pure, |loss| reached(&problem.params, loss.location.unwrap()));
             assert_eq!(reached, expected, "{policy:?}, into core {into_core}, grid {grid}, pure {pure}");
         }
     }
@@ -167,7 +144,7 @@ fn the_baseline_term_reaches_the_baseline_alone() {
             let problem = Problem::new(8, |config| {
                 (config.policy.locations, config.loss.location_into_core) = (policy, true);
             });
-            let reached = problem.look(pure, |loss| problem.reached(loss.baseline.unwrap()));
+            let reached = problem.look(pure, |loss| reached(&problem.params, loss.baseline.unwrap()));
             assert_eq!(reached, layers(&["baseline"]), "{policy:?}, pure {pure}");
         }
     }
@@ -179,12 +156,12 @@ fn a_policy_that_is_not_learned_has_neither_location_nor_baseline_term() {
         let problem = Problem::new(8, |config| config.policy.locations = policy);
         problem.look(false, |loss| {
             assert!(loss.location.is_none() && loss.baseline.is_none(), "{policy:?}");
-            assert_eq!(problem.reached(loss.total), seeing_and("action"));
+            assert_eq!(reached(&problem.params, loss.total), seeing_and("action"));
         });
         problem.look(true, |loss| {
             // Pure REINFORCE still has a class to choose, and so a baseline.
             assert!(loss.location.is_none());
-            assert_eq!(problem.reached(loss.baseline.unwrap()), layers(&["baseline"]));
+            assert_eq!(reached(&problem.params, loss.baseline.unwrap()), layers(&["baseline"]));
         });
     }
 }
@@ -198,12 +175,12 @@ fn one_glimpse_chooses_no_location() {
     problem.look(false, |loss| {
         assert!(loss.location.is_none() && loss.baseline.is_none());
         assert!(loss.total.item().is_finite() && loss.total.item() == loss.classification.item());
-        assert_eq!(problem.reached(loss.total), seen);
+        assert_eq!(reached(&problem.params, loss.total), seen);
     });
     problem.look(true, |loss| {
         assert!(loss.location.is_none() && loss.total.item().is_finite());
-        assert_eq!(problem.reached(loss.classification), seen);
-        assert_eq!(problem.reached(loss.baseline.unwrap()), layers(&["baseline"]));
+        assert_eq!(reached(&problem.params, loss.classification), seen);
+        assert_eq!(reached(&problem.params, loss.baseline.unwrap()), layers(&["baseline"]));
     });
 }
 
@@ -215,7 +192,7 @@ fn the_total_is_the_weighted_sum_of_its_terms() {
         problem.look(pure, |loss| {
             let [total, class, location, baseline] =
                 [loss.total, loss.classification, loss.location.unwrap(), loss.baseline.unwrap()]
-                    .map(|term| (term.item(), problem.gradient(term)));
+                    .map(|term| (term.item(), gradient(&problem.params, term)));
             assert!((total.0 - (class.0 + 0.5 * location.0 + 2.0 * baseline.0)).abs() < 1e-12);
             for (i, total) in total.1.as_slice().iter().enumerate() {
                 let sum = class.1.as_slice()[i] + 0.5 * location.1.as_slice()[i] + 2.0 * baseline.1.as_slice()[i];
@@ -255,7 +232,7 @@ fn the_mean_moves_toward_what_was_rewarded() {
                 (sample, (dx * dx + dy * dy).sqrt())
             };
             let (sample, before) = distance(&problem, None);
-            let grads = problem.look(false, |loss| problem.gradient(loss.location.unwrap()));
+            let grads = problem.look(false, |loss| gradient(&problem.params, loss.location.unwrap()));
             for id in problem.params.ids() {
                 let d = grads.get(id);
                 problem.params.change(id, |theta| theta.iter_mut().zip(d).for_each(|(theta, d)| *theta -= 1e-5 * d));

@@ -1,9 +1,6 @@
 //! Games: which parameters each term of their loss changes, and that eq. (2) is the gradient of the expected return, exactly,
 //! in a game small enough to play it in every way there is.
 
-use std::collections::BTreeSet;
-
-use autograd::nn::Init;
 use autograd::{Params, Tape, Var, math};
 use ram::config::{Config, Loss, Returns};
 use ram::environments::Environment;
@@ -14,6 +11,7 @@ use ram::network::agent_options;
 use ram::reinforce::BaselineKind;
 use ram::tasks::play::{Games, Played, play_loss};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use tests::{assert_gradients, layers, reached, redraw, uniforms};
 
 /// A light is at a side of the screen, and moves to the other after each frame. To name its side is worth 1, and later 3.
 #[derive(Clone, Copy)]
@@ -72,10 +70,7 @@ impl Problem {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let mut params = Params::new();
         let agent = Agent::new(&mut params, agent_options(&config, Decisions::Each), 1, 2, &mut rng);
-        for id in params.ids() {
-            let axes = [params.shape(id).rows(), params.shape(id).columns()];
-            params.change(id, |theta| Init::Normal(0.9).fill(theta, axes, &mut rng));
-        }
+        redraw(&mut params, 0.9, &mut rng);
         Problem { agent, params, first: [-0.8, 0.1] }
     }
 
@@ -108,20 +103,16 @@ impl Problem {
         })
     }
 
-    /// Every way to play: numbers that lead to each, found by trying.
+    /// Every way to play: numbers that lead to each.
     fn ways(&self) -> Vec<Way> {
-        let actions = [0.0, 1.0 - 1e-12];
-        let mut ways: Vec<Way> = Vec::new();
-        for first in actions {
-            let mut seen = BTreeSet::new();
-            for u in (0..2000).map(|i| (f64::from(i) + 0.5) / 2000.0) {
-                let looked = self.play(&self.params, &[[first, u, 0.0]], |episode, _| {
-                    let place = episode.locations[1].value();
-                    [place[0], place[1]].map(f64::to_bits)
-                });
-                if seen.insert(looked) {
-                    ways.extend(actions.map(|second| [first, u, second]));
-                }
+        let after = |way: Way, logits: fn(&Episode<f64>) -> Vec<f64>| {
+            self.play(&self.params, &[way], |episode, _| uniforms(&logits(episode)))
+        };
+        let mut ways = Vec::new();
+        for first in after([0.5; 3], |episode| episode.decisions[0].value().to_vec()) {
+            for place in after([first, 0.5, 0.5], |episode| episode.means[0].value().to_vec()) {
+                let second = after([first, place, 0.5], |episode| episode.decisions[1].value().to_vec());
+                ways.extend(second.into_iter().map(|second| [first, place, second]));
             }
         }
         ways
@@ -135,17 +126,6 @@ impl Problem {
             (math::exp(log), played.rewards[0] + discount * played.rewards[1])
         })
     }
-
-    fn reached(&self, term: Var<f64>) -> BTreeSet<String> {
-        let mut grads = self.params.zeros();
-        term.backward(&mut grads);
-        let changed = |id: &autograd::ParamId| grads.get(*id).iter().any(|&d| d != 0.0);
-        self.params.ids().filter(changed).map(|id| self.params.name(id).to_owned()).collect()
-    }
-}
-
-fn layers(names: &[&str]) -> BTreeSet<String> {
-    names.iter().flat_map(|name| [format!("{name}.weight"), format!("{name}.bias")]).collect()
 }
 
 const SEEING: [&str; 6] =
@@ -162,15 +142,15 @@ fn each_term_reaches_its_networks() {
                 });
                 problem.loss(&[[0.3, 0.6, 0.8]], BaselineKind::Learned, &Loss::default(), |loss| {
                     let seeing = layers(&SEEING);
-                    assert_eq!(problem.reached(loss.classification), &seeing | &layers(&["action"]));
-                    assert_eq!(problem.reached(loss.baseline.unwrap()), layers(&["baseline"]));
+                    assert_eq!(reached(&problem.params, loss.classification), &seeing | &layers(&["action"]));
+                    assert_eq!(reached(&problem.params, loss.baseline.unwrap()), layers(&["baseline"]));
                     assert_eq!(loss.location.is_some(), locations == Locations::Learned);
                     if let Some(location) = loss.location {
                         let network = layers(&["location"]);
                         let mut expected = if into_core { &network | &seeing } else { network };
                         // The location is chosen after the first glimpse: h₀ = 0, so only the bias of U has a say.
                         expected.remove("core.hidden.weight");
-                        assert_eq!(problem.reached(location), expected, "into core {into_core}, grid {grid}");
+                        assert_eq!(reached(&problem.params, location), expected, "into core {into_core}, grid {grid}");
                     }
                 });
             }
@@ -201,22 +181,10 @@ fn the_estimate_is_the_gradient_of_the_expected_return() {
             let (probability, _) = problem.way(&problem.params, way, discount);
             problem.loss(&[way], baseline, &loss, |loss| loss.total.scale(-probability).backward(&mut expected));
         }
-        for id in problem.params.ids().filter(|&id| !problem.params.name(id).starts_with("baseline")) {
-            let d = expected.get(id);
-            let norm = d.iter().map(|x| x * x).sum::<f64>().sqrt();
-            let j = |by: f64| -> f64 {
-                let mut params = problem.params.clone();
-                params.change(id, |theta| theta.iter_mut().zip(d).for_each(|(theta, d)| *theta += by * d / norm));
-                // The numbers that lead to a way depend on the parameters: small changes do not lead to another.
-                ways.iter().map(|&way| problem.way(&params, way, discount)).map(|(p, r)| p * r).sum()
-            };
-            let numeric = (j(1e-5) - j(-1e-5)) / 2e-5;
-            let name = problem.params.name(id);
-            assert!(
-                norm > 1e-4 && (numeric - norm).abs() < 1e-6 * norm.max(1.0),
-                "{name}: {numeric}, estimated {norm}"
-            );
-        }
+        let chooses = |name: &str| !name.starts_with("baseline");
+        assert_gradients(&problem.params, &[expected], chooses, |params| {
+            ways.iter().map(|&way| problem.way(params, way, discount)).map(|(p, r)| p * r).sum()
+        });
     }
 }
 

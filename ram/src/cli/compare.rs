@@ -55,7 +55,7 @@ const PANELS: [Panel; 9] = [
         let later = line.fixation_spread.get(1..).filter(|later| !later.is_empty())?;
         Some(later.iter().sum::<f64>() / later.len() as f64)
     }),
-    ("glimpses on the digit, or on the ball, %", |line| line.on_digit.map(|share| 100.0 * share)),
+    ("glimpses on the digit or the target, %", |line| line.on_digit.map(|share| 100.0 * share)),
     ("learning rate", |line| Some(line.learning_rate)),
 ];
 

@@ -8,6 +8,7 @@ use ram::error::RamError;
 use ram::evaluate::evaluator::evaluate_on;
 use ram::evaluate::trained::Trained;
 use ram::evaluation::Evaluation;
+use ram::model::Decisions;
 use ram::runs::run_folder::{RunFolder, Which};
 use ram::split::SplitName;
 use ram::threads::Threads;
@@ -101,6 +102,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let passes = usize::from(args.passes);
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
     let trained = Trained::of(&checkpoint)?;
+    if passes > 1 && trained.task.decisions() == Decisions::Each {
+        let message = format!(
+            "--passes {passes}: games are played once; passes are for images, over whose first locations they average"
+        );
+        return Err(RamError::Config(message).into());
+    }
     let examples = trained.examples(split, data_dir)?;
     examples.notes.iter().for_each(|note| complain(&format!("warning: {note}")));
     let evaluation = || evaluate_on(&trained.config, trained.subject(), &examples, passes);
@@ -121,7 +128,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let averaged = if passes > 1 { format!(", probabilities averaged over {passes} passes") } else { String::new() };
     // Only a part of a user's pictures is used for evaluation.
     let data = checkpoint.config()?.data;
-    let part = if data.source.is_own() { format!(", the {split_name} part of {}", data.path) } else { String::new() };
+    let part = if data.source.is_user_pictures() {
+        format!(", the {split_name} part of {}", data.path)
+    } else {
+        String::new()
+    };
     say(&format!(
         "{}, {which_name} checkpoint, after epoch {epoch}\n\
          {split_name} error       {} ± {} (one standard error) of {count} {}{part}{averaged}",
@@ -134,7 +145,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         say(&format!("{split_name} loss        {loss:.4} nats"))?;
     } else {
         let rows: Vec<_> = tracking.iter().map(|x| format!("{x:.2}")).collect();
-        say(&format!("ball in sight    {} (share of games, for each row of the ball)", rows.join(" ")))?;
+        say(&format!("target in sight  {} (share of games, each frame)", rows.join(" ")))?;
     }
     if result.error_after.len() > 1 {
         let errors: Vec<_> = result.error_after.iter().map(|&error| format!("{:.2}", 100.0 * error)).collect();
@@ -166,7 +177,7 @@ fn other_data(checkpoint: &mut ram::runs::checkpoint::Checkpoint, args: &Args) -
 
 /// The standard error of a share of `count` images: √(p(1 − p)/n).
 pub fn standard_error(share: f64, count: usize) -> f64 {
-    (share * (1.0 - share) / count.max(1) as f64).sqrt()
+    ((share * (1.0 - share)).max(0.0) / count.max(1) as f64).sqrt()
 }
 
 /// The folder of a run, which is given as a path or as a name in the folder of all runs.

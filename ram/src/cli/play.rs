@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let trained = Trained::of(&RunFolder::read(&find(run, &args.runs), args.which.which().0)?)?;
     if trained.config.data.source.game() != Some(game) {
         return Err(RamError::Config(format!(
-            "{}: this run does not play {name}; name a run of `ram train --experiment {name}`",
+            "{}: this run does not play {name}; name a run that was trained with data.source={name}",
             trained.path.display(),
             name = game.name
         ))
@@ -143,7 +143,7 @@ fn play_with_keys(args: &Args, game: &Game, tracer: Option<Tracer>) -> anyhow::R
     }
     let by_the_clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.subsec_nanos());
     let first = args.from.unwrap_or_else(by_the_clock);
-    let size = tracer.map_or(24, |tracer| tracer.config().data.size);
+    let size = tracer.map_or(game.size, |tracer| tracer.config().data.size);
     let (term, mut board, mut won) = (Term::stdout(), Board::new(true), 0);
     let mut rules = (game.open)(size)?;
     let actions: Vec<String> = rules.actions().iter().map(|&name| name.to_owned()).collect();

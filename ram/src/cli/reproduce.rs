@@ -124,7 +124,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
                 later: experiment.later,
                 runs: Vec::new(),
                 controls: Vec::new(),
-                scripted: tasks::named(&full)?.scripted(),
+                scripted: tasks::named(&full)?.scripted(&full),
             };
             // A table has controls once, for its largest agent.
             let controlled = Some(i) == last_agent && table.has_controls;

@@ -64,8 +64,51 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     // This comes before the data are read, so that no signal is missed.
     let stop = interrupt::install()?;
+    let (mut run, mut trainer, config) = begin(args)?;
+    trainer.notes().iter().for_each(|note| complain(&format!("warning: {note}")));
+    let path = run.path().to_owned();
+    if config.data.source.is_user_pictures() {
+        say_unless_json(args, || trainer.summary().to_owned())?;
+    }
+    say_unless_json(args, || {
+        format!("run {}, {} kernels, {} threads", path.display(), ram::kernel_path(), args.machine.threads.resolved())
+    })?;
+    let mut console = Console::new("", config.train.epochs, args.json);
+    let outcome = if args.tensorboard {
+        let events = EventFile::create(&path.join(EVENTS), &RunFolder::metrics(&path)?)?;
+        let mut both = WithEvents { console: &mut console, events, fault: None };
+        let outcome = trainer.train(Some(&mut run), stop, &mut both);
+        if let Some(fault) = both.fault {
+            complain(&format!("warning: the run is saved, but its metrics for TensorBoard are incomplete: {fault}"));
+        }
+        outcome
+    } else {
+        trainer.train(Some(&mut run), stop, &mut console)
+    };
+    console.finish();
+
+    match outcome? {
+        Outcome::Finished { best_error, best_epoch } => finished(args, &path, best_error, best_epoch),
+        Outcome::Interrupted { epoch, step } => {
+            let resume = resume_command(args, &path);
+            if args.json {
+                say(&json!({
+                    "event": "interrupted", "run": path.display().to_string(), "epoch": epoch, "step": step,
+                    "resume": resume,
+                })
+                .to_string())?;
+            } else {
+                say(&format!("interrupted in epoch {epoch} after step {step}; saved. Resume with\n  {resume}"))?;
+            }
+            Ok(Ended::Interrupted)
+        }
+    }
+}
+
+/// The run folder, the trainer and the configuration: those of a run that goes on, or of a new one.
+fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
-    let (mut run, mut trainer, config) = match &args.name {
+    Ok(match &args.name {
         Some(name) if args.resume => {
             let Resumed { run, checkpoint, config, notice } = RunFolder::resume(&args.runs.join(name))?;
             if let Some(notice) = notice {
@@ -91,75 +134,40 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             }
             (RunFolder::create(&args.runs, name, &config, &info, existing)?, trainer, config)
         }
-    };
+    })
+}
 
-    trainer.notes().iter().for_each(|note| complain(&format!("warning: {note}")));
-    let path = run.path().to_owned();
-    if config.data.source.is_own() {
-        say_unless_json(args, || trainer.summary().to_owned())?;
-    }
-    say_unless_json(args, || {
-        format!("run {}, {} kernels, {} threads", path.display(), ram::kernel_path(), args.machine.threads.resolved())
-    })?;
-    let mut console = Console::new("", config.train.epochs, args.json);
-    let outcome = if args.tensorboard {
-        let events = EventFile::create(&path.join(EVENTS), &RunFolder::metrics(&path)?)?;
-        let mut both = WithEvents { console: &mut console, events, fault: None };
-        let outcome = trainer.train(Some(&mut run), stop, &mut both);
-        if let Some(fault) = both.fault {
-            complain(&format!("warning: the run is saved, but its metrics for TensorBoard are incomplete: {fault}"));
+/// Writes the report of a finished run and says how it ended.
+fn finished(args: &Args, path: &Path, best_error: f64, best_epoch: usize) -> anyhow::Result<Ended> {
+    let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
+    let weights = RunFolder::read(path, Which::Last)?.weights_hash();
+    let options = Options { data_dir, threads, ..Options::default() };
+    let report = match report::write(path, None, &options) {
+        Ok(report) => Some(report),
+        // The run is complete without its report.
+        Err(error) => {
+            complain(&format!("warning: the run is saved, but its report is not: {error}"));
+            None
         }
-        outcome
+    };
+    if args.json {
+        say(&json!({
+            "event": "finished", "run": path.display().to_string(), "best_error": best_error,
+            "best_epoch": best_epoch, "weights": weights, "report": report,
+        })
+        .to_string())?;
     } else {
-        trainer.train(Some(&mut run), stop, &mut console)
-    };
-    console.finish();
-
-    match outcome? {
-        Outcome::Finished { best_error, best_epoch } => {
-            let weights = RunFolder::read(&path, Which::Last)?.weights_hash();
-            let options = Options { data_dir, threads, ..Options::default() };
-            let report = match report::write(&path, None, &options) {
-                Ok(report) => Some(report),
-                // The run is complete without its report.
-                Err(error) => {
-                    complain(&format!("warning: the run is saved, but its report is not: {error}"));
-                    None
-                }
-            };
-            if args.json {
-                say(&json!({
-                    "event": "finished", "run": path.display().to_string(), "best_error": best_error,
-                    "best_epoch": best_epoch, "weights": weights, "report": report,
-                })
-                .to_string())?;
-            } else {
-                say(&format!(
-                    "best validation error {} after epoch {best_epoch}; final weights {weights}\ntest it: {} eval {}",
-                    percent(best_error),
-                    program(),
-                    quoted(&path)
-                ))?;
-                if let Some(report) = report {
-                    say(&format!("look at it: {}", report.display()))?;
-                }
-            }
-            Ok(Ended::Done)
-        }
-        Outcome::Interrupted { epoch, step } => {
-            let resume = resume_command(args, &path);
-            if args.json {
-                say(&json!({
-                    "event": "interrupted", "run": path.display().to_string(), "epoch": epoch, "step": step,
-                    "resume": resume,
-                })
-                .to_string())?;
-            } else {
-                say(&format!("interrupted in epoch {epoch} after step {step}; saved. Resume with\n  {resume}"))?;
-            }
-            Ok(Ended::Interrupted)
+        say(&format!(
+            "best validation error {} after epoch {best_epoch}; final weights {weights}\ntest it: {} eval {}",
+            percent(best_error),
+            program(),
+            quoted(path)
+        ))?;
+        if let Some(report) = report {
+            say(&format!("look at it: {}", report.display()))?;
         }
     }
+    Ok(Ended::Done)
 }
 
 /// The configuration that the options name, or else that of --init-from.

@@ -89,7 +89,7 @@ impl Data {
 
     /// Edge in pixels to which an image is scaled before it is put on its canvas.
     pub fn image_edge(&self) -> usize {
-        match (self.source.is_own(), self.canvas) {
+        match (self.source.is_user_pictures(), self.canvas) {
             (false, _) => 28,
             (true, Canvas::Centred) => self.size,
             (true, _) => self.image,

@@ -54,7 +54,7 @@ impl Source {
     }
 
     /// Whether these are pictures of the user's, which are prepared as `[data]` says.
-    pub fn is_own(self) -> bool {
+    pub fn is_user_pictures(self) -> bool {
         matches!(self, Source::Folder | Source::Idx)
     }
 

@@ -209,7 +209,7 @@ fn own_pictures(data: &Data, faults: &mut Faults) {
         data.split_seed,
         "at most 9223372036854775807",
     );
-    if source.is_own() {
+    if source.is_user_pictures() {
         faults.unless(
             !data.path.is_empty(),
             "data.path",
@@ -217,7 +217,12 @@ fn own_pictures(data: &Data, faults: &mut Faults) {
             "the folder of class folders (--data folder:PATH), or with data.source=idx the file of the images",
         );
     } else {
-        faults.unless(data.channels != 3, "data.channels", 3, "1, since these images are grey");
+        faults.unless(
+            data.channels != 3 || source == Source::Own,
+            "data.channels",
+            3,
+            "1, since these images are grey",
+        );
         let only = "with data.source=folder or data.source=idx alone";
         faults.unless(
             data.path.is_empty(),

@@ -16,6 +16,7 @@ use crate::error::RamError;
 pub const GAME: Game = Game {
     name: "catch",
     title: "Catch",
+    size: 24,
     counts: [43_520, 10_000, 10_000],
     open: |size| Ok(Box::new(Catch::new(size)?)),
 };

@@ -116,6 +116,8 @@ pub struct Game {
     pub name: &'static str,
     /// The name in titles.
     pub title: &'static str,
+    /// Edge of the screen, in pixels, on which people play it.
+    pub size: usize,
     /// Games in a training epoch, and games for validation and test, where a configuration says 0.
     pub counts: [usize; 3],
     /// A game on a screen of so many by so many pixels.

@@ -42,11 +42,13 @@ pub fn evaluate(
 
 /// Evaluates a network on some examples, on the current rayon pool. The sums are added in the order of the examples.
 pub fn evaluate_on(config: &Config, subject: Subject, examples: &Examples, passes: usize) -> Evaluation {
+    // Games are played once: no first location is averaged over.
+    let passes = if subject.task.decisions() == Decisions::Each { 1 } else { passes };
     let starts: Vec<usize> = (0..examples.count).step_by(CHUNK).collect();
     let sums: Vec<Sums> = starts
         .into_par_iter()
         .map_init(
-            || Chunk { subject, examples, passes, tape: Tape::new(), recorder: subject.task.recorder() },
+            || Chunk { subject, examples, passes, tape: Tape::new(), recorder: subject.task.recorder(config) },
             |chunk, start| chunk.evaluate(start),
         )
         .collect();

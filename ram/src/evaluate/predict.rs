@@ -150,7 +150,7 @@ impl Predictor {
         }
         let key = DrawKey { mode: Mode::Best, seed: 0, epoch: 0, samples: &[0], copies: 1 };
         let inputs = Inputs { key, pixels: &canvas, size, labels: &[0], boxes: None };
-        let (mut tape, mut recorder) = (Tape::new(), self.trained.task.recorder());
+        let (mut tape, mut recorder) = (Tape::new(), self.trained.task.recorder(&self.trained.config));
         let t = tape.begin(&self.trained.params);
         let logits = recorder.observe(&t, &self.trained.network, &inputs).logits.log_softmax();
         let probabilities = logits.value().iter().map(|&x| math::exp(f64::from(x))).collect();

@@ -169,7 +169,7 @@ impl<'a> Tracer<'a> {
     /// # Errors
     /// Data are missing or damaged.
     pub fn examples(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Examples, RamError> {
-        self.trained.task.examples(split, data_dir)
+        self.trained.examples(split, data_dir)
     }
 
     /// Evaluates the agent on all examples, on the current rayon pool.
@@ -183,7 +183,7 @@ impl<'a> Tracer<'a> {
     /// # Panics
     /// If the range exceeds the images, or the images have other channels than the run's images.
     pub fn trace(&self, examples: &Examples, range: Range<usize>) -> Vec<Trace> {
-        let (mut tape, mut recorder) = (Tape::new(), self.trained.task.recorder());
+        let (mut tape, mut recorder) = (Tape::new(), self.trained.task.recorder(self.config()));
         let mut traces = Vec::with_capacity(range.len());
         for start in range.clone().step_by(CHUNK) {
             let chunk = start..(start + CHUNK).min(range.end);
@@ -214,7 +214,7 @@ impl<'a> Tracer<'a> {
         }
         let key = DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples: &[0], copies: 1 };
         let inputs = Inputs { key, pixels, size, labels: &[0], boxes: None };
-        let mut traces = self.look(&inputs, &mut Tape::new(), &mut *self.trained.task.recorder());
+        let mut traces = self.look(&inputs, &mut Tape::new(), &mut *self.trained.task.recorder(self.config()));
         Ok(traces.remove(0))
     }
 
@@ -245,7 +245,7 @@ impl<'a> Tracer<'a> {
             }
         };
         let pictures = if self.plays() { steps + 1 } else { 1 };
-        let lost = recorder.judge(&self.trained.network, &observed, inputs).wrong;
+        let judged = self.plays().then(|| recorder.judge(&self.trained.network, &observed, inputs).wrong);
         let trace = |(i, &sample): (usize, &u32)| Trace {
             index: sample as usize,
             pictures: (0..pictures).map(|step| recorder.picture(inputs, step, i)).collect(),
@@ -253,7 +253,7 @@ impl<'a> Tracer<'a> {
             height,
             width,
             label: None,
-            won: self.plays().then(|| !lost.contains(&sample)),
+            won: judged.as_ref().map(|lost| !lost.contains(&sample)),
             glimpses: (0..steps).map(|step| glimpse(step, i)).collect(),
         };
         inputs.key.samples.iter().enumerate().map(trace).collect()

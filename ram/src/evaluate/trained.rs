@@ -63,9 +63,16 @@ impl Trained {
     /// # Errors
     /// Data are missing or damaged, or have other classes than the training data.
     pub fn examples(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Examples, RamError> {
-        let examples = self.task.examples(split, data_dir)?;
+        let examples = self.task.examples(&self.config, split, data_dir)?;
         check_classes(&self.outputs, &examples.outputs)?;
         Ok(examples)
+    }
+
+    /// Parameter count, excluding the baseline, which only training needs.
+    pub fn parameters(&self) -> usize {
+        let params = &self.params;
+        let counted = params.ids().filter(|&id| !params.name(id).starts_with("baseline"));
+        counted.map(|id| params.get(id).len()).sum()
     }
 
     /// The task, the network and its parameters, for an evaluation.

@@ -146,9 +146,13 @@ pub fn policy(report: &Report) -> String {
         return String::new();
     }
     let word = if games { "frame" } else { "glimpse" };
-    let chart = |title, note, along, unit, list: Vec<Series>| {
-        let first = usize::from(along != "row");
-        Chart { title, note, along, x: (first..).take(list[0].1.len()).collect(), unit, series: list }
+    let chart = |title, note, along, unit, list: Vec<Series>| Chart {
+        title,
+        note,
+        along,
+        x: (1..).take(list[0].1.len()).collect(),
+        unit,
+        series: list,
     };
     let mut charts = Vec::new();
     if found.error_after.len() > 1 {
@@ -162,7 +166,7 @@ pub fn policy(report: &Report) -> String {
         ));
     }
     if !found.baselines.is_empty() {
-        let right = if games { "games caught" } else { "share answered rightly" };
+        let right = if games { "games won" } else { "share answered rightly" };
         let reached = found.baselines.iter().map(|_| 1.0 - found.error);
         let list = vec![series("baseline", found.baselines.clone()), series(right, reached)];
         charts.push(chart("Return expected", "mean baseline", word, Unit::Number, list));
@@ -171,7 +175,7 @@ pub fn policy(report: &Report) -> String {
     charts.push(chart("Spread across inputs", "variance of x plus that of y", word, Unit::Number, spread));
     if !found.tracking.is_empty() {
         let share = vec![series("in sight", found.tracking.clone())];
-        charts.push(chart("Ball in the finest patch", "share of games", "row", Unit::Percent(0), share));
+        charts.push(chart("Target in the finest patch", "share of games", "frame", Unit::Percent(0), share));
     } else if !found.on_digit_at.is_empty() {
         let share = vec![series("touches", found.on_digit_at.clone())];
         charts.push(chart("Finest patch touches the digit", "share of images", word, Unit::Percent(0), share));
@@ -216,7 +220,7 @@ pub fn training(report: &Report) -> String {
     add("Standard deviation of the policy", "σ, image edges at ±1", number, vec![deviation]);
     let spread = of("spread", &|line| mean(line.fixation_spread.get(1..).unwrap_or_default()));
     add("Spread of the fixations", "after the first glimpse", number, vec![spread]);
-    let title = if games { "Ball in the finest patch" } else { "Finest patch touches the digit" };
+    let title = if games { "Target in the finest patch" } else { "Finest patch touches the digit" };
     // On a canvas that the digit fills, every patch touches it.
     let tells = games || lines.iter().any(|line| line.on_digit != Some(1.0));
     let share = of("share", &|line| line.on_digit.filter(|_| tells).unwrap_or(f64::NAN));
@@ -314,7 +318,7 @@ mod tests {
         assert_eq!((policy(&report), training(&Report::default())), (String::new(), String::new()));
         report.found.spread = vec![0.6, 0.1];
         report.found.tracking = vec![0.25, 0.5, 1.0];
-        assert_eq!(titles(&policy(&report)), ["Spread across inputs", "Ball in the finest patch"]);
-        assert!(policy(&report).contains("&quot;x&quot;:[0,1,2]"), "rows are counted from 0");
+        assert_eq!(titles(&policy(&report)), ["Spread across inputs", "Target in the finest patch"]);
+        assert!(policy(&report).contains("&quot;x&quot;:[1,2,3]"), "frames are counted from 1");
     }
 }

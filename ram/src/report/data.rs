@@ -74,7 +74,7 @@ pub struct Measurements {
     pub baselines: Vec<f64>,
     /// The number of inputs of each class (rows) with each answer (columns).
     pub confusion: Vec<Vec<u32>>,
-    /// Of games, for each row of the ball, the share of frames with the ball in the finest patch.
+    /// For games, the share of games in which the finest patch touches the target, frame by frame.
     pub tracking: Vec<f64>,
 }
 
@@ -130,7 +130,7 @@ pub struct Unit {
 pub struct Item {
     /// The number of the image or game in the split.
     pub index: usize,
-    /// Whether the answer was right, or the ball was caught.
+    /// Whether the answer was right, or the game was won.
     pub right: bool,
     /// Its class.
     #[serde(skip_serializing_if = "Option::is_none")]

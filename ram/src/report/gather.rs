@@ -12,7 +12,6 @@ use crate::evaluate::evaluator::evaluate_on;
 use crate::evaluate::trace::Tracer;
 use crate::evaluate::trained::Trained;
 use crate::evaluation::{Evaluation, GRID};
-use crate::experiments::parameters;
 use crate::model::core::CoreKind;
 use crate::model::{Decisions, Locations, ModelKind};
 use crate::runs::metrics::EpochMetrics;
@@ -35,7 +34,7 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
         None => Trained::of(&checkpoint)?,
     };
     let config = trained.config.clone();
-    let examples = trained.task.examples(options.split, options.data_dir)?;
+    let examples = trained.examples(options.split, options.data_dir)?;
     let evaluation = Threads::new(options.threads)?.install(|| evaluate_on(&config, trained.subject(), &examples, 1));
     let count = shown::fitting(options.count, examples.size().iter().product());
     let numbers = shown::choose(&options.chosen, &evaluation.wrong, evaluation.count, count)?;
@@ -67,13 +66,13 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
             SplitName::Test => "test",
         },
         weights_hash: checkpoint.weights_hash(),
-        parameters: parameters(&config),
+        parameters: trained.parameters(),
         classes: checkpoint.state.classes.clone(),
         epochs,
         timings: RunFolder::timings(path)?,
         found: Measurements {
             error: p,
-            standard_error: (p * (1.0 - p) / evaluation.count.max(1) as f64).sqrt(),
+            standard_error: ((p * (1.0 - p)).max(0.0) / evaluation.count.max(1) as f64).sqrt(),
             loss: evaluation.loss,
             count: evaluation.count,
             on_digit: evaluation.on_digit,
@@ -156,8 +155,14 @@ fn about(config: &Config) -> String {
     let (data, model) = (&config.data, &config.model);
     let task = match (data.source, data.canvas) {
         (Source::Game(game), _) => format!("{} on a {1}×{1} screen", game.title, data.size),
+        (Source::Own, _) => "a task from another program".to_owned(),
         (source, canvas) => {
-            let source = if source == Source::Mnist { "MNIST" } else { "built-in digits" };
+            let source = match source {
+                Source::Mnist => "MNIST",
+                Source::FashionMnist => "Fashion-MNIST",
+                Source::Folder | Source::Idx => "user pictures",
+                _ => "built-in digits",
+            };
             let canvas = match canvas {
                 Canvas::Centred => String::new(),
                 Canvas::Translated => ", translated".to_owned(),

@@ -157,14 +157,14 @@ class Player {
   }
 
   name(item) {
-    if (this.games) return `Game ${item.index}, ${item.right ? "caught" : "lost"}`;
+    if (this.games) return `Game ${item.index}, ${item.right ? "won" : "lost"}`;
     return item.right
       ? `Image ${item.index}, a ${this.class(item.label)}`
       : `Image ${item.index}, a ${this.class(item.label)} taken for ${this.class(item.answer)}`;
   }
 
   short(item) {
-    if (this.games) return item.right ? "✓ caught" : "✗ lost";
+    if (this.games) return item.right ? "✓ won" : "✗ lost";
     return item.right ? `✓ ${this.class(item.label)}` : `✗ ${this.class(item.label)}→${this.class(item.answer)}`;
   }
 
@@ -196,7 +196,7 @@ class Player {
   }
 
   belief(item, at) {
-    if (!at) return item.right ? "the ball is caught" : "the ball is lost";
+    if (!at) return item.right ? "the game is won" : "the game is lost";
     const best = at.action ?? at.probabilities.indexOf(Math.max(...at.probabilities));
     return `${this.class(best)} at ${percent(at.probabilities[best], 0)}`;
   }

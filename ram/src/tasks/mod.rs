@@ -26,7 +26,7 @@ pub fn named(config: &Config) -> Result<Arc<dyn Task>, RamError> {
         Source::Game(game) => {
             let size = config.data.size;
             (game.open)(size)?;
-            Arc::new(Play::with(config, Arc::new(move || (game.open)(size).expect("it could be opened before"))))
+            Arc::new(Play::with(Arc::new(move || (game.open)(size).expect("it could be opened before"))))
         }
         Source::Own => {
             return Err(RamError::Config(
@@ -35,6 +35,6 @@ pub fn named(config: &Config) -> Result<Arc<dyn Task>, RamError> {
                     .to_owned(),
             ));
         }
-        _ => Arc::new(Classify::new(config)),
+        _ => Arc::new(Classify::new()),
     })
 }

@@ -66,14 +66,15 @@
 //! (config.model.patch, config.model.scales, config.model.glimpses, config.model.gain) = (4, 3, 8, 4.0);
 //! (config.model.features, config.model.glimpse, config.model.hidden) = (32, 64, 64);
 //! (config.loss.kind, config.loss.returns, config.loss.discount) = (LossKind::Reinforce, Returns::ToGo, 0.2);
-//! (config.optimiser.learning_rate, config.train.epochs, config.train.batch) = (3e-3, 8, 40);
+//! (config.loss.entropy_weight, config.policy.std) = (0.05, 0.5);
+//! (config.optimiser.learning_rate, config.train.epochs, config.train.batch) = (3e-3, 10, 40);
 //!
-//! let task = Arc::new(Play::new(&config, Line::default()));
-//! let mut trainer = Trainer::of(task.clone(), config, None, Some(1))?;
+//! let task = Arc::new(Play::new(Line::default()));
+//! let mut trainer = Trainer::of(task.clone(), config.clone(), None, Some(1))?;
 //! trainer.train(None, &AtomicBool::new(false), &mut ())?;
 //! let found = trainer.evaluate(SplitName::Test, None)?;
 //! // Whoever guesses misses two of three.
-//! let guesses = task.scripted().expect("games have players without a network").random;
+//! let guesses = task.scripted(&config).expect("games have players without a network").random;
 //! assert!(guesses > 0.6 && found.error < 0.2, "guesses miss {guesses}, the agent {}", found.error);
 //! # Ok::<(), ram::RamError>(())
 //! ```
@@ -84,14 +85,15 @@ use std::sync::Arc;
 use autograd::{Real, Recording, Shape, Var};
 use datasets::rng::{Key, Purpose, below};
 use datasets::{Batch, DigitBox};
+use rand::rngs::ChaCha8Rng;
 
 use super::task::{Batches, Examples, Inputs, Observed, Recorder, Scripted, Task, Training, Verdict};
-use crate::config::{Config, Loss, Returns};
+use crate::config::{Config, Loss, LossKind, Returns};
 use crate::data::FIXED_SEED;
 use crate::environments::Environment;
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective};
-use crate::model::{Decisions, DrawKey, Draws, Episode, Images, Steps, World};
+use crate::model::{Decisions, DrawKey, Draws, Episode, Images, ModelKind, Steps, World};
 use crate::network::Network;
 use crate::reinforce::{self, baseline_error, reinforce};
 use crate::split::SplitName;
@@ -100,31 +102,63 @@ use crate::split::SplitName;
 pub(crate) const VALIDATION_GAMES: u64 = 1;
 const TEST_GAMES: u64 = 2;
 
+/// Makes a game.
+type NewGame = Arc<dyn Fn() -> Box<dyn Environment> + Send + Sync>;
+
 /// To play games of one kind.
 pub struct Play {
-    config: Config,
-    new_game: Arc<dyn Fn() -> Box<dyn Environment> + Send + Sync>,
+    new_game: NewGame,
 }
 
 impl Play {
     /// To play games like `game`, on screens of one channel. A configuration for a game of one's own says
-    /// `data.source = "own"`, `loss.kind = "reinforce"`, and as many `model.glimpses` as the game has frames.
-    pub fn new(config: &Config, game: impl Environment + Clone + 'static) -> Play {
-        Play::with(config, Arc::new(move || Box::new(game.clone())))
+    /// `data.source = "own"`, `loss.kind = "reinforce"`, how many games there are in `data.train`, `data.validation` and
+    /// `data.test`, and as many `model.glimpses` as the game has frames.
+    pub fn new(game: impl Environment + Clone + 'static) -> Play {
+        Play::with(Arc::new(move || Box::new(game.clone())))
     }
 
     /// To play the games that `new_game` makes.
-    pub fn with(config: &Config, new_game: Arc<dyn Fn() -> Box<dyn Environment> + Send + Sync>) -> Play {
-        Play { config: config.clone(), new_game }
+    pub fn with(new_game: NewGame) -> Play {
+        Play { new_game }
     }
 
-    fn examples_of(&self, split: SplitName) -> Examples {
-        let [_, validation, test] = self.config.data.counts();
+    /// Checks that a configuration fits the game.
+    ///
+    /// # Errors
+    /// [`RamError::Config`] with a line for each fault.
+    fn check(&self, config: &Config) -> Result<(), RamError> {
+        let (game, glimpses) = ((self.new_game)(), config.model.glimpses);
+        let (frames, actions, best) = (game.frames(), game.actions().len(), game.best_return());
+        let mut faults = Vec::new();
+        if glimpses != frames {
+            faults.push(format!("model.glimpses is {glimpses}, but must be {frames}, the number of moves in a game"));
+        }
+        if config.model.kind != ModelKind::Ram {
+            faults.push(format!("model.kind is {}, but must be ram to play a game", config.model.kind.name()));
+        }
+        if config.loss.kind != LossKind::Reinforce {
+            faults.push("loss.kind is hybrid, but must be reinforce: a game has a reward and no label".to_owned());
+        }
+        if !(1..=256).contains(&actions) {
+            faults.push(format!("the game has {actions} actions, but must have from 1 to 256"));
+        }
+        if !(best.is_finite() && best > 0.0) {
+            faults.push(format!("the game's best return is {best}, but must be a number above 0"));
+        }
+        let counts = ["data.train", "data.validation", "data.test"].into_iter().zip(config.data.counts());
+        let none = counts.filter(|(_, count)| *count == 0);
+        faults.extend(none.map(|(key, _)| format!("{key} is 0, but must be the number of games")));
+        if faults.is_empty() { Ok(()) } else { Err(RamError::Config(faults.join("\n"))) }
+    }
+
+    fn examples_of(&self, config: &Config, split: SplitName) -> Examples {
+        let [_, validation, test] = config.data.counts();
         let (epoch, count) = match split {
             SplitName::Validation => (VALIDATION_GAMES, validation),
             SplitName::Test => (TEST_GAMES, test),
         };
-        Examples { count, epoch, outputs: self.actions(), is_placed: true, ..Examples::default() }
+        Examples { count, epoch, outputs: self.actions(), ..Examples::default() }
     }
 
     fn actions(&self) -> Vec<String> {
@@ -132,9 +166,9 @@ impl Play {
     }
 
     /// The share of the best return that a player misses over the test games.
-    fn missed(&self, player: impl Fn(&dyn Environment, &mut rand::rngs::ChaCha8Rng) -> usize) -> f64 {
+    fn missed(&self, config: &Config, player: impl Fn(&dyn Environment, &mut ChaCha8Rng) -> usize) -> f64 {
         let mut game = (self.new_game)();
-        let Examples { count, epoch, .. } = self.examples_of(SplitName::Test);
+        let Examples { count, epoch, .. } = self.examples_of(config, SplitName::Test);
         let returns = (0..count).map(|sample| {
             let key = Key { seed: FIXED_SEED, purpose: Purpose::Game, epoch, sample: sample as u64 };
             game.reset(&mut key.stream());
@@ -156,19 +190,13 @@ impl Task for Play {
         Decisions::Each
     }
 
-    fn training(&self, _: Option<&Path>) -> Result<Training, RamError> {
-        let (game, glimpses) = ((self.new_game)(), self.config.model.glimpses);
-        if game.frames() != glimpses {
-            return Err(RamError::Config(format!(
-                "model.glimpses is {glimpses}, but must be {}, the number of moves in a game",
-                game.frames()
-            )));
-        }
-        let [count, ..] = self.config.data.counts();
-        let batches = GameNumbers { count, batch_size: self.config.train.batch, next: 0, batch: Batch::default() };
+    fn training(&self, config: &Config, _: Option<&Path>) -> Result<Training, RamError> {
+        self.check(config)?;
+        let [count, ..] = config.data.counts();
+        let batches = GameNumbers { count, batch_size: config.train.batch, next: 0, batch: Batch::default() };
         Ok(Training {
             batches: Box::new(batches),
-            validation: self.examples_of(SplitName::Validation),
+            validation: self.examples_of(config, SplitName::Validation),
             channels: 1,
             outputs: self.actions(),
             notes: Vec::new(),
@@ -176,14 +204,15 @@ impl Task for Play {
         })
     }
 
-    fn examples(&self, split: SplitName, _: Option<&Path>) -> Result<Examples, RamError> {
-        Ok(self.examples_of(split))
+    fn examples(&self, config: &Config, split: SplitName, _: Option<&Path>) -> Result<Examples, RamError> {
+        self.check(config)?;
+        Ok(self.examples_of(config, split))
     }
 
-    fn recorder(&self) -> Box<dyn Recorder> {
+    fn recorder(&self, config: &Config) -> Box<dyn Recorder> {
         Box::new(GameRecorder {
-            objective: Objective::new(&self.config),
-            loss: self.config.loss.clone(),
+            objective: Objective::new(config),
+            loss: config.loss.clone(),
             new_game: self.new_game.clone(),
             best_return: (self.new_game)().best_return(),
             draws: Draws::default(),
@@ -193,12 +222,12 @@ impl Task for Play {
         })
     }
 
-    fn scripted(&self) -> Option<Scripted> {
+    fn scripted(&self, config: &Config) -> Option<Scripted> {
         let actions = self.actions().len() as u32;
         let knows = (self.new_game)().oracle().is_some();
         Some(Scripted {
-            random: self.missed(|_, random| below(random, actions) as usize),
-            oracle: knows.then(|| self.missed(|game, _| game.oracle().unwrap_or(0))),
+            random: self.missed(config, |_, random| below(random, actions) as usize),
+            oracle: knows.then(|| self.missed(config, |game, _| game.oracle().unwrap_or(0))),
         })
     }
 }
@@ -235,7 +264,7 @@ pub struct Played<R> {
     pub screens: Vec<u8>,
     /// Rewards rₜ of the moves, [N, batch].
     pub rewards: Vec<R>,
-    /// Where the thing to look at lay, [N, batch]; empty where the rules do not tell.
+    /// Where the thing to look at lay, [N, batch]; shorter where the rules do not always tell.
     pub targets: Vec<DigitBox>,
 }
 
@@ -292,7 +321,7 @@ impl<'t, R: Real> World<'t, R> for Games<'_, R> {
 struct GameRecorder {
     objective: Objective,
     loss: Loss,
-    new_game: Arc<dyn Fn() -> Box<dyn Environment> + Send + Sync>,
+    new_game: NewGame,
     best_return: f64,
     draws: Draws<f32>,
     /// Games that were made once, of which the first `count` are played in this step.
@@ -361,7 +390,8 @@ impl Recorder for GameRecorder {
     }
 
     fn targets<'a>(&'a self, _: &Inputs<'a>, step: usize) -> Option<&'a [DigitBox]> {
-        self.played.targets.get(step * self.count..(step + 1) * self.count)
+        let is_complete = self.played.targets.len() == self.played.rewards.len();
+        if is_complete { self.played.targets.get(step * self.count..(step + 1) * self.count) } else { None }
     }
 
     fn rewards(&self) -> &[f32] {
@@ -394,7 +424,8 @@ pub fn play_loss<'t, R: Real>(
         actions = actions + negative.scale(R::from_f64(loss.entropy_weight / games as f64));
     }
     let locations = &episode.location_log_probs;
-    let location = (!locations.is_empty()).then(|| reinforce(locations, &returns, &baselines, games));
+    let choices = locations.len();
+    let location = (choices > 0).then(|| reinforce(locations, &returns[..choices], &baselines[..choices], games));
     let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &episode.baselines, games));
     objective.weigh(actions, location, baseline, whole)
 }

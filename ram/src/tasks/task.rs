@@ -6,6 +6,7 @@ use std::path::Path;
 use autograd::{Recording, Var};
 use datasets::{Batch, DigitBox, Fixed};
 
+use crate::config::Config;
 use crate::error::RamError;
 use crate::losses::LossTerms;
 use crate::model::{Decisions, DrawKey, Episode, Mode};
@@ -24,20 +25,20 @@ pub trait Task: Send + Sync {
     /// or the environment says.
     ///
     /// # Errors
-    /// Missing or damaged data.
-    fn training(&self, dir: Option<&Path>) -> Result<Training, RamError>;
+    /// Missing or damaged data, or a configuration that does not fit the task.
+    fn training(&self, config: &Config, dir: Option<&Path>) -> Result<Training, RamError>;
 
     /// Opens one of the parts that a network is judged on.
     ///
     /// # Errors
-    /// Missing or damaged data.
-    fn examples(&self, split: SplitName, dir: Option<&Path>) -> Result<Examples, RamError>;
+    /// As [`Task::training`].
+    fn examples(&self, config: &Config, split: SplitName, dir: Option<&Path>) -> Result<Examples, RamError>;
 
     /// A recorder with memory of its own. Each thread needs one.
-    fn recorder(&self) -> Box<dyn Recorder>;
+    fn recorder(&self, config: &Config) -> Box<dyn Recorder>;
 
     /// How many examples the players without a network would fail, as shares from 0 to 1. Only games have such players.
-    fn scripted(&self) -> Option<Scripted> {
+    fn scripted(&self, _: &Config) -> Option<Scripted> {
         None
     }
 }

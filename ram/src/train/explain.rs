@@ -50,7 +50,7 @@ pub struct Term {
     /// `class`, `location`, `baseline`.
     pub name: &'static str,
     /// The equation.
-    pub equation: &'static str,
+    pub equation: String,
     /// The value without the weight.
     pub value: f64,
     /// The weight.
@@ -100,7 +100,6 @@ pub struct Explanation {
 /// # Errors
 /// The configuration is faulty, or data are missing or damaged.
 pub fn explain(config: &Config, dir: Option<&Path>) -> Result<Explanation, RamError> {
-    config.validate()?;
     explain_task(&*tasks::named(config)?, config, dir)
 }
 
@@ -109,7 +108,8 @@ pub fn explain(config: &Config, dir: Option<&Path>) -> Result<Explanation, RamEr
 /// # Errors
 /// As [`explain`].
 pub fn explain_task(task: &dyn Task, config: &Config, dir: Option<&Path>) -> Result<Explanation, RamError> {
-    let mut data = task.training(dir)?;
+    config.validate()?;
+    let mut data = task.training(config, dir)?;
     let (sizes, steps) = ([data.channels, data.outputs.len()], data.batches.steps());
     let mut params = Params::new();
     let mut network = Network::new(&mut params, config, sizes, task.decisions());
@@ -121,7 +121,7 @@ pub fn explain_task(task: &dyn Task, config: &Config, dir: Option<&Path>) -> Res
 
     let samples = config.train.samples;
     let (inputs, episodes) = (Inputs::of_batch(batch, 0..batch.len(), config.seed, 0, samples), batch.len() * samples);
-    let (mut tape, mut recorder) = (Tape::new(), task.recorder());
+    let (mut tape, mut recorder) = (Tape::new(), task.recorder(config));
     let t = tape.begin(&params);
     let recorded = recorder.record(&t, &network, &inputs, episodes);
     let step = Recording { config, params: &params, decisions: task.decisions(), recorded: &recorded };
@@ -289,23 +289,23 @@ fn variable(Row { step, symbol, meaning, var, is_constant, place }: Row) -> Vari
 
 fn terms<'t>(loss: &LossTerms<'t, f32>, config: &Config, plays: bool) -> Vec<(Term, Var<'t, f32>)> {
     let objective = Objective::new(config);
+    // What a log-probability is multiplied by, at one step and at the last one.
+    let (advantage, last) = match config.loss.baseline {
+        BaselineKind::Learned => ("(Rₜⁱ − bₜⁱ)", "(Rⁱ − b_Tⁱ)"),
+        BaselineKind::LeaveOneOut => ("(Rₜⁱ − bⁱ), bⁱ being the mean of the input's other samples", "(Rⁱ − bⁱ)"),
+        BaselineKind::None => (" Rₜⁱ", " Rⁱ"),
+    };
+    let entropy = if config.loss.entropy_weight > 0.0 { ", minus the entropy by its weight" } else { "" };
     let class = match (plays, config.loss.kind) {
-        (true, _) if config.loss.entropy_weight > 0.0 => {
-            "−1/M Σᵢ Σₜ log π(aₜⁱ)(Rₜⁱ − bₜⁱ), minus the entropy by its weight"
-        }
-        (true, _) => "−1/M Σᵢ Σₜ log π(aₜⁱ)(Rₜⁱ − bₜⁱ)",
-        (_, LossKind::Reinforce) if config.model.kind == ModelKind::Ram => "−1/M Σᵢ log π(aⁱ)(Rⁱ − b_Tⁱ)",
-        _ => "−1/M Σᵢ log π(a*ⁱ)",
+        (true, _) => format!("−1/M Σᵢ Σₜ log π(aₜⁱ){advantage}{entropy}"),
+        (_, LossKind::Reinforce) if config.model.kind == ModelKind::Ram => format!("−1/M Σᵢ log π(aⁱ){last}"),
+        _ => "−1/M Σᵢ log π(a*ⁱ)".to_owned(),
     };
-    let location = match config.loss.baseline {
-        BaselineKind::Learned => "−1/M Σᵢ Σₜ log π(lₜⁱ)(Rₜⁱ − bₜⁱ)",
-        BaselineKind::LeaveOneOut => "−1/M Σᵢ Σₜ log π(lₜⁱ)(Rₜⁱ − bⁱ), bⁱ being the mean of the input's other samples",
-        BaselineKind::None => "−1/M Σᵢ Σₜ log π(lₜⁱ) Rₜⁱ",
-    };
+    let location = format!("−1/M Σᵢ Σₜ log π(lₜⁱ){advantage}");
     let of = [
         ("class", class, Some(loss.classification), 1.0),
         ("location", location, loss.location, objective.location_weight),
-        ("baseline", "1/(M·T) Σᵢ Σₜ (Rₜⁱ − bₜⁱ)²", loss.baseline, objective.baseline_weight),
+        ("baseline", "1/(M·T) Σᵢ Σₜ (Rₜⁱ − bₜⁱ)²".to_owned(), loss.baseline, objective.baseline_weight),
     ];
     let term = |(name, equation, var, weight): (&'static str, _, Option<Var<'t, f32>>, _)| {
         let var = var?;

@@ -24,11 +24,7 @@ const PIECE: usize = 32;
 /// A network, its parameters, and everything that is needed to train them.
 pub struct Learner {
     pub(super) task: Arc<dyn Task>,
-    seed: u64,
-    /// M of eq. (2): the number of episodes of each input.
-    samples: usize,
-    /// The largest global norm of the gradient.
-    clip: f32,
+    config: Config,
     network: Network,
     /// The parameters.
     pub params: Params<f32>,
@@ -59,9 +55,7 @@ impl Learner {
         };
         Learner {
             task,
-            seed: config.seed,
-            samples: config.train.samples,
-            clip: if o.clip > 0.0 { o.clip as f32 } else { f32::INFINITY },
+            config: config.clone(),
             network,
             grads: params.zeros(),
             params,
@@ -79,12 +73,12 @@ impl Learner {
     /// Makes one step on a batch of `epoch` and returns the losses before the step. It runs on the current rayon pool.
     pub fn step(&mut self, batch: &Batch, epoch: u64, Rates { learning_rate, std }: Rates) -> Losses {
         self.network.set_std(std);
-        let (seed, samples) = (self.seed, self.samples);
+        let (seed, samples) = (self.config.seed, self.config.train.samples);
         let (count, episodes) = (pieces(batch.len(), samples), batch.len() * samples);
         self.tapes.resize_with(count.max(self.tapes.len()), Tape::new);
         let (tapes, pieces) = (&mut self.tapes[..count], &mut self.pieces);
         pieces.resize_with(count.max(pieces.len()), || Piece {
-            recorder: self.task.recorder(),
+            recorder: self.task.recorder(&self.config),
             losses: Losses::default(),
         });
         let (network, params) = (&self.network, &self.params);
@@ -97,7 +91,8 @@ impl Learner {
             piece.losses = Losses { error: recorded.errors, ..Losses::of(&recorded.loss) };
         });
         gradients(&self.params, &self.tapes[..count], &mut self.grads);
-        let norm = optim::clip(&mut self.grads, self.clip);
+        let clip = self.config.optimiser.clip as f32;
+        let norm = optim::clip(&mut self.grads, if clip > 0.0 { clip } else { f32::INFINITY });
         self.optimiser.step(&mut self.params, &self.grads, learning_rate as f32);
 
         // The losses of the pieces are added in the order of the pieces.

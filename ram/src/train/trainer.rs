@@ -87,7 +87,7 @@ impl Trainer {
         threads: Option<usize>,
     ) -> Result<Trainer, RamError> {
         config.validate()?;
-        let data = task.training(data_dir)?;
+        let data = task.training(&config, data_dir)?;
         let learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
         let state = TrainState { config: config.to_toml(), classes: data.outputs.clone(), ..TrainState::default() };
         Ok(Trainer { config, data, learner, state, threads: Threads::new(threads)? })
@@ -108,8 +108,12 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Takes the weights, moments and progress from a checkpoint.
-    fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), RamError> {
+    /// Takes weights, moments and progress of a checkpoint of the same configuration, to go on from there. This is how the
+    /// training of a task of the caller's own is resumed.
+    ///
+    /// # Errors
+    /// [`RamError::Data`] where the classes differ, or [`RamError::Checkpoint`] where a parameter is missing or of another shape.
+    pub fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), RamError> {
         check_classes(&checkpoint.state.classes, &self.state.classes)?;
         let Learner { params, optimiser, .. } = &mut self.learner;
         let moments: Vec<&str> = optimiser.moments().iter().map(|(name, _)| *name).collect();
@@ -212,7 +216,8 @@ impl Trainer {
     /// Data are missing or damaged.
     pub fn evaluate(&self, split: SplitName, data_dir: Option<&Path>) -> Result<Evaluation, RamError> {
         let Learner { task, params, .. } = &self.learner;
-        let examples = task.examples(split, data_dir)?;
+        let examples = task.examples(&self.config, split, data_dir)?;
+        check_classes(&self.state.classes, &examples.outputs)?;
         let (config, subject) = (&self.config, Subject { task: &**task, network: self.learner.network(), params });
         Ok(self.threads.install(|| evaluate_on(config, subject, &examples, 1)))
     }

@@ -59,7 +59,7 @@ fn it_is_the_step_that_training_makes() {
     for config in all() {
         let explanation = explain(&config, None).unwrap();
         let task = tasks::named(&config).unwrap();
-        let mut data = task.training(None).unwrap();
+        let mut data = task.training(&config, None).unwrap();
         let steps = data.batches.steps();
         let mut learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
         data.batches.begin(0, 0);
