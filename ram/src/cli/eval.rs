@@ -102,7 +102,8 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let passes = usize::from(args.passes);
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
     let trained = Trained::of(&checkpoint)?;
-    if passes > 1 && trained.task.decisions() == Decisions::Each {
+    let plays = trained.task.decisions() == Decisions::Each;
+    if passes > 1 && plays {
         let message = format!(
             "--passes {passes}: games are played once; passes are for images, over whose first locations they average"
         );
@@ -139,11 +140,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         path.display(),
         percent(error),
         percent(standard_error(error, count)),
-        if tracking.is_empty() { "images" } else { "games lost" },
+        if plays { "games" } else { "images" },
     ))?;
-    if tracking.is_empty() {
+    if !plays {
         say(&format!("{split_name} loss        {loss:.4} nats"))?;
-    } else {
+    }
+    if !tracking.is_empty() {
         let rows: Vec<_> = tracking.iter().map(|x| format!("{x:.2}")).collect();
         say(&format!("target in sight  {} (share of games, each frame)", rows.join(" ")))?;
     }
@@ -153,9 +155,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     if !fixation_spread.is_empty() {
         let spread: Vec<_> = fixation_spread.iter().map(|x| format!("{x:.3}")).collect();
-        say(&format!("fixation spread  {} (variance across images, for each glimpse)", spread.join(" ")))?;
+        let inputs = if plays { "games" } else { "images" };
+        say(&format!("fixation spread  {} (variance across {inputs}, for each glimpse)", spread.join(" ")))?;
     }
-    if let Some(share) = on_digit.filter(|_| tracking.is_empty()) {
+    if let Some(share) = on_digit.filter(|_| !plays) {
         say(&format!("on the digit     {} of the glimpses", percent(share)))?;
     }
     say(&format!("weights          {weights}"))?;
@@ -166,6 +169,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 fn other_data(checkpoint: &mut ram::runs::checkpoint::Checkpoint, args: &Args) -> Result<(), RamError> {
     let mut config = checkpoint.config()?;
     if let Some(data) = &args.data {
+        if let Some(game) = config.data.source.game() {
+            let message =
+                format!("--data {data}: this run plays {}; only a run on images takes other data", game.title);
+            return Err(RamError::Config(message));
+        }
         let named = Config::load(Base::Preset("mnist"), &sources::sets(data)?)?.data;
         (config.data.source, config.data.path, config.data.labels) = (named.source, named.path, named.labels);
     }

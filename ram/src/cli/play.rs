@@ -149,7 +149,11 @@ fn play_with_keys(args: &Args, game: &Game, tracer: Option<Tracer>) -> anyhow::R
     let actions: Vec<String> = rules.actions().iter().map(|&name| name.to_owned()).collect();
     let outcomes = rules.outcomes().map(str::to_owned);
     let words = Words { actions: &actions, outcomes: [&outcomes[0], &outcomes[1]] };
-    say(&format!("an arrow key or a number chooses an action ({}), any other key waits, q ends", actions.join(", ")))?;
+    let others = if actions.iter().any(|name| name == "stay") { "stays" } else { "chooses the first one" };
+    say(&format!(
+        "an arrow key or a number chooses an action ({}), any other key {others}, q ends",
+        actions.join(", ")
+    ))?;
     for number in first..first + args.games {
         rules.reset(&mut Key { seed: 0, purpose: Purpose::Game, epoch: 0, sample: u64::from(number) }.stream());
         let mut ended = None;

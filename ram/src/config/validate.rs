@@ -67,7 +67,7 @@ impl Config {
 
     /// `[model]`
     fn validate_model(&self, faults: &mut Faults) {
-        let Config { model, loss, .. } = self;
+        let Config { data, model, loss, .. } = self;
         faults.unless(
             model.patch.is_multiple_of(2) && (2..=1024).contains(&model.patch),
             "model.patch",
@@ -81,11 +81,11 @@ impl Config {
         faults.within("model.glimpse", model.glimpse, 1, 16_384);
         faults.within("model.hidden", model.hidden, 1, 16_384);
         faults.within("model.filters", model.filters, 1, 1024);
-        if model.kind != ModelKind::Ram {
+        if model.kind != ModelKind::Ram && data.source.game().is_none() {
             faults.unless(
                 loss.kind == LossKind::Hybrid,
                 "loss.kind",
-                "reinforce",
+                format!("{:?}", loss.kind).to_lowercase(),
                 "hybrid where model.kind is fc or conv, which choose nothing",
             );
         }
@@ -181,19 +181,24 @@ impl Config {
             &format!("centred {with}, which has screens and no canvas"),
         );
         faults.within("data.size", data.size, 4, 1024);
-        if let Ok(game) = (game.open)(data.size) {
-            faults.unless(
-                model.glimpses == game.frames(),
+        match (game.open)(data.size).map(|game| game.frames()) {
+            Err(error) => faults.0.push(error.to_string()),
+            Ok(frames) if frames > MAX_GLIMPSES => faults.0.push(format!(
+                "data.size is {} {with}, which makes a game of {frames} moves, but at most {MAX_GLIMPSES} are possible",
+                data.size
+            )),
+            Ok(frames) => faults.unless(
+                model.glimpses == frames,
                 "model.glimpses",
                 model.glimpses,
-                &format!("{} {with}, the number of moves in a game", game.frames()),
-            );
+                &format!("{frames} {with}, the number of moves in a game"),
+            ),
         }
         faults.unless(model.kind == ModelKind::Ram, "model.kind", model.kind.name(), &format!("ram {with}"));
         faults.unless(
             loss.kind == LossKind::Reinforce,
             "loss.kind",
-            "hybrid",
+            format!("{:?}", loss.kind).to_lowercase(),
             &format!("reinforce {with}: there is a reward and no label"),
         );
     }

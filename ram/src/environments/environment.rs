@@ -98,7 +98,7 @@ pub trait Environment: Send + Sync {
         ["won", "lost"]
     }
 
-    /// Where on the screen the thing lies that a good player looks at, if the rules know one. Reports tell how often the
+    /// Where on the screen the thing lies that a good player looks at, in every frame or in none. Reports tell how often the
     /// agent looks there.
     fn target(&self) -> Option<DigitBox> {
         None

@@ -161,7 +161,8 @@ fn about(config: &Config) -> String {
                 Source::Mnist => "MNIST",
                 Source::FashionMnist => "Fashion-MNIST",
                 Source::Folder | Source::Idx => "user pictures",
-                _ => "built-in digits",
+                Source::Digits => "built-in digits",
+                Source::Game(_) | Source::Own => source.name(),
             };
             let canvas = match canvas {
                 Canvas::Centred => String::new(),
