@@ -7,14 +7,10 @@
 
 use std::ops::Range;
 
-use arrayvec::ArrayVec;
-
 use crate::arena::Arena;
-use crate::kernels::gemm::{self, Epilogue, Left, MAX_TERMS, Right, Term};
-use crate::kernels::map::add_to;
-use crate::kernels::reduce;
-use crate::node::{Contribution, ContributionKind};
-use crate::parallel::join_if;
+use crate::kernels::gemm::PANEL_WIDTH;
+use crate::layer_sum::{Layer, LayerSum, Part};
+use crate::node::Contribution;
 use crate::params::{Grads, ParamId, Params};
 use crate::real::Real;
 use crate::tape::{Tape, Var};
@@ -56,11 +52,8 @@ impl<R: Real> Var<'_, R> {
 /// The number of multiply-adds for which it is worth waking another thread.
 const PARALLEL_WORK: usize = 1 << 20;
 
-/// Threads share the rows of a weight that has at least this many, as fewer would pack each panel of d too often, …
-const SHARED_ROWS: usize = 192;
-
-/// … and whose gradient takes at least this many multiply-adds.
-const SHARED_WORK: usize = 1 << 22;
+/// Threads share the rows of a weight in multiples of this many, which are whole tiles.
+const ROWS_TOGETHER: usize = 24;
 
 /// Adds the contributions of all tapes to `grads`, or sets `grads` to their sum if `add` is false. `arena` gives the
 /// memory of a tape by its index.
@@ -72,20 +65,27 @@ fn add_contributions<'a, R: Real>(
     add: bool,
 ) {
     grads.check_layout(params);
-    let multiply_adds = |c: &Contribution| match c.kind {
-        ContributionKind::Product { rows, .. } => rows * params.shape(c.param).len(),
-        ContributionKind::RowSum { .. } | ContributionKind::Whole => 0,
-    };
-    let work: usize = (0..tapes).map(|i| arena(i).contributions.iter().map(multiply_adds).sum::<usize>()).sum();
-    let sum = ContributionSum {
-        params,
-        tapes,
-        arena,
-        add,
-        parallel: work >= PARALLEL_WORK,
-        work_per_number: work / params.count().max(1),
-    };
-    sum.add_to_parameters(0..params.entries.len(), grads.as_mut_slice());
+    let mut work = std::mem::take(&mut grads.work);
+    work.fill(0);
+    for tape in 0..tapes {
+        for found in &arena(tape).contributions {
+            let ids = found.weights.iter().map(|&(w, _)| w).chain(found.biases.iter().copied());
+            ids.for_each(|id| work[id.0] += found.rows * params.shape(id).len());
+        }
+    }
+    let total: usize = work.iter().sum();
+    let sum = ContributionSum { params, tapes, arena, add, work: &work };
+    let [begin, end] = [0, params.entries.len()].map(|param| Place { param, row: 0 });
+    let pieces = if total < PARALLEL_WORK { 1 } else { rayon::current_num_threads() };
+    sum.share(begin, end, grads.as_mut_slice(), pieces);
+    grads.work = work;
+}
+
+/// A row of a parameter. All rows of all parameters follow each other in the order in which they lie in memory.
+#[derive(Clone, Copy, PartialEq)]
+struct Place {
+    param: usize,
+    row: usize,
 }
 
 /// The sum of all tapes' contributions.
@@ -95,120 +95,116 @@ struct ContributionSum<'p, R, F> {
     arena: &'p F,
     /// Whether the sum is added to the gradients, rather than replacing them.
     add: bool,
-    parallel: bool,
-    work_per_number: usize,
+    /// The multiply-adds that each parameter's gradient takes.
+    work: &'p [usize],
 }
 
 impl<'a, R: Real, F: Fn(usize) -> &'a Arena<R> + Sync> ContributionSum<'_, R, F> {
-    /// Sums for the parameters in `range`, whose gradients lie in `slab`. Threads share the parameters; what is summed
-    /// is never split.
-    fn add_to_parameters(&self, range: Range<usize>, slab: &mut [R]) {
-        let entries = &self.params.entries[range.clone()];
-        match entries {
-            [] => {}
-            [entry] => self.add_to_rows(ParamId(range.start), 0, &mut slab[..entry.shape.len()]),
-            _ => {
-                let half = entries.len() / 2;
-                let middle = range.start + half;
-                let (left, right) = slab.split_at_mut(entries[half].start - entries[0].start);
-                join_if(
-                    self.parallel,
-                    || self.add_to_parameters(range.start..middle, left),
-                    || self.add_to_parameters(middle..range.end, right),
-                );
-            }
+    /// Sums for the rows from `begin` to before `end`, whose gradients lie in `slab`, in so many pieces of about the same
+    /// work. Threads share the pieces. What is summed is never split, so the pieces do not show.
+    fn share(&self, begin: Place, end: Place, slab: &mut [R], pieces: usize) {
+        if pieces <= 1 {
+            return self.add_to(begin, end, slab);
         }
+        let middle = self.place_at(begin, end, pieces / 2, pieces);
+        let (first, second) = slab.split_at_mut(self.offset(middle) - self.offset(begin));
+        rayon::join(
+            || self.share(begin, middle, first, pieces / 2),
+            || self.share(middle, end, second, pieces - pieces / 2),
+        );
     }
 
-    /// Sums for the rows of one parameter from row `first` on, whose gradient is `d`.
-    fn add_to_rows(&self, param: ParamId, first: usize, d: &mut [R]) {
-        let columns = self.params.shape(param).columns();
-        let rows = d.len() / columns.max(1);
-        if self.parallel && rows >= SHARED_ROWS && d.len() * self.work_per_number >= SHARED_WORK {
-            let half = rows / 2;
-            let (upper, lower) = d.split_at_mut(half * columns);
-            rayon::join(|| self.add_to_rows(param, first, upper), || self.add_to_rows(param, first + half, lower));
-            return;
+    /// The place before which about `part` of `whole` parts of the work lie.
+    fn place_at(&self, begin: Place, end: Place, part: usize, whole: usize) -> Place {
+        let rows = |param: usize| self.rows_between(param, begin, end);
+        let work_of = |param: usize| self.work[param] / self.rows(param).max(1) * rows(param).len();
+        let params = begin.param..self.params.entries.len().min(end.param + 1);
+        let mut left = params.clone().map(work_of).sum::<usize>() * part / whole;
+        for param in params {
+            let work = work_of(param);
+            if work >= left.max(1) {
+                let rows = rows(param);
+                let wanted = rows.start + rows.len() * left / work;
+                // A thin matrix is not cut, since it is computed as its transpose.
+                let together = if self.columns(param) < PANEL_WIDTH { rows.len() } else { ROWS_TOGETHER };
+                let row = (wanted + together / 2) / together * together;
+                return if row < rows.end {
+                    Place { param, row: row.max(rows.start) }
+                } else {
+                    Place { param: param + 1, row: 0 }
+                };
+            }
+            left -= work;
         }
-        let mut sum = PendingSum { d, shape: [rows, columns], products: ArrayVec::new(), holds_sum: self.add };
-        let most = (0..self.tapes).map(|i| (self.arena)(i).contributions.len()).max().unwrap_or(0);
+        end
+    }
+
+    /// The rows of a parameter that lie between two places.
+    fn rows_between(&self, param: usize, begin: Place, end: Place) -> Range<usize> {
+        let first = if param == begin.param { begin.row } else { 0 };
+        let last = if param == end.param { end.row } else { self.rows(param) };
+        first..last
+    }
+
+    fn rows(&self, param: usize) -> usize {
+        self.params.shape(ParamId(param)).rows()
+    }
+
+    fn columns(&self, param: usize) -> usize {
+        self.params.shape(ParamId(param)).columns()
+    }
+
+    /// Where a row begins in the slab of all gradients.
+    fn offset(&self, Place { param, row }: Place) -> usize {
+        self.params.entries.get(param).map_or(self.params.used, |entry| entry.start + row * entry.shape.columns())
+    }
+
+    /// Sums for the rows from `begin` to before `end`, on this thread.
+    fn add_to(&self, begin: Place, end: Place, mut slab: &mut [R]) {
+        let mut base = self.offset(begin);
+        let mut layer = Layer::default();
+        for param in begin.param..self.params.entries.len().min(end.param + 1) {
+            let rows = self.rows_between(param, begin, end);
+            let start = self.offset(Place { param, row: rows.start }) - base;
+            let (d, rest) = std::mem::take(&mut slab)[start..].split_at_mut(rows.len() * self.columns(param));
+            (slab, base) = (rest, base + start + d.len());
+            let part = Part { param: ParamId(param), first: rows.start, rows: rows.len(), d, holds_sum: self.add };
+            if !self.belongs_to(&layer, &part) {
+                self.add_to_layer(std::mem::take(&mut layer));
+            }
+            layer.parts(self.is_vector(&part)).push(part);
+        }
+        self.add_to_layer(layer);
+    }
+
+    fn is_vector(&self, part: &Part<R>) -> bool {
+        self.params.axes(part.param).len() == 1
+    }
+
+    /// Whether the gradient of a parameter is computed together with those of the layer, since it comes from the same d.
+    fn belongs_to(&self, layer: &Layer<R>, part: &Part<R>) -> bool {
+        let Some(weight) = layer.weights.first() else { return false };
+        let has_room = if self.is_vector(part) { !layer.biases.is_full() } else { !layer.weights.is_full() };
+        let together = |found: &Contribution| found.has(part.param) && found.has(weight.param);
+        has_room
+            && self.columns(weight.param.0) >= PANEL_WIDTH
+            && (0..self.tapes).any(|tape| (self.arena)(tape).contributions.iter().any(together))
+    }
+
+    /// Adds all contributions to the gradients of a layer, in the order (operation, tape).
+    fn add_to_layer(&self, layer: Layer<R>) {
+        let first = layer.weights.first().or(layer.biases.first()).map(|part| part.param);
+        let Some(first) = first else { return };
+        let mut sum = LayerSum::new(layer, self.columns(first.0));
+        let most = (0..self.tapes).map(|tape| (self.arena)(tape).contributions.len()).max().unwrap_or(0);
         for c in 0..most {
             for tape in 0..self.tapes {
                 let arena = (self.arena)(tape);
-                let Some(found) = arena.contributions.get(c).filter(|found| found.param == param) else { continue };
-                match found.kind {
-                    ContributionKind::Product { x, rows } => {
-                        sum.add_product(self.product(arena, found, first, [x, rows, columns]));
-                    }
-                    ContributionKind::RowSum { rows } => {
-                        let d_b = sum.settle();
-                        reduce::add_rows(arena.gradient_at(found.d, rows * d_b.len()), d_b);
-                    }
-                    ContributionKind::Whole => {
-                        let d_p = sum.settle();
-                        let start = first * columns;
-                        add_to(&arena.gradient_at(found.d, start + d_p.len())[start..], d_p);
-                    }
+                if let Some(found) = arena.contributions.get(c) {
+                    sum.add(arena, found, self.params);
                 }
             }
         }
-        sum.settle();
-    }
-
-    /// xᵀ·d_z for the rows of W from row `first` on; these are the columns of x from `first` on.
-    fn product<'i>(
-        &self,
-        arena: &'i Arena<R>,
-        found: &Contribution,
-        first: usize,
-        [x, batch, columns]: [usize; 3],
-    ) -> Term<'i, R> {
-        let stride = self.params.shape(found.param).rows();
-        let x = arena.value.as_slice()[x..][..batch * stride].get(first..).unwrap_or(&[]);
-        let d_z = arena.gradient_at(found.d, batch * columns);
-        Term { a: Left::Columns { data: x, stride }, b: Right::Rows { data: d_z, stride: columns }, k: batch }
-    }
-}
-
-/// The gradient d of a parameter (or of some of its rows) while contributions are added to it in their order.
-///
-/// A product is not computed at once. It waits, so that one call of the kernel computes as many products as possible as
-/// one chain. Hence there are four states:
-///
-/// | `holds_sum` | `products` | what d holds |
-/// |---|---|---|
-/// | false | none | numbers of an earlier step, since no contribution was found yet |
-/// | false | some | the same; the products will overwrite them |
-/// | true | some | a sum to which the products must still be added |
-/// | true | none | the sum of all contributions so far |
-///
-/// [`PendingSum::settle`] leads from every state to the last one. It is called when no more products fit, before a
-/// contribution of another kind (additions keep their order), and at the end.
-struct PendingSum<'d, 'a, R> {
-    d: &'d mut [R],
-    shape: [usize; 2],
-    products: ArrayVec<Term<'a, R>, MAX_TERMS>,
-    holds_sum: bool,
-}
-
-impl<'a, R: Real> PendingSum<'_, 'a, R> {
-    /// d += the product, once the sum is settled.
-    fn add_product(&mut self, product: Term<'a, R>) {
-        self.products.push(product);
-        if self.products.is_full() {
-            self.settle();
-        }
-    }
-
-    /// Computes the products that wait, and returns d, which then holds the sum of all contributions so far.
-    fn settle(&mut self) -> &mut [R] {
-        if !self.products.is_empty() {
-            gemm::sum(&self.products, self.d, self.shape, self.holds_sum, Epilogue::NONE);
-            self.products.clear();
-        } else if !self.holds_sum {
-            self.d.fill(R::ZERO);
-        }
-        self.holds_sum = true;
-        self.d
+        sum.finish();
     }
 }

@@ -195,6 +195,7 @@ impl<R: Real> Arena<R> {
                     let (before, after) = self.grad.as_mut_slice().split_at_mut(node.start);
                     let mut cx = Backward {
                         nodes: &self.nodes,
+                        id,
                         node,
                         values: self.value.as_slice(),
                         indices: &self.indices,

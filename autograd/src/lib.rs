@@ -65,6 +65,7 @@ mod accumulate;
 mod arena;
 pub mod gradcheck;
 pub mod kernels;
+mod layer_sum;
 pub mod math;
 pub mod nn;
 mod node;

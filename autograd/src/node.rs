@@ -54,28 +54,34 @@ pub struct Indices {
     pub(crate) end: usize,
 }
 
-/// What an operation adds to the gradient of a parameter. A sweep only records it, as places in the slabs;
-/// [`accumulate`](crate::accumulate()) computes it.
-#[derive(Clone, Copy)]
+/// The largest number of weights, and of biases, to whose gradients one contribution adds.
+pub(crate) const MAX_SHARING: usize = 4;
+
+/// What an operation adds to the gradients of parameters, all of it computed from one gradient d [rows, columns]. A sweep only
+/// records it, as places in the slabs; [`accumulate`](crate::accumulate()) computes it.
 pub(crate) struct Contribution {
-    pub(crate) param: ParamId,
-    pub(crate) kind: ContributionKind,
-    /// Where the gradient d lies, from which it is computed.
+    /// The node of the operation.
+    pub(crate) node: usize,
+    /// Where d lies.
     pub(crate) d: GradientPlace,
+    pub(crate) rows: usize,
+    /// d_W += xᵀ·d, for each of these weights W; x [rows, in] begins at this place of the values.
+    pub(crate) weights: ArrayVec<(ParamId, usize), MAX_SHARING>,
+    /// d_b += Σ_rows d, for each of these biases.
+    pub(crate) biases: ArrayVec<ParamId, MAX_SHARING>,
+    /// d_p += d
+    pub(crate) whole: Option<ParamId>,
 }
 
-#[derive(Clone, Copy)]
-pub(crate) enum ContributionKind {
-    /// d_W += xᵀ·d, where x begins at `x` in the values and has `rows` rows.
-    Product { x: usize, rows: usize },
-    /// d_b += Σ_rows d
-    RowSum { rows: usize },
-    /// d_p += d
-    Whole,
+impl Contribution {
+    /// Whether a product or a sum of rows goes to this parameter.
+    pub(crate) fn has(&self, param: ParamId) -> bool {
+        self.weights.iter().any(|&(w, _)| w == param) || self.biases.contains(&param)
+    }
 }
 
 /// Where the gradient d of a contribution begins.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) enum GradientPlace {
     /// In the slab of gradients: it is the gradient of the operation's output.
     Gradients(usize),

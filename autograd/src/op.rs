@@ -42,7 +42,9 @@
 
 use std::any::Any;
 
-use crate::node::{Contribution, ContributionKind, GradientPlace, Indices, Node};
+use arrayvec::ArrayVec;
+
+use crate::node::{Contribution, GradientPlace, Indices, Node};
 use crate::params::{ParamId, Params};
 use crate::real::Real;
 use crate::shape::Shape;
@@ -136,6 +138,7 @@ impl<'a, R: Real> Forward<'a, R> {
 /// What `backward` can read (x, y and d_y) and what it adds to (d_x and the gradients of parameters).
 pub struct Backward<'a, R> {
     pub(crate) nodes: &'a [Node],
+    pub(crate) id: usize,
     pub(crate) node: &'a Node,
     pub(crate) values: &'a [R],
     pub(crate) indices: &'a [u32],
@@ -237,27 +240,38 @@ impl<'a, R: Real> Backward<'a, R> {
         let x = self.input(i);
         let shape = self.params.shape(w);
         assert_eq!(shape.axes(), [x.shape.columns(), self.node.shape.columns()], "{:?} [in, out]", self.params.name(w));
-        self.contribute(w, ContributionKind::Product { x: x.start, rows: x.shape.rows() }, from_saved);
+        assert_eq!(x.shape.rows(), self.node.shape.rows(), "x and d have as many rows");
+        self.contribution(from_saved, |c| !c.weights.is_full() && c.weights.iter().all(|&(other, _)| other != w))
+            .weights
+            .push((w, x.start));
     }
 
     /// d_b += Σ_rows d, with d as in [`Backward::weight_gradient`].
     pub fn bias_gradient(&mut self, b: ParamId, from_saved: bool) {
         assert_eq!(self.params.shape(b).axes(), [self.node.shape.columns()], "{:?} [out]", self.params.name(b));
-        self.contribute(b, ContributionKind::RowSum { rows: self.node.shape.rows() }, from_saved);
+        self.contribution(from_saved, |c| !c.biases.is_full() && !c.biases.contains(&b)).biases.push(b);
     }
 
     /// d_p += d_y, elementwise: p has the shape of the output.
     pub fn whole_gradient(&mut self, p: ParamId) {
         assert_eq!(self.params.shape(p), self.node.shape, "{:?}", self.params.name(p));
-        self.contribute(p, ContributionKind::Whole, false);
+        self.contribution(false, |c| c.whole.is_none()).whole = Some(p);
     }
 
-    fn contribute(&mut self, param: ParamId, kind: ContributionKind, from_saved: bool) {
+    /// This operation's contribution by d_y or by the saved d: the last one if it has room, or else a new one. A parameter
+    /// stands in a contribution once.
+    fn contribution(&mut self, from_saved: bool, has_room: impl Fn(&Contribution) -> bool) -> &mut Contribution {
         let d = if from_saved {
             GradientPlace::Saved(self.node.saved.start)
         } else {
             GradientPlace::Gradients(self.node.start)
         };
-        self.contributions.push(Contribution { param, kind, d });
+        let continues = |c: &Contribution| c.node == self.id && c.d == d && has_room(c);
+        if !self.contributions.last().is_some_and(continues) {
+            let (weights, biases) = (ArrayVec::new(), ArrayVec::new());
+            let rows = self.node.shape.rows();
+            self.contributions.push(Contribution { node: self.id, d, rows, weights, biases, whole: None });
+        }
+        self.contributions.last_mut().expect("it was pushed")
     }
 }

@@ -221,7 +221,8 @@ impl<R: Real> Params<R> {
     pub fn zeros(&self) -> Grads<R> {
         let mut values = Slab::default();
         values.grow(self.used);
-        Grads { values, used: self.used, entries: self.entries.iter().map(Entry::span).collect() }
+        let entries: Vec<_> = self.entries.iter().map(Entry::span).collect();
+        Grads { values, used: self.used, work: vec![0; entries.len()], entries }
     }
 }
 
@@ -231,6 +232,8 @@ pub struct Grads<R> {
     values: Slab<R>,
     used: usize,
     entries: Vec<Range<usize>>,
+    /// Memory for the multiply-adds that each parameter's gradient takes, by which threads share them.
+    pub(crate) work: Vec<usize>,
 }
 
 impl<R: Real> Grads<R> {

@@ -1,7 +1,7 @@
 //! The numbers that the engine computes with: [`Number`] plus the way from a kernel to the processor.
 
 use crate::kernels::dispatch;
-use crate::kernels::gemm::loops::Sum;
+use crate::kernels::gemm::{SharedSum, Sum};
 use crate::kernels::scalar::Scalar;
 use crate::kernels::simd::Kernel;
 use crate::number::Number;
@@ -16,6 +16,8 @@ pub trait Real: Number {
     /// Runs the matrix product, the one large kernel. This function is not generic, so that the kernel is compiled once
     /// in this crate rather than again in every crate that multiplies matrices.
     fn dispatch_sum(sum: Sum<Self>);
+    /// Runs matrix products that share their right matrices, for the same reason.
+    fn dispatch_shared_sum(sum: SharedSum<Self>);
 }
 
 impl Real for f32 {
@@ -26,6 +28,9 @@ impl Real for f32 {
     fn dispatch_sum(sum: Sum<f32>) {
         dispatch::path().run(sum);
     }
+    fn dispatch_shared_sum(sum: SharedSum<f32>) {
+        dispatch::path().run(sum);
+    }
 }
 
 impl Real for f64 {
@@ -34,6 +39,9 @@ impl Real for f64 {
         kernel.run(Scalar)
     }
     fn dispatch_sum(sum: Sum<f64>) {
+        sum.run(Scalar);
+    }
+    fn dispatch_shared_sum(sum: SharedSum<f64>) {
         sum.run(Scalar);
     }
 }

@@ -4,7 +4,7 @@ use autograd::{Real, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::reinforce::BaselineKind;
+use crate::reinforce::{BaselineKind, Term};
 
 /// The weights of the loss terms, and the baseline that is subtracted from returns.
 #[derive(Clone, Copy, Debug)]
@@ -36,21 +36,35 @@ impl Objective {
         self.baseline == BaselineKind::Learned
     }
 
-    /// Multiplies the terms by their weights and adds them up.
-    pub fn weigh<'t, R: Real>(
-        &self,
-        classification: Var<'t, R>,
-        location: Option<Var<'t, R>>,
-        baseline: Option<Var<'t, R>>,
-        reward: Var<'t, R>,
-    ) -> LossTerms<'t, R> {
-        let weighted = [(location, self.location_weight), (baseline, self.baseline_weight)];
-        let total = weighted.into_iter().fold(classification, |total, (term, weight)| match term {
-            Some(term) => total + term.scale(R::from_f64(weight)),
-            None => total,
-        });
-        LossTerms { classification, location, baseline, total, reward }
+    /// Multiplies the terms by their weights and adds them up. `entropy` joins the term of the decisions.
+    pub fn weigh<'t, R: Real>(&self, terms: Terms<'t, R>, reward: Var<'t, R>) -> LossTerms<'t, R> {
+        let Terms { decisions, entropy, location, baseline } = terms;
+        let classification = match entropy {
+            Some(entropy) => decisions.mean() + entropy.mean(),
+            None => decisions.mean(),
+        };
+        let (location, baseline) = (location.map(Term::mean), baseline.map(Term::mean));
+        let weights = [self.location_weight, self.baseline_weight];
+        let total =
+            [location, baseline].into_iter().zip(weights).fold(classification, |total, (term, weight)| match term {
+                Some(term) => total + term.scale(R::from_f64(weight)),
+                None => total,
+            });
+        LossTerms { classification, location, baseline, total, reward, terms, weights }
     }
+}
+
+/// The terms of the loss before they are weighed.
+#[derive(Clone, Copy)]
+pub struct Terms<'t, R: Real> {
+    /// −log π(a*_T), or the term of eq. (2) for the decisions.
+    pub decisions: Term<'t, R>,
+    /// Minus the entropy of the decisions, by its weight; only games have it.
+    pub entropy: Option<Term<'t, R>>,
+    /// The term of eq. (2) for the locations.
+    pub location: Option<Term<'t, R>>,
+    /// The squared error of the baseline.
+    pub baseline: Option<Term<'t, R>>,
 }
 
 /// The loss, its terms without their weights, and the reward.
@@ -65,6 +79,30 @@ pub struct LossTerms<'t, R: Real> {
     pub total: Var<'t, R>,
     /// The return R of each episode, `[batch]`.
     pub reward: Var<'t, R>,
+    /// What each episode adds to the terms.
+    terms: Terms<'t, R>,
+    /// The weights of the location term and of the baseline.
+    weights: [f64; 2],
+}
+
+impl LossTerms<'_, f32> {
+    /// What each episode adds to the losses of a batch of `episodes` episodes, in the order of the episodes. `error` and
+    /// `grad_norm` are 0. `add` is called once for each.
+    pub fn each(&self, episodes: usize, mut add: impl FnMut(usize, Losses)) {
+        let Terms { decisions, entropy, location, baseline } = self.terms;
+        let [location_weight, baseline_weight] = self.weights;
+        let rewards = self.reward.value();
+        let values = [Some(decisions), entropy, location, baseline]
+            .map(|term| term.map(|term| (term.episodes.value(), term.factor)));
+        for (i, &reward) in rewards.iter().enumerate() {
+            let [decision, entropy, location, baseline] = [0, 1, 2, 3]
+                .map(|term: usize| values[term].as_ref().map_or(0.0, |(values, factor)| f64::from(values[i]) * factor));
+            let classification = decision + entropy;
+            let total = classification + location_weight * location + baseline_weight * baseline;
+            let reward = f64::from(reward) / episodes as f64;
+            add(i, Losses { classification, location, baseline, total, reward, ..Losses::default() });
+        }
+    }
 }
 
 /// The values of the loss terms and related numbers, of one step or as means over the images of an epoch.
@@ -88,19 +126,6 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// The values of the terms; the reward is added up over the episodes, and `error` and `grad_norm` are 0.
-    pub fn of(loss: &LossTerms<f32>) -> Losses {
-        let item = |term: Option<Var<f32>>| term.map_or(0.0, |term| f64::from(term.item()));
-        Losses {
-            classification: item(Some(loss.classification)),
-            location: item(loss.location),
-            baseline: item(loss.baseline),
-            total: item(Some(loss.total)),
-            reward: loss.reward.value().iter().map(|&r| f64::from(r)).sum(),
-            ..Losses::default()
-        }
-    }
-
     /// Adds each number to the same number of `other`.
     pub fn plus(&self, other: &Losses) -> Losses {
         zip(self, other, |a, b| a + b)

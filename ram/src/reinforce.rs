@@ -55,8 +55,25 @@ pub enum BaselineKind {
     None,
 }
 
+/// A term of the loss, as what each episode on a tape adds to it. The tape may hold a part of the batch: the terms of all parts add
+/// up to that of the batch.
+#[derive(Clone, Copy)]
+pub struct Term<'t, R: Real> {
+    /// A number for each episode, `[episodes]`.
+    pub episodes: Var<'t, R>,
+    /// What their sum is multiplied by, such as 1/M, where M counts the episodes of the whole batch.
+    pub factor: f64,
+}
+
+impl<'t, R: Real> Term<'t, R> {
+    /// factor · Σᵢ episodesᵢ, a scalar.
+    pub fn mean(self) -> Var<'t, R> {
+        self.episodes.sum().scale(R::from_f64(self.factor))
+    }
+}
+
 /// Eq. (2), −1/M Σᵢ Σₜ log π(uₜⁱ)·(Rₜⁱ − bₜⁱ): choices' log-probabilities, returns and baselines, each T × `[batch]`. Returns and
-/// baselines are constants here. With baselines of zeros it is eq. (1), in its form with Rₜ.
+/// baselines are constants here. With baselines of zeros it is eq. (1), in its form with Rₜ. M is `episodes`.
 ///
 /// # Panics
 /// Where there is no choice, or not one return and one baseline for each.
@@ -66,7 +83,7 @@ pub fn reinforce<'t, R: Real>(
     returns: &[Var<'t, R>],
     baselines: &[Var<'t, R>],
     episodes: usize,
-) -> Var<'t, R> {
+) -> Term<'t, R> {
     let steps = [log_probs.len(), returns.len(), baselines.len()];
     assert!(
         steps == [steps[0]; 3],
@@ -74,9 +91,9 @@ pub fn reinforce<'t, R: Real>(
     );
     let terms = log_probs.iter().zip(returns).zip(baselines).map(|((&log_prob, &r), &b)| {
         // log π(uₜⁱ)·(Rₜⁱ − bₜⁱ)
-        (log_prob * (r - b).stop_gradient()).sum()
+        log_prob * (r - b).stop_gradient()
     });
-    sum(terms).scale(R::from_f64(-1.0 / episodes as f64))
+    Term { episodes: sum(terms), factor: -1.0 / episodes as f64 }
 }
 
 /// The bₜ of eq. (2) for returns T × `[batch]`: what the network has learned, T × `[batch]`, or what `kind` puts in its place.
@@ -126,10 +143,10 @@ pub fn leave_one_out<'t, R: Real>(returns: Var<'t, R>, samples: usize) -> Var<'t
 /// # Panics
 /// Where there is no baseline, or not one return for each.
 #[track_caller]
-pub fn baseline_error<'t, R: Real>(returns: &[Var<'t, R>], baselines: &[Var<'t, R>], episodes: usize) -> Var<'t, R> {
+pub fn baseline_error<'t, R: Real>(returns: &[Var<'t, R>], baselines: &[Var<'t, R>], episodes: usize) -> Term<'t, R> {
     assert_eq!(returns.len(), baselines.len(), "baseline_error: one return for each baseline is needed");
-    let terms = returns.iter().zip(baselines).map(|(&r, &b)| (r.stop_gradient() - b).square().sum());
-    sum(terms).scale(R::from_f64(1.0 / (episodes * baselines.len()) as f64))
+    let terms = returns.iter().zip(baselines).map(|(&r, &b)| (r.stop_gradient() - b).square());
+    Term { episodes: sum(terms), factor: 1.0 / (episodes * baselines.len()) as f64 }
 }
 
 #[track_caller]

@@ -7,7 +7,7 @@ use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::optim::{Adam, Optimiser};
 use autograd::{Grads, ParamId, Params, Real, Shape, Tape, accumulate};
 use datasets::rng::{Key, Purpose};
-use ram::config::{Canvas, Config, Source};
+use ram::config::{Base, Canvas, Config, Source};
 use ram::data::TrainingData;
 use ram::losses::{Losses, Objective};
 use ram::model::{Agent, Decisions, DrawKey, Draws, Images, Mode};
@@ -170,6 +170,85 @@ fn the_split_into_tapes_does_not_show() {
         [&[64, 128], &[1, 128], &[32, 64, 96, 128], &[5, 6, 50, 127, 128], &(1..=128).collect::<Vec<_>>()];
     for ends in splits {
         assert_same(&format!("{ends:?}"), &bits(gradient(ends).as_slice()), &bits(whole.as_slice()));
+    }
+}
+
+/// Into which pieces a batch is cut shows neither in the weights nor in any figure: for every core, policy, loss and network.
+#[test]
+fn the_cut_does_not_show() {
+    let images = |sets: &[&str]| {
+        let small = [
+            "data.source=digits",
+            "data.canvas=translated",
+            "data.size=40",
+            "data.train=196",
+            "data.validation=30",
+            "data.test=10",
+            "model.glimpses=3",
+            "model.scales=2",
+            "model.features=12",
+            "model.glimpse=24",
+            "model.hidden=24",
+            "train.epochs=2",
+        ];
+        let sets: Vec<_> = small.iter().chain(sets).map(|&set| set.to_owned()).collect();
+        Config::load(Base::Preset("mnist"), &sets).unwrap()
+    };
+    let catch = |sets: &[&str]| {
+        let small = [
+            "data.train=100",
+            "data.validation=20",
+            "data.test=10",
+            "model.features=12",
+            "model.glimpse=24",
+            "model.hidden=24",
+            "train.epochs=2",
+            "train.batch=68",
+        ];
+        let sets: Vec<_> = small.iter().chain(sets).map(|&set| set.to_owned()).collect();
+        Config::load(Base::Experiment("catch"), &sets).unwrap()
+    };
+    let configs = [
+        images(&[]),
+        images(&["loss.location_into_core=true", "loss.reward=sampled", "policy.mean=tanh"]),
+        images(&["model.core=lstm", "policy.std=0.3", "policy.std_final=0.1"]),
+        images(&["policy.grid=5", "loss.baseline=none"]),
+        images(&["loss.kind=reinforce", "policy.first=centre"]),
+        images(&["train.samples=4", "train.batch=32", "loss.baseline=leave-one-out"]),
+        images(&["policy.locations=random"]),
+        images(&["model.glimpses=1"]),
+        images(&["model.kind=fc"]),
+        images(&["model.kind=conv"]),
+        catch(&[]),
+        catch(&["loss.returns=to-go", "loss.entropy_weight=0.013", "model.core=rect"]),
+    ];
+    for config in configs {
+        let trained = |cut: Option<usize>, threads: usize| {
+            let mut trainer = Trainer::new(config.clone(), None, Some(threads)).unwrap();
+            trainer.cut(cut);
+            let mut lines = Lines(String::new());
+            trainer.train(None, &AtomicBool::new(false), &mut lines).unwrap();
+            (trainer.weights_hash(), lines.0)
+        };
+        let whole = trained(Some(usize::MAX), 1);
+        for cut in [8, 16, 32, 64] {
+            assert_eq!(trained(Some(cut), 1), whole, "{cut}: {}", config.to_toml());
+        }
+        for threads in [1, 2, 3, 16] {
+            assert_eq!(trained(None, threads), whole, "{threads} threads: {}", config.to_toml());
+        }
+    }
+}
+
+/// Everything that is reported of each epoch.
+struct Lines(String);
+
+impl Progress for Lines {
+    fn step(&mut self, epoch: usize, _: usize, step: usize, _: usize, _: usize, losses: &Losses) {
+        self.0 += &format!("{epoch} {step} {losses:?}\n");
+    }
+    fn epoch(&mut self, metrics: &EpochMetrics, _: f64, _: f64) {
+        self.0 += &format!("{metrics:?}\n");
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use autograd::{Tape, Var, math};
+use autograd::{Tape, math};
 use datasets::DigitBox;
 use rayon::prelude::*;
 
@@ -21,7 +21,8 @@ use crate::split::SplitName;
 use crate::tasks::{Examples, Inputs, Recorder, Verdict};
 use crate::threads::Threads;
 
-/// The number of examples on a tape at the same time.
+/// The number of examples on a tape at the same time. It does not show in any figure, since every sum is one chain over the
+/// examples.
 const CHUNK: usize = 100;
 
 /// Evaluates the network of a checkpoint on the validation or the test part, in `passes` passes over it.
@@ -40,37 +41,38 @@ pub fn evaluate(
     Threads::new(threads)?.install(|| Ok(evaluate_on(&trained.config, trained.subject(), &examples, passes)))
 }
 
-/// Evaluates a network on some examples, on the current rayon pool. The sums are added in the order of the examples.
+/// Evaluates a network on some examples, on the current rayon pool.
 pub fn evaluate_on(config: &Config, subject: Subject, examples: &Examples, passes: usize) -> Evaluation {
     // Games are played once: no first location is averaged over.
     let passes = if subject.task.decisions() == Decisions::Each { 1 } else { passes };
     let starts: Vec<usize> = (0..examples.count).step_by(CHUNK).collect();
-    let sums: Vec<Sums> = starts
+    let chunks: Vec<Found> = starts
         .into_par_iter()
         .map_init(
             || Chunk { subject, examples, passes, tape: Tape::new(), recorder: subject.task.recorder(config) },
             |chunk, start| chunk.evaluate(start),
         )
         .collect();
-    conclude(config, subject.task.decisions(), &sums, examples.count)
+    conclude(config, subject.task.decisions(), chunks, examples.count)
 }
 
-/// Sums over a chunk of examples.
+/// What some consecutive examples showed.
 #[derive(Clone, Default)]
-struct Sums {
+struct Found {
     verdict: Verdict,
     steps: Vec<Step>,
-    baselines: Vec<f64>,
+    /// The baselines of each step, one for each example.
+    baselines: Vec<Vec<f32>>,
     is_placed: bool,
 }
 
-/// Sums over the locations of one step.
-#[derive(Clone)]
+/// The locations of one step.
+#[derive(Clone, Default)]
 struct Step {
-    /// Σx, Σy, Σx², Σy².
-    moments: [f64; 4],
+    /// The location (x, y) in each example, as the retina takes it: between −1 and 1.
+    locations: Vec<[f32; 2]>,
+    /// The number of glimpses that touch the digit.
     touching: u32,
-    density: [u32; GRID * GRID],
 }
 
 /// What a thread needs to evaluate chunks of examples one after another.
@@ -84,11 +86,11 @@ struct Chunk<'a> {
 
 impl Chunk<'_> {
     /// Evaluates the chunk of examples that begins at `start`.
-    fn evaluate(&mut self, start: usize) -> Sums {
+    fn evaluate(&mut self, start: usize) -> Found {
         let Chunk { subject, examples, passes, tape, recorder } = self;
         let Subject { network, params, .. } = *subject;
         let (range, passes) = (start..(start + CHUNK).min(examples.count), *passes);
-        let mut sums = Sums::default();
+        let mut found = Found::default();
         // The classes' probabilities, added up over the passes.
         let mut probabilities: Vec<f64> = Vec::new();
         for pass in 0..passes {
@@ -96,10 +98,10 @@ impl Chunk<'_> {
                 let t = tape.begin(params);
                 let observed = recorder.observe(&t, network, inputs);
                 if let (0, Some(episode), Some(agent)) = (pass, &observed.episode, network.agent()) {
-                    sums.add_episode(episode, agent.decisions(), agent.retina(), &**recorder, inputs);
+                    found.add_episode(episode, agent.decisions(), agent.retina(), &**recorder, inputs);
                 }
                 if passes == 1 {
-                    sums.verdict = recorder.judge(network, &observed, inputs);
+                    found.verdict = recorder.judge(network, &observed, inputs);
                     return;
                 }
                 let log_probabilities = observed.logits.log_softmax();
@@ -108,11 +110,11 @@ impl Chunk<'_> {
                     *sum += math::exp(f64::from(x));
                 }
                 if pass + 1 == passes {
-                    sums.verdict = averaged(&probabilities, passes, inputs);
+                    found.verdict = averaged(&probabilities, passes, inputs);
                 }
             });
         }
-        sums
+        found
     }
 }
 
@@ -120,38 +122,42 @@ impl Chunk<'_> {
 fn averaged(probabilities: &[f64], passes: usize, inputs: &Inputs) -> Verdict {
     let mut verdict = Verdict::of_answers(probabilities, inputs);
     let classes = probabilities.len() / inputs.len().max(1);
-    for (row, &label) in probabilities.chunks_exact(classes.max(1)).zip(inputs.labels) {
-        verdict.loss -= math::ln((row[label as usize] / passes as f64).max(f64::MIN_POSITIVE));
-    }
+    let rows = probabilities.chunks_exact(classes.max(1)).zip(inputs.labels);
+    let nats = rows.map(|(row, &label)| -math::ln((row[label as usize] / passes as f64).max(f64::MIN_POSITIVE)));
+    verdict.loss = nats.collect();
     verdict
 }
 
-/// Turns the sums over chunks into the result for all `count` examples. They are added in the order of the chunks.
-fn conclude(config: &Config, decisions: Decisions, chunks: &[Sums], count: usize) -> Evaluation {
+/// Turns what the chunks showed into the result for all `count` examples. Every sum is one chain over the examples, so the
+/// result does not depend on how they were cut into chunks.
+fn conclude(config: &Config, decisions: Decisions, chunks: Vec<Found>, count: usize) -> Evaluation {
     let n = count.max(1) as f64;
     let share = |count: u32| f64::from(count) / n;
-    let mut all = Sums::default();
-    for sums in chunks {
-        all.merge(sums);
+    let mean = |x: &[f64]| x.iter().sum::<f64>() / n;
+    let mut all = Found::default();
+    for found in chunks {
+        all.append(found);
     }
-    let Sums { verdict, steps, baselines, is_placed } = all;
+    let Found { verdict, steps, baselines, is_placed } = all;
     let touching = steps.iter().map(|step| f64::from(step.touching)).sum::<f64>();
     let classes = verdict.confusion.len().isqrt();
     let on_digit_at: Vec<f64> = steps.iter().filter(|_| is_placed).map(|step| share(step.touching)).collect();
     Evaluation {
-        error: verdict.errors / n,
-        loss: verdict.loss / n,
+        error: mean(&verdict.errors),
+        loss: mean(&verdict.loss),
         count,
         on_digit: (is_placed && !steps.is_empty()).then(|| touching / (n * steps.len() as f64)),
         // In all games the ball is in the same row at the same frame.
         tracking: if decisions == Decisions::Each { on_digit_at.clone() } else { Vec::new() },
         on_digit_at,
         fixation_spread: steps.iter().map(|step| step.spread(n)).collect(),
-        density: steps.iter().map(|step| step.density.to_vec()).collect(),
+        density: steps.iter().map(Step::density).collect(),
         error_after: verdict.wrong_after.iter().map(|&wrong| share(wrong)).collect(),
         // Only a learned baseline has values worth reporting.
         baselines: match config.loss.baseline {
-            BaselineKind::Learned => baselines.iter().map(|sum| sum / n).collect(),
+            BaselineKind::Learned => {
+                baselines.iter().map(|b| b.iter().map(|&b| f64::from(b)).sum::<f64>() / n).collect()
+            }
             BaselineKind::LeaveOneOut | BaselineKind::None => Vec::new(),
         },
         confusion: verdict.confusion.chunks(classes.max(1)).map(<[u32]>::to_vec).collect(),
@@ -159,11 +165,7 @@ fn conclude(config: &Config, decisions: Decisions, chunks: &[Sums], count: usize
     }
 }
 
-fn total(var: &Var<f32>) -> f64 {
-    var.value().iter().map(|&x| f64::from(x)).sum()
-}
-
-impl Sums {
+impl Found {
     /// Adds the locations and the baselines of an episode.
     fn add_episode(
         &mut self,
@@ -177,63 +179,63 @@ impl Sums {
         for (step, locations) in episode.locations.iter().enumerate() {
             let targets = recorder.targets(inputs, step);
             self.is_placed = targets.is_some();
-            self.add_step(&locations.value(), retina, targets, [width, height]);
+            self.steps.push(Step::new(&locations.value(), retina, targets, [width, height]));
         }
         // For classification, only the baselines that are subtracted for a location are counted.
         let used = match decisions {
             Decisions::Last => episode.location_log_probs.len(),
             Decisions::Each => episode.baselines.len(),
         };
-        self.baselines = episode.baselines[..used].iter().map(total).collect();
+        self.baselines = episode.baselines[..used].iter().map(|b| b.value().to_vec()).collect();
     }
 
-    /// Adds the locations [images, 2] of the next step, on images of [width, height] pixels, and whether the targets were seen.
-    fn add_step(&mut self, locations: &[f32], retina: Retina, targets: Option<&[DigitBox]>, size: [usize; 2]) {
-        let mut step = Step::NONE;
-        for (i, l) in locations.chunks_exact(2).enumerate() {
-            let [x, y] = [l[0], l[1]].map(|l| f64::from(l.clamp(-1.0, 1.0)));
-            for (sum, value) in step.moments.iter_mut().zip([x, y, x * x, y * y]) {
-                *sum += value;
-            }
-            step.touching += u32::from(targets.is_some_and(|all| touches(retina, [x, y], &all[i], size)));
-            let [column, row] = [x, y].map(|l| (((l + 1.0) / 2.0 * GRID as f64) as usize).min(GRID - 1));
-            step.density[row * GRID + column] += 1;
+    /// Appends the examples of the next chunk.
+    fn append(&mut self, next: Found) {
+        fn add(all: &mut Vec<u32>, next: &[u32]) {
+            all.resize(next.len(), 0);
+            all.iter_mut().zip(next).for_each(|(all, x)| *all += x);
         }
-        self.steps.push(step);
-    }
-
-    /// Adds the sums of another chunk.
-    fn merge(&mut self, other: &Sums) {
-        fn add<T: Copy + std::ops::AddAssign>(all: &mut Vec<T>, these: &[T]) {
-            match all.is_empty() {
-                true => *all = these.to_vec(),
-                false => all.iter_mut().zip(these).for_each(|(all, x)| *all += *x),
-            }
-        }
-        let (verdict, others) = (&mut self.verdict, &other.verdict);
-        verdict.wrong.extend(&others.wrong);
-        verdict.errors += others.errors;
-        verdict.loss += others.loss;
+        let (verdict, others) = (&mut self.verdict, next.verdict);
+        verdict.wrong.extend(others.wrong);
+        verdict.errors.extend(others.errors);
+        verdict.loss.extend(others.loss);
         add(&mut verdict.wrong_after, &others.wrong_after);
         add(&mut verdict.confusion, &others.confusion);
-        self.is_placed = other.is_placed;
-        self.steps.resize(other.steps.len(), Step::NONE);
-        for (all, step) in self.steps.iter_mut().zip(&other.steps) {
-            all.moments.iter_mut().zip(step.moments).for_each(|(all, x)| *all += x);
+        self.is_placed = next.is_placed;
+        self.steps.resize_with(next.steps.len(), Step::default);
+        for (all, step) in self.steps.iter_mut().zip(next.steps) {
+            all.locations.extend(step.locations);
             all.touching += step.touching;
-            all.density.iter_mut().zip(step.density).for_each(|(all, x)| *all += x);
         }
-        add(&mut self.baselines, &other.baselines);
+        self.baselines.resize_with(next.baselines.len(), Vec::new);
+        self.baselines.iter_mut().zip(next.baselines).for_each(|(all, b)| all.extend(b));
     }
 }
 
 impl Step {
-    const NONE: Step = Step { moments: [0.0; 4], touching: 0, density: [0; GRID * GRID] };
+    /// The locations [images, 2] of a step on images of [width, height] pixels, and how many of the targets were seen.
+    fn new(locations: &[f32], retina: Retina, targets: Option<&[DigitBox]>, size: [usize; 2]) -> Step {
+        let locations: Vec<[f32; 2]> = locations.as_chunks().0.iter().map(|l| l.map(|l| l.clamp(-1.0, 1.0))).collect();
+        let touched = |(l, target): (&[f32; 2], &DigitBox)| u32::from(touches(retina, l.map(f64::from), target, size));
+        let touching = targets.map_or(0, |targets| locations.iter().zip(targets).map(touched).sum());
+        Step { locations, touching }
+    }
 
     /// The variance of the location across `n` images, x and y added.
     fn spread(&self, n: f64) -> f64 {
-        let [x, y, xx, yy] = self.moments.map(|sum| sum / n);
+        let mean = |f: fn([f64; 2]) -> f64| self.locations.iter().map(|l| f(l.map(f64::from))).sum::<f64>() / n;
+        let [x, y, xx, yy] = [mean(|l| l[0]), mean(|l| l[1]), mean(|l| l[0] * l[0]), mean(|l| l[1] * l[1])];
         ((xx - x * x) + (yy - y * y)).max(0.0)
+    }
+
+    /// How many locations lie in each cell of a grid over the image, by rows.
+    fn density(&self) -> Vec<u32> {
+        let mut cells = vec![0; GRID * GRID];
+        for l in &self.locations {
+            let [column, row] = l.map(|l| (((f64::from(l) + 1.0) / 2.0 * GRID as f64) as usize).min(GRID - 1));
+            cells[row * GRID + column] += 1;
+        }
+        cells
     }
 }
 

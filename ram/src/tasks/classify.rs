@@ -66,11 +66,11 @@ use super::task::{Batches, Examples, Inputs, Observed, Recorder, Task, Training,
 use crate::config::{Config, LossKind, Reward};
 use crate::data::{TestData, TrainingData};
 use crate::error::RamError;
-use crate::losses::{LossTerms, Objective};
+use crate::losses::{LossTerms, Objective, Terms};
 use crate::model::action::{self, argmax};
 use crate::model::{Decisions, Draws, Episode, Images};
 use crate::network::Network;
-use crate::reinforce::{self, baseline_error, reinforce};
+use crate::reinforce::{self, Term, baseline_error, reinforce};
 use crate::split::SplitName;
 
 /// To classify images.
@@ -220,7 +220,9 @@ impl Recorder for ImageRecorder {
 
     fn loss<'t>(&mut self, observed: &Observed<'t>, episodes: usize) -> LossTerms<'t, f32> {
         let (labels, objective) = (&self.labels, &self.objective);
-        let Some(episode) = &observed.episode else { return supervised_loss(observed.logits, labels, episodes) };
+        let Some(episode) = &observed.episode else {
+            return supervised_loss(observed.logits, labels, objective, episodes);
+        };
         match self.kind {
             LossKind::Hybrid => {
                 let sampled = (self.reward == Reward::Sampled).then_some(&*self.draws.class);
@@ -230,8 +232,10 @@ impl Recorder for ImageRecorder {
         }
     }
 
-    fn errors(&self, observed: &Observed) -> f64 {
-        wrong_rows(&observed.logits.value(), &self.labels).count() as f64
+    fn error(&self, observed: &Observed, i: usize) -> f64 {
+        let classes = observed.logits.shape().columns();
+        let answer = argmax(&observed.logits.value()[i * classes..][..classes]);
+        f64::from(answer != self.labels[i] as usize)
     }
 
     fn judge(&self, network: &Network, observed: &Observed, inputs: &Inputs) -> Verdict {
@@ -243,7 +247,7 @@ impl Recorder for ImageRecorder {
             _ => Vec::new(),
         };
         let nats = observed.logits.cross_entropy(&self.labels);
-        let loss = nats.value().iter().map(|&x| f64::from(x)).sum();
+        let loss = nats.value().iter().map(|&x| f64::from(x)).collect();
         Verdict { loss, wrong_after, ..Verdict::of_answers(&observed.logits.value(), inputs) }
     }
 
@@ -271,7 +275,9 @@ impl Verdict {
         for (row, &label) in rows.chunks_exact(classes.max(1)).zip(labels) {
             confusion[label as usize * classes + argmax(row)] += 1;
         }
-        Verdict { errors: wrong.len() as f64, wrong, confusion, ..Verdict::default() }
+        let errors = rows.chunks_exact(classes.max(1)).zip(labels);
+        let errors = errors.map(|(row, &label)| f64::from(argmax(row) != label as usize)).collect();
+        Verdict { errors, wrong, confusion, ..Verdict::default() }
     }
 }
 
@@ -300,18 +306,18 @@ pub fn hybrid_loss<'t, R: Real>(
     };
     let reward = action::reward(chosen, labels);
     // −log π(a*_T | s₁:_T)
-    let classification = logits.cross_entropy(labels).sum().scale(R::from_f64(1.0 / episodes as f64));
+    let decisions = Term { episodes: logits.cross_entropy(labels), factor: 1.0 / episodes as f64 };
     // One glimpse chooses no location: it has neither term.
     let choices = &episode.location_log_probs;
     if choices.is_empty() {
-        return objective.weigh(classification, None, None, reward);
+        return objective.weigh(Terms { decisions, entropy: None, location: None, baseline: None }, reward);
     }
     // The reward comes at the end: Rₜ = R for every choice of a location.
     let (returns, learned) = (repeated(reward, choices.len()), &episode.baselines[..choices.len()]);
     let baselines = reinforce::baselines(objective.baseline, learned, &returns, objective.samples);
     let location = reinforce(choices, &returns, &baselines, episodes);
     let baseline = objective.learns_baseline().then(|| baseline_error(&returns, learned, episodes));
-    objective.weigh(classification, Some(location), baseline, reward)
+    objective.weigh(Terms { decisions, entropy: None, location: Some(location), baseline }, reward)
 }
 
 /// Pure REINFORCE: eq. (2) for the locations and for the class too, a ∼ π(a), drawn by these uniform numbers `[batch]`.
@@ -332,19 +338,24 @@ pub fn reinforce_loss<'t, R: Real>(
     let (returns, locations) = (repeated(reward, episode.baselines.len()), &episode.location_log_probs);
     let baselines = reinforce::baselines(objective.baseline, &episode.baselines, &returns, objective.samples);
     let last = baselines.len() - 1;
-    let classification = reinforce(&[log_prob], &returns[last..], &baselines[last..], episodes);
+    let decisions = reinforce(&[log_prob], &returns[last..], &baselines[last..], episodes);
     let location =
         (!locations.is_empty()).then(|| reinforce(locations, &returns[..last], &baselines[..last], episodes));
     let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &episode.baselines, episodes));
-    objective.weigh(classification, location, baseline, reward)
+    objective.weigh(Terms { decisions, entropy: None, location, baseline }, reward)
 }
 
 /// Cross entropy alone, for a network that chooses nothing but the class.
 #[track_caller]
-pub fn supervised_loss<'t, R: Real>(logits: Var<'t, R>, labels: &[u32], images: usize) -> LossTerms<'t, R> {
+pub fn supervised_loss<'t, R: Real>(
+    logits: Var<'t, R>,
+    labels: &[u32],
+    objective: &Objective,
+    images: usize,
+) -> LossTerms<'t, R> {
     let reward = action::reward(action::most_likely(logits), labels);
-    let classification = logits.cross_entropy(labels).sum().scale(R::from_f64(1.0 / images as f64));
-    LossTerms { classification, location: None, baseline: None, total: classification, reward }
+    let decisions = Term { episodes: logits.cross_entropy(labels), factor: 1.0 / images as f64 };
+    objective.weigh(Terms { decisions, entropy: None, location: None, baseline: None }, reward)
 }
 
 /// Rₜ = R at each of so many steps.

@@ -92,10 +92,10 @@ use crate::config::{Config, Loss, LossKind, Returns};
 use crate::data::FIXED_SEED;
 use crate::environments::Environment;
 use crate::error::RamError;
-use crate::losses::{LossTerms, Objective};
+use crate::losses::{LossTerms, Objective, Terms};
 use crate::model::{Decisions, DrawKey, Draws, Episode, Images, ModelKind, Steps, World};
 use crate::network::Network;
-use crate::reinforce::{self, baseline_error, reinforce};
+use crate::reinforce::{self, Term, baseline_error, reinforce};
 use crate::split::SplitName;
 
 /// The epochs by which validation and test games are drawn.
@@ -336,9 +336,9 @@ impl GameRecorder {
         self.played.rewards[i..].iter().step_by(self.count.max(1)).map(|&r| f64::from(r)).sum()
     }
 
-    /// Σ over games of the share of the best return that they missed.
-    fn missed(&self) -> f64 {
-        (0..self.count).map(|i| (self.best_return - self.total(i)) / self.best_return).sum()
+    /// The share of the best return that game `i` missed.
+    fn missed(&self, i: usize) -> f64 {
+        (self.best_return - self.total(i)) / self.best_return
     }
 }
 
@@ -363,14 +363,14 @@ impl Recorder for GameRecorder {
         play_loss(episode, &self.played.rewards, &self.objective, &self.loss, episodes)
     }
 
-    fn errors(&self, _: &Observed) -> f64 {
-        self.missed()
+    fn error(&self, _: &Observed, i: usize) -> f64 {
+        self.missed(i)
     }
 
     fn judge(&self, _: &Network, _: &Observed, inputs: &Inputs) -> Verdict {
         let lost = |&(i, _): &(usize, &u32)| self.total(i) < 0.5 * self.best_return;
         let wrong = inputs.key.samples.iter().enumerate().filter(lost).map(|(_, &sample)| sample).collect();
-        Verdict { errors: self.missed(), wrong, ..Verdict::default() }
+        Verdict { errors: (0..self.count).map(|i| self.missed(i)).collect(), wrong, ..Verdict::default() }
     }
 
     fn picture(&self, _: &Inputs, step: usize, i: usize) -> Vec<u8> {
@@ -416,18 +416,18 @@ pub fn play_loss<'t, R: Real>(
         Returns::ToGo => to_go,
     };
     let baselines = reinforce::baselines(objective.baseline, &episode.baselines, &returns, objective.samples);
-    let mut actions = reinforce(&episode.action_log_probs, &returns, &baselines, games);
-    if loss.entropy_weight > 0.0 {
-        // −H = Σₐ π(a) ln π(a)
-        let negative = episode.decisions.iter().map(|&x| (x.exp() * x).sum_axis(1).sum());
-        let negative = negative.reduce(|sum, x| sum + x).expect("a frame");
-        actions = actions + negative.scale(R::from_f64(loss.entropy_weight / games as f64));
-    }
+    let decisions = reinforce(&episode.action_log_probs, &returns, &baselines, games);
+    let entropy = (loss.entropy_weight > 0.0).then(|| {
+        // −H = Σₜ Σₐ π(a) ln π(a)
+        let negative = episode.decisions.iter().map(|&x| (x.exp() * x).sum_axis(1));
+        let episodes = negative.reduce(|sum, x| sum + x).expect("a frame");
+        Term { episodes, factor: loss.entropy_weight / games as f64 }
+    });
     let locations = &episode.location_log_probs;
     let choices = locations.len();
     let location = (choices > 0).then(|| reinforce(locations, &returns[..choices], &baselines[..choices], games));
     let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &episode.baselines, games));
-    objective.weigh(actions, location, baseline, whole)
+    objective.weigh(Terms { decisions, entropy, location, baseline }, whole)
 }
 
 /// Rₜ = Σ_{s≥t} γˢ⁻ᵗ rₛ of the moves, N × `[games]`, from their rewards [N, games]. The first is footnote 1's R.

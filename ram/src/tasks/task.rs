@@ -61,13 +61,12 @@ pub trait Recorder: Send {
     ) -> Recorded<'t> {
         let observed = self.observe(t, network, inputs);
         let loss = self.loss(&observed, episodes);
-        let errors = self.errors(&observed);
-        Recorded { observed, loss, errors }
+        Recorded { observed, loss }
     }
 
-    /// How much of what was just observed is wrong, added up over the episodes: 1 for each wrong answer, or the share of the
-    /// best return that a game missed.
-    fn errors(&self, observed: &Observed) -> f64;
+    /// How wrong episode `i` of those just observed is: 1 for a wrong answer and 0 for a right one, or the share of the best
+    /// return that a game missed.
+    fn error(&self, observed: &Observed, i: usize) -> f64;
 
     /// How each of the inputs just observed fared, one episode for each.
     fn judge(&self, network: &Network, observed: &Observed, inputs: &Inputs) -> Verdict;
@@ -142,19 +141,17 @@ pub struct Recorded<'t> {
     pub observed: Observed<'t>,
     /// What it is blamed for.
     pub loss: LossTerms<'t, f32>,
-    /// How much of it is wrong, added up over the episodes.
-    pub errors: f64,
 }
 
 /// How some inputs fared.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
-    /// How much is wrong, added up over the inputs: see [`Recorder::errors`].
-    pub errors: f64,
+    /// How wrong each input is: see [`Recorder::error`].
+    pub errors: Vec<f64>,
     /// The numbers of the inputs that were answered wrongly, or of the games that were lost.
     pub wrong: Vec<u32>,
-    /// Cross entropy, added up over the inputs, in nats; 0 of games.
-    pub loss: f64,
+    /// Cross entropy of each input in nats. Games have none.
+    pub loss: Vec<f64>,
     /// How many inputs of each class (row) were taken for which class (column), row after row. Games have none.
     pub confusion: Vec<u32>,
     /// How many answers would be wrong if the network decided after 1, 2, … T glimpses. Games have none.

@@ -168,6 +168,11 @@ impl Trainer {
         Ok(drawn.into_iter().map(|id| params.name(id).to_owned()).collect())
     }
 
+    /// Cuts each batch into pieces of at most so many episodes, or as the trainer thinks best if it is `None`; see [`Learner::cut`].
+    pub fn cut(&mut self, episodes_in_piece: Option<usize>) {
+        self.learner.cut(episodes_in_piece);
+    }
+
     /// What was left out of the data, with one line for each item.
     pub fn notes(&self) -> &[String] {
         &self.data.notes

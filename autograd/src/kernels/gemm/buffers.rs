@@ -4,10 +4,13 @@ use std::cell::RefCell;
 
 use super::blocks::{K_BLOCK, ROW_BLOCK};
 use super::height::{MAX_TILE_ROWS, MAX_TILE_VECTORS};
-use super::right::COPIED_PANELS;
 use super::terms::{MAX_BIASES, PANEL_WIDTH};
 use crate::number::Number;
 use crate::slab::CacheLine;
+
+/// The numbers of f32 for which a copy of B has room: 512 KiB, all or half of an L2 cache. So a B of up to 512 columns is
+/// copied in blocks of [`K_BLOCK`], and a wider one in blocks that are less deep.
+const COPIED_NUMBERS: usize = 1 << 17;
 
 /// Memory for copies of parts of A, of panels of B, of a tile of C and of biases.
 pub(super) struct Buffers<'a, R> {
@@ -23,7 +26,7 @@ const fn lines(numbers: usize) -> usize {
 }
 
 const LEFT: usize = lines(ROW_BLOCK * K_BLOCK / 2);
-const RIGHT: usize = lines(COPIED_PANELS * PANEL_WIDTH * K_BLOCK);
+const RIGHT: usize = lines(COPIED_NUMBERS / 2);
 const TILE: usize = lines(MAX_TILE_ROWS * MAX_TILE_VECTORS * PANEL_WIDTH);
 const BIASES: usize = lines(MAX_BIASES * MAX_TILE_VECTORS * PANEL_WIDTH);
 

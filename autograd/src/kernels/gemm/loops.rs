@@ -101,7 +101,7 @@ impl<R: Number> Blocked<'_, R> {
         let mut buffers = Buffers { left: &mut [], right, tile, biases };
         let by_columns = by_columns(terms);
         let row_block = left_buffer.len() / K_BLOCK;
-        let mut blocks = Blocks::new(terms);
+        let mut blocks = Blocks::new(terms, K_BLOCK);
         let mut block = Block::default();
         let mut from_c = accumulate;
         loop {
@@ -110,8 +110,18 @@ impl<R: Number> Blocked<'_, R> {
             for first in (0..m).step_by(row_block) {
                 let rows = row_block.min(m - first);
                 let tiles = balanced_tiles(first, rows, S::TILE_ROWS);
-                let mut work =
-                    BlockProduct { terms, block: &block, rows, tiles, n, from_c, epilogue, buffers: &mut buffers };
+                let right = right_kind::<R, S>(terms, rows, n);
+                let mut work = BlockProduct {
+                    terms,
+                    block: &block,
+                    rows,
+                    tiles,
+                    columns: [0, n],
+                    right,
+                    from_c,
+                    epilogue,
+                    buffers: &mut buffers,
+                };
                 // The loops are compiled once for each way in which A lies in memory.
                 if packs_left(by_columns, n, block.depth) {
                     let left = if by_columns {
@@ -136,40 +146,49 @@ impl<R: Number> Blocked<'_, R> {
 }
 
 /// The product of a block of rows and a block of k.
-struct BlockProduct<'a, 'b, R> {
-    terms: &'a [Term<'a, R>],
-    block: &'a Block,
-    rows: usize,
-    tiles: [Tiles; 2],
-    n: usize,
-    from_c: bool,
-    epilogue: Epilogue<'a, R>,
-    buffers: &'a mut Buffers<'b, R>,
+pub(super) struct BlockProduct<'a, 'b, R> {
+    pub(super) terms: &'a [Term<'a, R>],
+    pub(super) block: &'a Block,
+    pub(super) rows: usize,
+    pub(super) tiles: [Tiles; 2],
+    /// The columns of C that are computed, from the first to behind the last one.
+    pub(super) columns: [usize; 2],
+    /// How the tiles read B.
+    pub(super) right: RightKind,
+    pub(super) from_c: bool,
+    pub(super) epilogue: Epilogue<'a, R>,
+    pub(super) buffers: &'a mut Buffers<'b, R>,
 }
 
 impl<R: Number> BlockProduct<'_, '_, R> {
     /// Loop 2, over at most MOST panels at once.
     #[inline(always)]
-    fn panels_loop<S: Simd<R>, L: LeftSource<R>, const MOST: usize>(&mut self, s: S, left: L, c: &mut Target<R>) {
-        let &mut BlockProduct { terms, block, rows, tiles, n, from_c, epilogue, ref mut buffers } = self;
-        let kind = right_kind::<R, S>(terms, rows, n);
-        let mut j = 0;
+    pub(super) fn panels_loop<S: Simd<R>, L: LeftSource<R>, const MOST: usize>(
+        &mut self,
+        s: S,
+        left: L,
+        c: &mut Target<R>,
+    ) {
+        let &mut BlockProduct { terms, block, rows, tiles, columns: [first, end], from_c, epilogue, .. } = self;
+        let (kind, buffers) = (self.right, &mut *self.buffers);
+        let mut j = first;
         let mut copied = 0;
-        while j < n {
-            let vectors = panels_at_once::<R, S>(rows, n - j).min(MOST);
+        while j < end {
+            let vectors = panels_at_once::<R, S>(rows, end - j).min(MOST);
             let right = match kind {
                 RightKind::Packed => RightSource::Packed(j),
                 RightKind::Rows => RightSource::Rows(j),
                 RightKind::Copy => {
                     if j >= copied {
-                        copied = n.min(j + COPIED_PANELS * PANEL_WIDTH);
+                        copied = end.min(j + COPIED_PANELS * PANEL_WIDTH);
                         copy_panels(s, terms, block, [j, copied], buffers.right);
                     }
                     let start = j % (COPIED_PANELS * PANEL_WIDTH) * block.depth;
                     RightSource::Copy(&buffers.right[start..], block.depth)
                 }
+                RightKind::Copied => RightSource::Copy(&buffers.right[(j - first) * block.depth..], block.depth),
             };
-            let columns = (vectors * PANEL_WIDTH).min(n - j);
+            let columns = (vectors * PANEL_WIDTH).min(end - j);
             let biases = biases_of_panel(epilogue, [j, columns], buffers.biases);
             let panel = Panel { terms, block, left, right, j, columns, from_c, biases, relu: epilogue.relu };
             if MOST == 2 && vectors == 2 {

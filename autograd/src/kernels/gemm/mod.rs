@@ -31,6 +31,7 @@ mod left;
 pub(crate) mod loops;
 mod right;
 mod shallow;
+mod shared;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ use arrayvec::ArrayVec;
 
 use crate::real::Real;
 pub use loops::Sum;
+pub use shared::{Member, SharedSum};
 pub use terms::{Epilogue, Left, MAX_TERMS, PANEL_WIDTH, Right, Term, packed_len};
 
 /// The number of multiply-adds for which it is worth waking a thread: about five microseconds of work.
@@ -103,6 +105,38 @@ pub fn sum_on<R: Real>(
     epilogue: Epilogue<R>,
 ) {
     buffers::with_buffers(|buffers| dispatch(Sum { terms, c, shape, accumulate, epilogue, buffers }));
+}
+
+/// Sums of products that have their right matrices in common, Cᵢ = Σ Aᵢ·B or Cᵢ += Σ Aᵢ·B, on one thread. Such are the
+/// gradients of the weights of one layer, or of several whose sum is one activation: then B are the gradients d of that
+/// sum. B is copied once for all of them. `columns` receive the sums over the rows of B, which are the gradients of
+/// biases.
+///
+/// Each B is [k, n], and `rights` holds (B, k); each Aᵢ is [rows, k] for the k of its B.
+///
+/// # Panics
+/// If a slice is too short for its matrix, or if there are more than [`MAX_TERMS`] terms.
+pub fn sum_shared<'a, 'c, R: Real>(
+    rights: &[(Right<'a, R>, usize)],
+    n: usize,
+    members: &mut [Member<'a, 'c, R>],
+    columns: &mut [&'c mut [R]],
+) {
+    sum_shared_on(R::dispatch_shared_sum, rights, n, members, columns);
+}
+
+/// [`sum_shared`] on the path that `dispatch` chooses.
+///
+/// # Panics
+/// As [`sum_shared`].
+pub fn sum_shared_on<'a, 'c, R: Real>(
+    dispatch: impl FnOnce(SharedSum<R>),
+    rights: &[(Right<'a, R>, usize)],
+    n: usize,
+    members: &mut [Member<'a, 'c, R>],
+    columns: &mut [&'c mut [R]],
+) {
+    buffers::with_buffers(|buffers| dispatch(SharedSum { rights, n, members, columns, buffers }));
 }
 
 /// Packs b [k, n] for [`Right::Packed`]: panel by panel, and in each panel one row after the other.

@@ -131,9 +131,14 @@ impl<R: Number> RightSource<'_, R> {
 /// The kind of [`RightSource`] that is used for a block of rows.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum RightKind {
+    /// It is packed.
     Packed,
+    /// Where it lies.
     Rows,
+    /// In copies of a few panels at a time, which are made when the tiles come to them.
     Copy,
+    /// In a copy of all panels, which was made beforehand.
+    Copied,
 }
 
 /// How `rows` rows of A read B.

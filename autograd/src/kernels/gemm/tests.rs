@@ -182,6 +182,70 @@ fn terms_are_one_chain() {
     assert_eq!(c, [0.0; 6]);
 }
 
+/// Compares sums that share their right matrices, over terms of these depths and with members of so many rows, bit by bit with
+/// the oracle: on every path, from what C holds and from 0, together with the sums of rows.
+fn check_shared(members: &[usize], n: usize, depths: &[usize], gap: usize) {
+    let rights: Vec<_> = (0u32..).zip(depths).map(|(t, &k)| Matrix::new(Layout::Rows, [k, n], gap, t)).collect();
+    let lefts: Vec<Vec<_>> = (0u32..)
+        .zip(members)
+        .map(|(i, &m)| {
+            (50 + 40 * i..).zip(depths).map(|(seed, &k)| Matrix::new(Layout::Columns, [m, k], gap, seed)).collect()
+        })
+        .collect();
+    let mut sums = numbers(n, 7);
+    let begin = sums.clone();
+    for (b, &k) in rights.iter().zip(depths) {
+        (0..k).for_each(|p| sums.iter_mut().enumerate().for_each(|(j, sum)| *sum += b.at(p, j)));
+    }
+    for path in KernelPath::all() {
+        let mut found: Vec<Vec<f32>> = (2u32..).zip(members).map(|(seed, &m)| numbers(m * n, seed)).collect();
+        let mut expected = found.clone();
+        // Every other member begins at 0, whatever its C holds.
+        let accumulates = |i: usize| i % 2 == 1;
+        for (i, (c, &m)) in expected.iter_mut().zip(members).enumerate() {
+            c.iter_mut().for_each(|c| *c = if accumulates(i) { *c } else { 0.0 });
+            for (t, &k) in depths.iter().enumerate() {
+                oracle(|r, p| lefts[i][t].at(r, p), |p, j| rights[t].at(p, j), c, [m, n, k], true);
+            }
+        }
+        let mut shared: Vec<_> = found
+            .iter_mut()
+            .enumerate()
+            .map(|(i, c)| Member {
+                left: lefts[i].iter().map(Matrix::left).collect(),
+                c,
+                rows: members[i],
+                accumulate: accumulates(i),
+            })
+            .collect();
+        let pairs: Vec<_> = rights.iter().zip(depths).map(|(b, &k)| (b.right(), k)).collect();
+        let (mut first, mut second) = (begin.clone(), begin.clone());
+        let columns: &mut [&mut [f32]] = &mut [&mut first, &mut second];
+        sum_shared_on(|sum| path.run(sum), &pairs, n, &mut shared, columns);
+        let same = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        let what = format!("{} {members:?} × {n}, {depths:?}", path.name());
+        assert!(found.iter().zip(&expected).all(|(c, e)| same(c, e)), "{what}");
+        assert!(same(&first, &sums) && same(&second, &sums), "sums of rows, {what}");
+    }
+}
+
+#[test]
+fn sums_that_share_their_right_matrices_are_the_oracle() {
+    if cfg!(miri) {
+        return check_shared(&[2, 13], 17, &[3, 2], 1);
+    }
+    for n in [1, 15, 16, 17, 33, 64, 65, 80] {
+        for depths in [&[][..], &[0], &[5], &[20, 0, 31], &[100, 200, 50, 1]] {
+            check_shared(&[1, 25], n, depths, 3);
+            check_shared(&[ROW_BLOCK + 5, 0, 7], n, depths, 0);
+        }
+    }
+    check_shared(&[3, 30], 40, &[7; MAX_TERMS], 0);
+    // Blocks of k that are less deep, and more than one strip of columns.
+    check_shared(&[14], 700, &[K_BLOCK + 9], 0);
+    check_shared(&[5, 12], 1040, &[130, 150], 1);
+}
+
 /// Threads that share a product do not change its bits.
 #[test]
 #[cfg_attr(target_family = "wasm", ignore = "no threads")]

@@ -121,23 +121,26 @@ pub fn reward(plays: bool) -> SourceLine {
 
 /// The sum of the terms, or the only term of a network that sees the whole image at once.
 pub fn total(is_one: bool) -> SourceLine {
-    if is_one { find(CLASSIFY, "total: classification") } else { find(LOSSES, "Some(term) => total + term.scale(") }
+    if is_one {
+        find(REINFORCE, "self.episodes.sum().scale(")
+    } else {
+        find(LOSSES, "Some(term) => total + term.scale(")
+    }
 }
 
 /// A term of the loss by its name.
 pub fn term(name: &str, config: &Config, plays: bool) -> SourceLine {
     match (name, plays) {
-        ("class", true) => find(PLAY, "let mut actions = reinforce(&episode.action_log_probs,"),
+        ("class", true) => find(PLAY, "let decisions = reinforce(&episode.action_log_probs,"),
         ("class", _) if config.model.kind != ModelKind::Ram => {
-            let images = "logits.cross_entropy(labels).sum().scale(R::from_f64(1.0 / images as f64));";
-            find(CLASSIFY, images)
+            find(CLASSIFY, "logits.cross_entropy(labels), factor: 1.0 / images as f64")
         }
         ("class", _) => match config.loss.kind {
-            LossKind::Hybrid => find(CLASSIFY, "let classification = logits.cross_entropy(labels)"),
-            LossKind::Reinforce => find(CLASSIFY, "let classification = reinforce(&[log_prob],"),
+            LossKind::Hybrid => find(CLASSIFY, "logits.cross_entropy(labels), factor: 1.0 / episodes as f64"),
+            LossKind::Reinforce => find(CLASSIFY, "let decisions = reinforce(&[log_prob],"),
         },
-        ("location", _) => find(REINFORCE, "(log_prob * (r - b).stop_gradient()).sum()"),
-        _ => find(REINFORCE, "(r.stop_gradient() - b).square().sum()"),
+        ("location", _) => find(REINFORCE, "log_prob * (r - b).stop_gradient()"),
+        _ => find(REINFORCE, "(r.stop_gradient() - b).square()"),
     }
 }
 
