@@ -117,13 +117,13 @@ impl<'d, 'a, R: Real> LayerSum<'d, 'a, R> {
         if n >= PANEL_WIDTH && to[0].contains(&true) {
             // d_Wᵢ += xᵢᵀ·d and d_bᵢ += Σ_rows d: one copy of d serves all of them.
             let mut biases: ArrayVec<&mut [R], MAX_SHARING> = biases.collect();
-            let mut members: ArrayVec<Member<R>, MAX_SHARING> = weights
+            let members: ArrayVec<Member<R>, MAX_SHARING> = weights
                 .map(|(part, x)| {
                     let accumulate = std::mem::replace(&mut part.holds_sum, true);
                     Member { left: x.clone(), c: &mut *part.d, rows: part.rows, accumulate }
                 })
                 .collect();
-            gemm::sum_shared(d, n, &mut members, &mut biases);
+            gemm::sum_shared(d, n, members, &mut biases);
         } else {
             for (part, x) in weights {
                 let terms = x.iter().zip(&*d).map(|(&a, &(b, k))| Term { a, b, k });

@@ -55,7 +55,7 @@ pub struct Indices {
 }
 
 /// The largest number of weights, and of biases, to whose gradients one contribution adds.
-pub(crate) const MAX_SHARING: usize = 4;
+pub(crate) const MAX_SHARING: usize = crate::kernels::gemm::MAX_MEMBERS;
 
 /// What an operation adds to the gradients of parameters, all of it computed from one gradient d [rows, columns]. A sweep only
 /// records it, as places in the slabs; [`accumulate`](crate::accumulate()) computes it.

@@ -32,16 +32,13 @@ pub(super) struct Block {
 /// Cuts the terms of a sum into blocks.
 pub(super) struct Blocks<'t, 'a, R> {
     terms: &'t [Term<'a, R>],
-    deepest: usize,
     term: usize,
     k: usize,
 }
 
 impl<'t, 'a, R> Blocks<'t, 'a, R> {
-    /// Blocks that are at most `deepest` deep, which is from 1 to [`K_BLOCK`].
-    pub(super) fn new(terms: &'t [Term<'a, R>], deepest: usize) -> Self {
-        debug_assert!((1..=K_BLOCK).contains(&deepest));
-        Blocks { terms, deepest, term: 0, k: 0 }
+    pub(super) fn new(terms: &'t [Term<'a, R>]) -> Self {
+        Blocks { terms, term: 0, k: 0 }
     }
 
     /// Fills `block` with the next block and returns whether it is the last. There is always a first block, which is
@@ -50,7 +47,7 @@ impl<'t, 'a, R> Blocks<'t, 'a, R> {
         block.parts.clear();
         block.depth = 0;
         while let Some(term) = self.terms.get(self.term) {
-            let depth = (term.k - self.k).min(self.deepest - block.depth);
+            let depth = (term.k - self.k).min(K_BLOCK - block.depth);
             if depth > 0 {
                 block.parts.push(TermPart { term: self.term, k: self.k, at: block.depth, depth });
                 block.depth += depth;

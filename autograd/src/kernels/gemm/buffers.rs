@@ -8,9 +8,9 @@ use super::terms::{MAX_BIASES, PANEL_WIDTH};
 use crate::number::Number;
 use crate::slab::CacheLine;
 
-/// The numbers of f32 for which a copy of B has room: 512 KiB, all or half of an L2 cache. So a B of up to 512 columns is
-/// copied in blocks of [`K_BLOCK`], and a wider one in blocks that are less deep.
-const COPIED_NUMBERS: usize = 1 << 17;
+/// The numbers of f32 for which a copy of B has room: a block of k of 512 columns, which are 512 KiB. It stays in an L2 cache,
+/// or is read from the next one in the order in which it lies.
+const COPIED_NUMBERS: usize = 512 * K_BLOCK;
 
 /// Memory for copies of parts of A, of panels of B, of a tile of C and of biases.
 pub(super) struct Buffers<'a, R> {

@@ -1,4 +1,4 @@
-//! The whole sum as a kernel: the choice between its variants, and loops 4 to 2.
+//! The whole sum as a kernel: the choice between its variants, and loops 5 to 2.
 
 use arrayvec::ArrayVec;
 
@@ -6,7 +6,7 @@ use super::blocks::{Block, Blocks, K_BLOCK};
 use super::buffers::Buffers;
 use super::height::{MAX_TILE_VECTORS, Tiles, balanced_tiles, panels_at_once};
 use super::left::{ColumnsInPlace, LeftSource, RowsInPlace, pack_left, packs_left};
-use super::right::{COPIED_PANELS, RightKind, RightSource, copy_panels, right_kind};
+use super::right::{RightKind, RightSource, add_rows, copy_panels, right_kind};
 use super::shallow::run_shallow;
 use super::terms::{Epilogue, MAX_TERMS, PANEL_WIDTH, Term, by_columns, check};
 use super::tile::{Panel, Target, biases_of_panel};
@@ -35,15 +35,17 @@ impl<R: Number> Kernel<R> for Sum<'_, R> {
             return;
         }
         let thin = is_thin(terms, [m, n]);
-        let transposed: ArrayVec<_, MAX_TERMS>;
-        let (terms, target, shape, epilogue_of_tiles) = if thin {
+        let (member, columns, epilogue_of_tiles) = if thin {
             // Cᵀ = Σ Bᵀ·Aᵀ: vectors run across the rows of C, which are many, rather than across its few columns.
-            transposed = terms.iter().map(|term| term.transposed()).collect();
-            (&transposed[..], Target { data: &mut *c, row: 1, column: n }, [n, m], Epilogue::NONE)
+            let terms = terms.iter().map(|term| term.transposed()).collect();
+            let c = Target { data: &mut *c, row: 1, column: n };
+            (BlockedMember { terms, c, rows: n, accumulate }, m, Epilogue::NONE)
         } else {
-            (terms, Target { data: &mut *c, row: n, column: 1 }, [m, n], epilogue)
+            let c = Target { data: &mut *c, row: n, column: 1 };
+            (BlockedMember { terms: terms.iter().copied().collect(), c, rows: m, accumulate }, n, epilogue)
         };
-        Blocked { terms, shape, accumulate, epilogue: epilogue_of_tiles }.run(s, target, buffers);
+        Blocked { members: &mut [member], n: columns, epilogue: epilogue_of_tiles, sums_of_rows: &mut [] }
+            .run(s, buffers);
         if thin {
             finish(s, epilogue, c, n);
         }
@@ -84,108 +86,120 @@ fn finish<R: Number, S: Simd<R>>(s: S, epilogue: Epilogue<R>, c: &mut [R], n: us
     }
 }
 
-/// A sum that is computed in blocks.
-struct Blocked<'a, R> {
-    terms: &'a [Term<'a, R>],
-    shape: [usize; 2],
-    accumulate: bool,
-    epilogue: Epilogue<'a, R>,
+/// Sums that are computed in blocks. They have the right matrices of their terms in common.
+pub(super) struct Blocked<'m, 'a, 'c, R> {
+    pub(super) members: &'m mut [BlockedMember<'a, 'c, R>],
+    /// The number of columns of each sum.
+    pub(super) n: usize,
+    pub(super) epilogue: Epilogue<'m, R>,
+    /// What the rows of B are added to, if anything.
+    pub(super) sums_of_rows: &'m mut [&'c mut [R]],
 }
 
-impl<R: Number> Blocked<'_, R> {
-    /// Loops 4 and 3.
+/// One of the sums.
+pub(super) struct BlockedMember<'a, 'c, R> {
+    pub(super) terms: ArrayVec<Term<'a, R>, MAX_TERMS>,
+    pub(super) c: Target<'c, R>,
+    pub(super) rows: usize,
+    pub(super) accumulate: bool,
+}
+
+impl<'a, R: Number> Blocked<'_, 'a, '_, R> {
+    /// Loops 5 to 3.
     #[inline(always)]
-    fn run<S: Simd<R>>(self, s: S, mut c: Target<R>, buffers: Buffers<R>) {
-        let Blocked { terms, shape: [m, n], accumulate, epilogue } = self;
+    pub(super) fn run<S: Simd<R>>(self, s: S, buffers: Buffers<R>) {
+        let Blocked { members, n, epilogue, sums_of_rows } = self;
         let Buffers { left: left_buffer, right, tile, biases } = buffers;
         let mut buffers = Buffers { left: &mut [], right, tile, biases };
-        let by_columns = by_columns(terms);
+        let rows = members.iter().map(|member| member.rows).sum();
+        // The right matrices of all members are those of the first.
+        let shared = members[0].terms.clone();
+        let by_columns = by_columns(&shared);
+        // The rows of B are added up in the copy.
+        let right = if sums_of_rows.is_empty() { right_kind::<R, S>(&shared, rows, n) } else { RightKind::Copied };
+        let strip = if right == RightKind::Copied { buffers.right.len() / K_BLOCK } else { n };
         let row_block = left_buffer.len() / K_BLOCK;
-        let mut blocks = Blocks::new(terms, K_BLOCK);
-        let mut block = Block::default();
-        let mut from_c = accumulate;
-        loop {
-            let last = blocks.next_block(&mut block);
-            let epilogue = if last { epilogue } else { Epilogue::NONE };
-            for first in (0..m).step_by(row_block) {
-                let rows = row_block.min(m - first);
-                let tiles = balanced_tiles(first, rows, S::TILE_ROWS);
-                let right = right_kind::<R, S>(terms, rows, n);
-                let mut work = BlockProduct {
-                    terms,
-                    block: &block,
-                    rows,
-                    tiles,
-                    columns: [0, n],
-                    right,
-                    from_c,
-                    epilogue,
-                    buffers: &mut buffers,
-                };
-                // The loops are compiled once for each way in which A lies in memory.
-                if packs_left(by_columns, n, block.depth) {
-                    let left = if by_columns {
-                        pack_left(s, ColumnsInPlace, terms, &block, tiles, left_buffer)
-                    } else {
-                        pack_left(s, RowsInPlace, terms, &block, tiles, left_buffer)
-                    };
-                    work.panels_loop::<_, _, MAX_TILE_VECTORS>(s, left, &mut c);
-                } else if by_columns {
-                    // C is a single panel then.
-                    work.panels_loop::<_, _, 1>(s, ColumnsInPlace, &mut c);
-                } else {
-                    work.panels_loop::<_, _, MAX_TILE_VECTORS>(s, RowsInPlace, &mut c);
+        for first in (0..n).step_by(strip) {
+            let columns = [first, n.min(first + strip)];
+            let mut blocks = Blocks::new(&shared);
+            let mut block = Block::default();
+            let mut is_first = true;
+            loop {
+                let last = blocks.next_block(&mut block);
+                let epilogue = if last { epilogue } else { Epilogue::NONE };
+                if right == RightKind::Copied {
+                    copy_panels(s, &shared, &block, columns, buffers.right);
+                    for sums in &mut *sums_of_rows {
+                        add_rows(s, buffers.right, block.depth, &mut sums[columns[0]..columns[1]]);
+                    }
                 }
+                for BlockedMember { terms, c, rows, accumulate } in &mut *members {
+                    for row in (0..*rows).step_by(row_block) {
+                        let rows = row_block.min(*rows - row);
+                        let tiles = balanced_tiles(row, rows, S::TILE_ROWS);
+                        let mut work = BlockProduct {
+                            terms,
+                            block: &block,
+                            rows,
+                            tiles,
+                            columns,
+                            right,
+                            from_c: *accumulate || !is_first,
+                            epilogue,
+                            buffers: &mut buffers,
+                        };
+                        // The loops are compiled once for each way in which A lies in memory.
+                        if packs_left(by_columns, n, block.depth) {
+                            let left = if by_columns {
+                                pack_left(s, ColumnsInPlace, terms, &block, tiles, left_buffer)
+                            } else {
+                                pack_left(s, RowsInPlace, terms, &block, tiles, left_buffer)
+                            };
+                            work.panels_loop::<_, _, MAX_TILE_VECTORS>(s, left, c);
+                        } else if by_columns {
+                            // C is a single panel then.
+                            work.panels_loop::<_, _, 1>(s, ColumnsInPlace, c);
+                        } else {
+                            work.panels_loop::<_, _, MAX_TILE_VECTORS>(s, RowsInPlace, c);
+                        }
+                    }
+                }
+                if last {
+                    break;
+                }
+                is_first = false;
             }
-            if last {
-                return;
-            }
-            from_c = true;
         }
     }
 }
 
 /// The product of a block of rows and a block of k.
-pub(super) struct BlockProduct<'a, 'b, R> {
-    pub(super) terms: &'a [Term<'a, R>],
-    pub(super) block: &'a Block,
-    pub(super) rows: usize,
-    pub(super) tiles: [Tiles; 2],
+struct BlockProduct<'a, 't, 'b, R> {
+    terms: &'a [Term<'t, R>],
+    block: &'a Block,
+    rows: usize,
+    tiles: [Tiles; 2],
     /// The columns of C that are computed, from the first to behind the last one.
-    pub(super) columns: [usize; 2],
+    columns: [usize; 2],
     /// How the tiles read B.
-    pub(super) right: RightKind,
-    pub(super) from_c: bool,
-    pub(super) epilogue: Epilogue<'a, R>,
-    pub(super) buffers: &'a mut Buffers<'b, R>,
+    right: RightKind,
+    from_c: bool,
+    epilogue: Epilogue<'a, R>,
+    buffers: &'a mut Buffers<'b, R>,
 }
 
-impl<R: Number> BlockProduct<'_, '_, R> {
+impl<R: Number> BlockProduct<'_, '_, '_, R> {
     /// Loop 2, over at most MOST panels at once.
     #[inline(always)]
-    pub(super) fn panels_loop<S: Simd<R>, L: LeftSource<R>, const MOST: usize>(
-        &mut self,
-        s: S,
-        left: L,
-        c: &mut Target<R>,
-    ) {
+    fn panels_loop<S: Simd<R>, L: LeftSource<R>, const MOST: usize>(&mut self, s: S, left: L, c: &mut Target<R>) {
         let &mut BlockProduct { terms, block, rows, tiles, columns: [first, end], from_c, epilogue, .. } = self;
-        let (kind, buffers) = (self.right, &mut *self.buffers);
+        let buffers = &mut *self.buffers;
         let mut j = first;
-        let mut copied = 0;
         while j < end {
             let vectors = panels_at_once::<R, S>(rows, end - j).min(MOST);
-            let right = match kind {
+            let right = match self.right {
                 RightKind::Packed => RightSource::Packed(j),
                 RightKind::Rows => RightSource::Rows(j),
-                RightKind::Copy => {
-                    if j >= copied {
-                        copied = end.min(j + COPIED_PANELS * PANEL_WIDTH);
-                        copy_panels(s, terms, block, [j, copied], buffers.right);
-                    }
-                    let start = j % (COPIED_PANELS * PANEL_WIDTH) * block.depth;
-                    RightSource::Copy(&buffers.right[start..], block.depth)
-                }
                 RightKind::Copied => RightSource::Copy(&buffers.right[(j - first) * block.depth..], block.depth),
             };
             let columns = (vectors * PANEL_WIDTH).min(end - j);

@@ -14,13 +14,15 @@
 //!
 //! **The loops**, from the outside:
 //!
+//! - loop 5 runs over strips of columns, if B is copied: a strip of a block of k is what is copied at once;
 //! - loop 4 runs over blocks of k, `K_BLOCK` deep;
-//! - loop 3 runs over blocks of `ROW_BLOCK` rows, so that the packed part of A stays in the L2 cache;
+//! - loop 3 runs over blocks of `ROW_BLOCK` rows, so that the packed part of A stays in the L2 cache. If several sums share
+//!   their B ([`sum_shared`]), it runs over the rows of all of them;
 //! - loop 2 runs over panels of columns of B, each of which stays in the L1 cache;
 //! - loop 1 runs over tiles of rows;
 //! - the tile's accumulators stay in registers while k runs.
 //!
-//! `loops.rs` has loops 4 to 2, `tile.rs` has loop 1 and the tile. `left.rs` and `right.rs` say when A and B are
+//! `loops.rs` has loops 5 to 2, `tile.rs` has loop 1 and the tile. `left.rs` and `right.rs` say when A and B are
 //! copied, and why: rows that lie a power of two apart fall on the same few sets of the L1 cache and push each other
 //! out. Weights are packed once a step ([`pack`], [`pack_transposed`]) and then used many times.
 
@@ -41,7 +43,7 @@ use arrayvec::ArrayVec;
 
 use crate::real::Real;
 pub use loops::Sum;
-pub use shared::{Member, SharedSum};
+pub use shared::{MAX_MEMBERS, Member, SharedSum};
 pub use terms::{Epilogue, Left, MAX_TERMS, PANEL_WIDTH, Right, Term, packed_len};
 
 /// The number of multiply-adds for which it is worth waking a thread: about five microseconds of work.
@@ -108,21 +110,20 @@ pub fn sum_on<R: Real>(
 }
 
 /// Sums of products that have their right matrices in common, Cᵢ = Σ Aᵢ·B or Cᵢ += Σ Aᵢ·B, on one thread. Such are the
-/// gradients of the weights of one layer, or of several whose sum is one activation: then B are the gradients d of that
-/// sum. B is copied once for all of them. `columns` receive the sums over the rows of B, which are the gradients of
-/// biases.
+/// gradients of the weights of a layer Σ xᵢ·Wᵢ, where B is the gradient d of its output. B is copied once for all of
+/// them. Each of `sums_of_rows` receives the sum over the rows of B, which is the gradient of a bias, by addition.
 ///
-/// Each B is [k, n], and `rights` holds (B, k); each Aᵢ is [rows, k] for the k of its B.
+/// `rights` holds each B [k, n] with its k; each Aᵢ is [rows, k] for the k of its B.
 ///
 /// # Panics
-/// If a slice is too short for its matrix, or if there are more than [`MAX_TERMS`] terms.
+/// If a slice is too short for its matrix, if there are more than [`MAX_TERMS`] terms, or if n is below [`PANEL_WIDTH`].
 pub fn sum_shared<'a, 'c, R: Real>(
     rights: &[(Right<'a, R>, usize)],
     n: usize,
-    members: &mut [Member<'a, 'c, R>],
-    columns: &mut [&'c mut [R]],
+    members: ArrayVec<Member<'a, 'c, R>, MAX_MEMBERS>,
+    sums_of_rows: &mut [&'c mut [R]],
 ) {
-    sum_shared_on(R::dispatch_shared_sum, rights, n, members, columns);
+    sum_shared_on(R::dispatch_shared_sum, rights, n, members, sums_of_rows);
 }
 
 /// [`sum_shared`] on the path that `dispatch` chooses.
@@ -133,10 +134,10 @@ pub fn sum_shared_on<'a, 'c, R: Real>(
     dispatch: impl FnOnce(SharedSum<R>),
     rights: &[(Right<'a, R>, usize)],
     n: usize,
-    members: &mut [Member<'a, 'c, R>],
-    columns: &mut [&'c mut [R]],
+    members: ArrayVec<Member<'a, 'c, R>, MAX_MEMBERS>,
+    sums_of_rows: &mut [&'c mut [R]],
 ) {
-    buffers::with_buffers(|buffers| dispatch(SharedSum { rights, n, members, columns, buffers }));
+    buffers::with_buffers(|buffers| dispatch(SharedSum { rights, n, members, sums_of_rows, buffers }));
 }
 
 /// Packs b [k, n] for [`Right::Packed`]: panel by panel, and in each panel one row after the other.

@@ -1,6 +1,6 @@
 //! How the tiles read B: packed beforehand, where it lies, or from a copy of a few panels.
 //!
-//! B by rows is copied panel by panel, unless so few rows of A pass over it that a copy would not pay. The parts of
+//! B by rows is copied, a strip of panels at a time, unless so few rows of A pass over it that a copy would not pay. The parts of
 //! terms in a block are copied one after the other, so that many short products become one long one.
 
 use super::blocks::{Block, TermPart, copy_strips};
@@ -9,10 +9,6 @@ use super::terms::{PANEL_WIDTH, Right, Term};
 use crate::kernels::arch::stream::PanelRows;
 use crate::kernels::simd::{Kernel, LANES, Simd};
 use crate::number::Number;
-
-/// The panels of B that are copied at once: 8 × 16 KiB of f32, a part of an L2 cache. More panels mean longer parts of
-/// rows that are read in one piece.
-pub(super) const COPIED_PANELS: usize = 8;
 
 /// Packs all of B [k, n], as a kernel.
 pub(super) struct Pack<'a, R> {
@@ -135,9 +131,7 @@ pub(super) enum RightKind {
     Packed,
     /// Where it lies.
     Rows,
-    /// In copies of a few panels at a time, which are made when the tiles come to them.
-    Copy,
-    /// In a copy of all panels, which was made beforehand.
+    /// In a copy of a strip of panels.
     Copied,
 }
 
@@ -147,7 +141,7 @@ pub(super) fn right_kind<R: Number, S: Simd<R>>(terms: &[Term<R>], rows: usize, 
         Some(Right::Packed(_)) => RightKind::Packed,
         // The tiles are so few that a copy would not pay, and no panel lacks columns.
         Some(Right::Rows { .. }) if rows <= 2 * S::TILE_ROWS && n.is_multiple_of(PANEL_WIDTH) => RightKind::Rows,
-        _ => RightKind::Copy,
+        _ => RightKind::Copied,
     }
 }
 
@@ -178,6 +172,39 @@ pub(super) fn copy_panels<R: Number, S: Simd<R>>(
         let j = j + whole * PANEL_WIDTH;
         if j < end {
             pack_panel(s, b, [part.k, j], end - j, &mut last[part.at..][..part.depth]);
+        }
+    }
+}
+
+/// `sums[j] += Σₖ b[k, j]` over a block of `depth` rows of B, which are copied to `panels`: one chain over the rows.
+#[inline(always)]
+pub(super) fn add_rows<R: Number, S: Simd<R>>(s: S, panels: &[R], depth: usize, sums: &mut [R]) {
+    /// Panels that are added up at the same time, since an addition has to wait for the one before it.
+    const AT_ONCE: usize = 4;
+    let rows = panels.as_chunks::<LANES>().0;
+    for (group, sums) in sums.chunks_mut(AT_ONCE * LANES).enumerate() {
+        let rows = &rows[group * AT_ONCE * depth..];
+        let mut totals = [s.splat(R::ZERO); AT_ONCE];
+        for (total, sums) in totals.iter_mut().zip(sums.chunks(LANES)) {
+            *total = s.load_part(sums);
+        }
+        match sums.len().div_ceil(LANES) {
+            AT_ONCE => add_panels::<_, _, AT_ONCE>(s, rows, depth, &mut totals),
+            3 => add_panels::<_, _, 3>(s, rows, depth, &mut totals),
+            2 => add_panels::<_, _, 2>(s, rows, depth, &mut totals),
+            _ => add_panels::<_, _, 1>(s, rows, depth, &mut totals),
+        }
+        for (total, sums) in totals.into_iter().zip(sums.chunks_mut(LANES)) {
+            s.store_part(total, sums);
+        }
+    }
+}
+
+#[inline(always)]
+fn add_panels<R: Number, S: Simd<R>, const N: usize>(s: S, rows: &[[R; LANES]], depth: usize, totals: &mut [S::V]) {
+    for k in 0..depth {
+        for p in 0..N {
+            totals[p] = s.add(totals[p], s.load(&rows[p * depth + k]));
         }
     }
 }

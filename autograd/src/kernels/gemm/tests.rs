@@ -208,7 +208,7 @@ fn check_shared(members: &[usize], n: usize, depths: &[usize], gap: usize) {
                 oracle(|r, p| lefts[i][t].at(r, p), |p, j| rights[t].at(p, j), c, [m, n, k], true);
             }
         }
-        let mut shared: Vec<_> = found
+        let shared = found
             .iter_mut()
             .enumerate()
             .map(|(i, c)| Member {
@@ -221,7 +221,7 @@ fn check_shared(members: &[usize], n: usize, depths: &[usize], gap: usize) {
         let pairs: Vec<_> = rights.iter().zip(depths).map(|(b, &k)| (b.right(), k)).collect();
         let (mut first, mut second) = (begin.clone(), begin.clone());
         let columns: &mut [&mut [f32]] = &mut [&mut first, &mut second];
-        sum_shared_on(|sum| path.run(sum), &pairs, n, &mut shared, columns);
+        sum_shared_on(|sum| path.run(sum), &pairs, n, shared, columns);
         let same = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
         let what = format!("{} {members:?} × {n}, {depths:?}", path.name());
         assert!(found.iter().zip(&expected).all(|(c, e)| same(c, e)), "{what}");
@@ -234,14 +234,14 @@ fn sums_that_share_their_right_matrices_are_the_oracle() {
     if cfg!(miri) {
         return check_shared(&[2, 13], 17, &[3, 2], 1);
     }
-    for n in [1, 15, 16, 17, 33, 64, 65, 80] {
+    for n in [16, 17, 33, 64, 65, 80] {
         for depths in [&[][..], &[0], &[5], &[20, 0, 31], &[100, 200, 50, 1]] {
             check_shared(&[1, 25], n, depths, 3);
             check_shared(&[ROW_BLOCK + 5, 0, 7], n, depths, 0);
         }
     }
     check_shared(&[3, 30], 40, &[7; MAX_TERMS], 0);
-    // Blocks of k that are less deep, and more than one strip of columns.
+    // More than one block of k and more than one strip of columns.
     check_shared(&[14], 700, &[K_BLOCK + 9], 0);
     check_shared(&[5, 12], 1040, &[130, 150], 1);
 }
