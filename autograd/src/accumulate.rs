@@ -165,6 +165,9 @@ impl<'a, R: Real, F: Fn(usize) -> &'a Arena<R> + Sync> ContributionSum<'_, R, F>
         let mut layer = Layer::default();
         for param in begin.param..self.params.entries.len().min(end.param + 1) {
             let rows = self.rows_between(param, begin, end);
+            if rows.is_empty() {
+                continue;
+            }
             let start = self.offset(Place { param, row: rows.start }) - base;
             let (d, rest) = std::mem::take(&mut slab)[start..].split_at_mut(rows.len() * self.columns(param));
             (slab, base) = (rest, base + start + d.len());
