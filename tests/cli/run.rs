@@ -91,7 +91,10 @@ fn bench_sets_threads_beside_processes() {
     let mut quiet = 0;
     for row in rows {
         assert!(row["name"].as_str().unwrap().contains("60x60") && row["batch"] == 128, "{row}");
-        assert!(row["images_per_second"].as_f64().unwrap() > 0.0 && row["share_of_peak"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(
+            row["images_per_second"].as_f64().unwrap() > 0.0 && row["share_of_peak"].as_f64().unwrap() > 0.0,
+            "{row}"
+        );
         assert_eq!(row["of_processes"].is_number(), row["on"] == format!("{threads} threads"), "{row}");
         let rounds = row["rounds"].as_array().unwrap();
         assert!(rounds.len() == 2 && rounds.iter().all(|round| round["before"]["l2"].as_f64().unwrap() > 0.0), "{row}");
@@ -109,11 +112,16 @@ fn bench_sets_threads_beside_processes() {
 #[test]
 fn a_bench_worker_answers_line_by_line() {
     let place = place();
-    let out = place.ram_with_input("bench worker --threads 1", "probe\nstep 0 2\n");
+    let out = place.ram_with_input("bench worker --threads 1", "machine\nprobe\nstep 0 2\n");
     let lines: Vec<_> = out.succeeds().lines().collect();
-    let probe: Value = serde_json::from_str(lines[0]).unwrap();
-    assert!(["peak", "registers", "l1", "l2", "mean"].iter().all(|rate| probe[rate].as_f64().unwrap() > 0.0), "{probe}");
-    assert!(lines.len() == 2 && lines[1].parse::<f64>().unwrap() > 0.0, "{lines:?}");
+    let machine: Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!(machine["steps"][0], serde_json::json!(["28x28, 6 glimpses of 8x8x1", 20]));
+    let probe: Value = serde_json::from_str(lines[1]).unwrap();
+    assert!(
+        ["peak", "registers", "l1", "l2", "mean"].iter().all(|rate| probe[rate].as_f64().unwrap() > 0.0),
+        "{probe}"
+    );
+    assert!(lines.len() == 3 && lines[2].parse::<f64>().unwrap() > 0.0, "{lines:?}");
     place.ram_with_input("bench worker", "leap 0 2\n").fails(2, &["found the line \"leap 0 2\"", "step INDEX CALLS"]);
 }
 

@@ -142,7 +142,10 @@ fn measured(contenders: &mut [Contender], count: u16, mut rows: Vec<Row>) -> any
 fn training(args: &Steps) -> anyhow::Result<Report> {
     let threads = args.threads.resolved();
     if threads > cores() {
-        let text = format!("--threads {threads}: this machine has {} cores; here each thread needs a core of its own", cores());
+        let text = format!(
+            "--threads {threads}: this machine has {} cores; here each thread needs a core of its own",
+            cores()
+        );
         return Err(RamError::Config(text).into());
     }
     let wanted = |case: &StepCase| args.only.as_ref().is_none_or(|text| case.name.contains(text));

@@ -2,7 +2,8 @@
 //!
 //! A worker is this program, called as `ram bench worker`. It reads a request from each line of its standard input and answers
 //! with a line: `step INDEX CALLS` runs a step of [`STEPS`] so many times and answers with the seconds that they took; `probe`
-//! answers with the rates of the probe as JSON. It ends with its input. A step is made when it is first asked for, which is not
+//! answers with the rates of the probe, and `machine` with the processor and the names of all steps, as JSON. It ends with its
+//! input. A step is made when it is first asked for, which is not
 //! timed. Since workers wait for their next line, they start together.
 
 use std::io::{self, BufRead, BufReader, Error, Write};
@@ -10,7 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::Context;
-use ram::bench::{Probe, STEPS, TrainingStep, probe};
+use ram::bench::{Probe, STEPS, TrainingStep, cpu, probe};
 use ram::error::RamError;
 use ram::threads::Threads as Pool;
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     for line in io::stdin().lock().lines() {
         let line = line.context("cannot read from standard input")?;
         let answer = match request(&line)? {
+            Request::Machine => machine().to_string(),
             Request::Probe => rates(&pool.install(probe)).to_string(),
             Request::Step { index, calls } => {
                 let step = match &mut steps[index] {
@@ -52,6 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Request {
+    Machine,
     Probe,
     Step { index: usize, calls: usize },
 }
@@ -60,14 +63,22 @@ fn request(line: &str) -> Result<Request, RamError> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let step = |index: &str, calls: &str| Some([index.parse().ok().filter(|&i| i < STEPS.len())?, calls.parse().ok()?]);
     match words[..] {
+        ["machine"] => Some(Request::Machine),
         ["probe"] => Some(Request::Probe),
         ["step", index, calls] => step(index, calls).map(|[index, calls]| Request::Step { index, calls }),
         _ => None,
     }
     .ok_or_else(|| {
         let last = STEPS.len() - 1;
-        RamError::Config(format!("found the line {line:?}, expected `probe` or `step INDEX CALLS`, INDEX up to {last}"))
+        RamError::Config(format!(
+            "found the line {line:?}, expected `machine`, `probe` or `step INDEX CALLS`, INDEX up to {last}"
+        ))
     })
+}
+
+fn machine() -> Value {
+    let steps = STEPS.map(|case| json!([case.name, case.batch]));
+    json!({ "cpu": cpu(), "kernels": ram::kernel_path(), "steps": steps })
 }
 
 /// The rates of a probe, in GFLOP/s.
@@ -143,11 +154,12 @@ mod tests {
 
     #[test]
     fn requests_are_read() {
+        assert_eq!(request("machine").unwrap(), Request::Machine);
         assert_eq!(request("probe").unwrap(), Request::Probe);
         assert_eq!(request("step 2 30\n").unwrap(), Request::Step { index: 2, calls: 30 });
         for wrong in ["", "step", "step 1", "step 1 2 3", "step 99 1", "step 1 -1", "probe 1"] {
             let error = request(wrong).unwrap_err();
-            assert!(error.exit_code() == 2 && error.to_string().contains("expected `probe` or"), "{error}");
+            assert!(error.exit_code() == 2 && error.to_string().contains("expected `machine`, `probe` or"), "{error}");
         }
     }
 
