@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
-use ram::bench::{Probes, cpu, median, race};
+use ram::bench::{Probes, cpu, median, quiet, race};
 
 pub use ram::bench::numbers;
 
@@ -101,11 +101,11 @@ impl Table {
     /// The first contender is ours.
     pub fn row(&mut self, name: impl Into<String>, work: f64, contenders: &mut [Contender]) {
         let mut calls: Vec<&mut dyn FnMut()> = contenders.iter_mut().map(|(_, call)| &mut **call as _).collect();
-        let race = || race(&mut calls, self.mode.row_time());
+        let time = self.mode.row_time();
         let (seconds, probes) = match self.mode {
-            Mode::Test => (race(), None),
+            Mode::Test => (race(&mut calls, time), None),
             _ => {
-                let (seconds, probes) = Probes::around(race);
+                let (seconds, probes) = Probes::around(|| race(&mut calls, time));
                 (seconds, Some(probes))
             }
         };
@@ -128,25 +128,26 @@ impl Table {
         }
         let flops = self.unit.contains("FLOP");
         let share = |row: &Row| Some(100.0 * row.ours / row.probes.filter(|_| flops)?.peak());
-        let quiet = |row: &Row| row.probes.is_some_and(|probes| probes.quiet());
+        let probes: Vec<_> = self.rows.iter().filter_map(|row| Some((row.threads, row.probes?))).collect();
+        let quiet = quiet(&probes);
         println!("\n{}, {} kernels", cpu(), ram::kernel_path());
         if flops {
             let peaks = self.rows.iter().filter_map(|row| Some(row.probes?.peak() / row.threads as f64));
             println!("FMA peak of a thread: {:.1} GFLOP/s, the median of the rows", median(peaks));
         }
-        let (count, all) = (self.rows.iter().filter(|row| quiet(row)).count(), self.rows.len());
-        println!("{count} of {all} rows were quiet: the probe before and after moved by at most 10 %");
+        let (count, all) = (quiet.iter().filter(|&&quiet| quiet).count(), self.rows.len());
+        println!("{count} of {all} rows were quiet; the others had a probe more than 10 % below the best one");
         let width = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
         let share_head = if flops { "  of the peak" } else { "" };
         println!("\n{:width$}  threads  {:>10}  {:<28}  ratio{share_head}", "", self.unit, "best peer");
-        for row in &self.rows {
+        for (row, quiet) in self.rows.iter().zip(quiet) {
             let Row { name, threads, ours, peer, .. } = row;
             let (peer, ratio) = match peer {
                 Some((name, rate)) => (format!("{rate:.2} {name}"), format!("{:.2}", ours / rate)),
                 None => Default::default(),
             };
             let share = share(row).map_or(String::new(), |share| format!("  {share:>9.1} %"));
-            let mark = if quiet(row) { "" } else { "  disturbed" };
+            let mark = if quiet { "" } else { "  disturbed" };
             println!("{name:width$}  {threads:>7}  {ours:>10.2}  {peer:<28}  {ratio:>5}{share}{mark}");
         }
         let mut threads: Vec<_> = self.rows.iter().map(|row| row.threads).collect();

@@ -13,7 +13,7 @@ mod steps;
 
 pub use functions::{FUNCTIONS, Function, arguments};
 pub use machine::cpu;
-pub use probe::{Probe, Probes, median, probe};
+pub use probe::{Probe, Probes, median, probe, quiet};
 pub use products::{MatrixProduct, Product, numbers};
 pub use rounds::{Contender, Turn, race, rounds};
 pub use steps::{STEPS, StepCase, TrainingStep};

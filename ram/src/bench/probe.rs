@@ -208,11 +208,26 @@ impl Probes {
         0.5 * (self.before.peak + self.after.peak)
     }
 
-    /// Whether no rate moved by more than 10 %. The peak is left out: it is the best moment, and says nothing of the others.
-    pub fn quiet(&self) -> bool {
-        let moved = self.before.with(self.after, |before, after| (before - after).abs() / before.max(after));
-        [moved.registers, moved.l1, moved.l2, moved.mean].iter().all(|&moved| moved <= 0.1)
+    /// Whether no rate of either probe is more than 10 % below that of the best probe.
+    fn near(&self, best: Probe) -> bool {
+        let near = |probe: Probe| {
+            let share = probe.with(best, |rate, best| rate / best);
+            // The peak is the best moment, and says nothing of the others.
+            [share.registers, share.l1, share.l2, share.mean].iter().all(|&share| share >= 0.9)
+        };
+        near(self.before) && near(self.after)
     }
+}
+
+/// Whether each measurement was quiet. Each has its number of threads and its probes; it is quiet if no rate of them is more than
+/// 10 % below the best one of all measurements on as many threads. So a disturbance that lasts longer than a measurement, and
+/// slows both of its probes, is noticed too.
+pub fn quiet(measurements: &[(usize, Probes)]) -> Vec<bool> {
+    let best = |threads: usize| {
+        let alike = measurements.iter().filter(|&&(others, _)| others == threads);
+        alike.flat_map(|(_, probes)| [probes.before, probes.after]).reduce(|a, b| a.with(b, f64::max))
+    };
+    measurements.iter().map(|&(threads, probes)| best(threads).is_some_and(|best| probes.near(best))).collect()
 }
 
 #[cfg(test)]
@@ -220,18 +235,35 @@ mod tests {
     use super::*;
     use crate::threads::Threads;
 
+    const CALM: Probe = Probe { peak: 110.0, registers: 100.0, l1: 80.0, l2: 50.0, mean: 70.0 };
+
     #[test]
     fn a_probe_that_moved_in_any_part_is_noticed() {
-        let calm = Probe { peak: 110.0, registers: 100.0, l1: 80.0, l2: 50.0, mean: 70.0 };
-        let quiet = |after| Probes { before: calm, after }.quiet() && Probes { before: after, after: calm }.quiet();
-        assert!(quiet(calm) && quiet(Probe { registers: 91.0, l1: 73.0, l2: 54.0, mean: 64.0, ..calm }));
-        assert!(!quiet(Probe { registers: 89.0, ..calm }));
-        assert!(!quiet(Probe { l1: 71.0, ..calm }));
-        assert!(!quiet(Probe { l2: 44.0, ..calm }) && !quiet(Probe { l2: 56.0, ..calm }));
-        assert!(!quiet(Probe { mean: 62.0, ..calm }));
-        // The peak is the best moment, which says nothing of the others.
-        assert!(quiet(Probe { peak: 50.0, ..calm }));
-        assert_eq!(Probes { before: calm, after: Probe { peak: 100.0, ..calm } }.peak(), 105.0);
+        let calm = Probes { before: CALM, after: CALM };
+        let is_quiet = |moved| {
+            let (first, last) = (Probes { before: moved, after: CALM }, Probes { before: CALM, after: moved });
+            let [first, last] = [first, last].map(|probes| quiet(&[(1, probes), (1, calm)])[0]);
+            assert_eq!(first, last);
+            first
+        };
+        assert!(is_quiet(CALM) && is_quiet(Probe { registers: 91.0, l1: 73.0, l2: 46.0, mean: 64.0, ..CALM }));
+        assert!(!is_quiet(Probe { registers: 89.0, ..CALM }));
+        assert!(!is_quiet(Probe { l1: 71.0, ..CALM }));
+        assert!(!is_quiet(Probe { l2: 44.0, ..CALM }));
+        assert!(!is_quiet(Probe { mean: 62.0, ..CALM }));
+        assert!(is_quiet(Probe { peak: 50.0, ..CALM }));
+        assert_eq!(Probes { before: CALM, after: Probe { peak: 100.0, ..CALM } }.peak(), 105.0);
+    }
+
+    #[test]
+    fn a_disturbance_of_both_probes_is_noticed_by_those_on_as_many_threads() {
+        let probes = |scale: f64| {
+            let probe = CALM.with(CALM, |rate, _| scale * rate);
+            Probes { before: probe, after: probe }
+        };
+        let measurements = [(1, probes(1.0)), (2, probes(2.0)), (2, probes(1.7)), (1, probes(0.8)), (2, probes(1.9))];
+        assert_eq!(quiet(&measurements), [true, true, false, false, true]);
+        assert_eq!(quiet(&[]), [false; 0]);
     }
 
     #[test]

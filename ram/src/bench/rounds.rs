@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::probe::{Probes, median, probe};
+use super::probe::{Probes, median, probe, quiet};
 use crate::threads::Threads;
 
 /// The shortest time that is measured in a [`race`]. It is much longer than reading the clock takes, and much shorter than the
@@ -93,6 +93,8 @@ pub struct Turn {
     pub seconds: f64,
     /// The probes right before and right after it, on as many threads as the work.
     pub probes: Probes,
+    /// Whether it was [`quiet`](fn@super::quiet).
+    pub quiet: bool,
 }
 
 /// Measures the contenders in turns, `count` times, and returns the turns of each of them. A [`probe`](super::probe()) of the
@@ -108,9 +110,14 @@ pub fn rounds(contenders: &mut [Contender], count: usize) -> io::Result<Vec<Vec<
         for ((Contender { pool, run }, &calls), turns) in contenders.iter_mut().zip(&calls).zip(&mut turns) {
             let before = pool.install(probe);
             let seconds = best_burst(calls, run)?;
-            turns.push(Turn { seconds, probes: Probes { before, after: pool.install(probe) } });
+            turns.push(Turn { seconds, probes: Probes { before, after: pool.install(probe) }, quiet: false });
         }
     }
+    let threads = contenders.iter().map(|contender| contender.pool.install(rayon::current_num_threads));
+    let measurements =
+        threads.zip(&turns).flat_map(|(threads, turns)| turns.iter().map(move |turn| (threads, turn.probes)));
+    let judged = quiet(&measurements.collect::<Vec<_>>());
+    turns.iter_mut().flatten().zip(judged).for_each(|(turn, quiet)| turn.quiet = quiet);
     Ok(turns)
 }
 
@@ -146,6 +153,8 @@ mod tests {
         assert_eq!(calls.take(), [1, 2, 4, 4, 4, 4, 4, 4, 4]);
         assert_eq!(turns[0].iter().map(|turn| turn.seconds).collect::<Vec<_>>(), [0.008; 2]);
         assert!(turns[0].iter().all(|turn| turn.probes.before.l2 > 0.0 && turn.probes.after.l2 > 0.0));
+        let judged = quiet(&turns[0].iter().map(|turn| (1, turn.probes)).collect::<Vec<_>>());
+        assert_eq!(turns[0].iter().map(|turn| turn.quiet).collect::<Vec<_>>(), judged);
     }
 
     #[test]

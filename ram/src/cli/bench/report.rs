@@ -56,27 +56,37 @@ impl Row {
         format!("{} {one}{ending}", self.threads)
     }
 
-    /// The median of the rounds, in units of `work`.
+    /// The median of the quiet rounds, in units of `work`.
     fn rate(&self, work: f64) -> f64 {
-        work / median(self.turns.iter().map(|turn| turn.seconds))
+        work / median_of_quiet(self.turns.iter().map(|turn| (turn.quiet, turn.seconds)))
     }
 
-    /// The share of the peak, which is measured in the same round: the median of the rounds. `None` for work without multiply-adds.
+    /// The share of the peak, which is measured in the same round: the median of the quiet rounds. `None` for work without multiply-adds.
     fn share(&self) -> Option<f64> {
         let (_, work) = self.work.iter().find(|(unit, _)| unit.key == GFLOP.key)?;
-        Some(median(self.turns.iter().map(|turn| work / turn.seconds / turn.probes.peak())))
+        let shares = self.turns.iter().map(|turn| (turn.quiet, work / turn.seconds / turn.probes.peak()));
+        Some(median_of_quiet(shares))
     }
 
-    /// The rate on threads divided by that on processes in the same round: the median of the rounds.
+    /// The rate on threads divided by that on processes in the same round: the median of the rounds in which both were
+    /// quiet.
     fn of(&self, processes: &Row) -> f64 {
         let work = |row: &Row| row.work[0].1;
         let ratio = work(self) / work(processes);
-        median(self.turns.iter().zip(&processes.turns).map(|(ours, theirs)| ratio * theirs.seconds / ours.seconds))
+        let turns = self.turns.iter().zip(&processes.turns);
+        median_of_quiet(turns.map(|(ours, theirs)| (ours.quiet && theirs.quiet, ratio * theirs.seconds / ours.seconds)))
     }
 
     fn quiet(&self) -> usize {
-        self.turns.iter().filter(|turn| turn.probes.quiet()).count()
+        self.turns.iter().filter(|turn| turn.quiet).count()
     }
+}
+
+/// The median of the numbers of quiet rounds; where no round was quiet, of all rounds.
+fn median_of_quiet(rounds: impl Iterator<Item = (bool, f64)>) -> f64 {
+    let rounds: Vec<(bool, f64)> = rounds.collect();
+    let any = rounds.iter().any(|&(quiet, _)| quiet);
+    median(rounds.into_iter().filter(|&(quiet, _)| quiet || !any).map(|(_, number)| number))
 }
 
 impl Report {
@@ -118,7 +128,9 @@ impl Report {
         );
         text += &lined_up(&self.cells());
         let [turns, quiet] = self.turns();
-        text + &format!("\n\n{quiet} of {turns} turns were quiet: the probe before and after moved by at most 10 %")
+        text + &format!(
+            "\n\n{quiet} of {turns} turns were quiet; the others had a probe more than 10 % below the best one"
+        )
     }
 
     /// The cells of the table, its head first. The last cell of a row is its mark.
@@ -142,7 +154,8 @@ impl Report {
             cells.extend(beside.then(|| self.of_processes(row).map_or(String::new(), |ratio| format!("{ratio:.3}"))));
             let (quiet, rounds) = (row.quiet(), row.turns.len());
             cells.push(format!("{quiet} of {rounds}"));
-            cells.push(if quiet < rounds { "disturbed".to_owned() } else { String::new() });
+            // Half of the rounds are enough for a median.
+            cells.push(if 2 * quiet < rounds { "disturbed".to_owned() } else { String::new() });
             cells
         };
         std::iter::once(head).chain(self.rows.iter().map(cells)).collect()
@@ -152,7 +165,7 @@ impl Report {
     pub fn json(&self) -> Value {
         let turn = |turn: &Turn| {
             let (before, after) = (rates(&turn.probes.before), rates(&turn.probes.after));
-            json!({ "seconds": turn.seconds, "quiet": turn.probes.quiet(), "before": before, "after": after })
+            json!({ "seconds": turn.seconds, "quiet": turn.quiet, "before": before, "after": after })
         };
         let row = |row: &Row| {
             let mut value = Map::new();
@@ -196,24 +209,24 @@ mod tests {
 
     use super::*;
 
-    fn turn(seconds: f64, peak: f64, after: f64) -> Turn {
-        let before = Probe { peak, registers: 100.0, l1: 50.0, l2: 30.0, mean: 60.0 };
-        Turn { seconds, probes: Probes { before, after: Probe { l2: after, ..before } } }
+    /// Rounds with their seconds; those without were disturbed.
+    fn turns(peak: f64, seconds: [(f64, bool); 3]) -> Vec<Turn> {
+        // The machine was half as fast in the last round.
+        let turn = |((seconds, quiet), scale): ((f64, bool), f64)| {
+            let probe = Probe { peak: peak * scale, registers: 100.0, l1: 50.0, l2: 30.0, mean: 60.0 };
+            Turn { seconds, probes: Probes { before: probe, after: probe }, quiet }
+        };
+        seconds.into_iter().zip([1.0, 1.0, 0.5]).map(turn).collect()
     }
 
-    /// Of three rounds, the last is twice as slow for all; in the second one, the processes were disturbed.
     fn sample() -> Report {
-        let row = |threads, processes, seconds: [f64; 3], disturbed: bool, beside| Row {
+        let row = |threads: usize, processes, seconds, beside| Row {
             name: "28x28".into(),
             batch: Some(20),
             threads,
             processes,
-            work: vec![(IMAGES, 20.0 * if processes { 2.0 } else { 1.0 }), (GFLOP, 0.1)],
-            turns: vec![
-                turn(seconds[0], 100.0 * threads as f64, 30.0),
-                turn(seconds[1], 100.0 * threads as f64, if disturbed { 20.0 } else { 30.0 }),
-                turn(seconds[2], 50.0 * threads as f64, 30.0),
-            ],
+            work: vec![(IMAGES, 20.0 * if processes { 2.0 } else { 1.0 }), (GFLOP, if processes { 0.2 } else { 0.1 })],
+            turns: turns(100.0 * threads as f64, seconds),
             beside,
         };
         Report {
@@ -222,9 +235,9 @@ mod tests {
             threads: 2,
             what: "training step",
             rows: vec![
-                row(1, false, [0.00125, 0.0016, 0.0025], false, None),
-                row(2, false, [0.0008, 0.001, 0.0016], false, Some(2)),
-                row(2, true, [0.0014, 0.0021, 0.0028], true, None),
+                row(1, false, [(0.00125, true), (0.0016, true), (0.0025, true)], None),
+                row(2, false, [(0.0008, true), (0.001, true), (0.0016, false)], Some(2)),
+                row(2, true, [(0.0014, true), (0.0021, false), (0.0028, false)], None),
             ],
         }
     }
@@ -238,20 +251,34 @@ mod tests {
              \n\
              training step  on           batch  images/s  GFLOP/s  of the peak  of processes  quiet rounds\n\
              28x28          1 thread        20     12500     62.5       80.0 %                      3 of 3\n\
-             28x28          2 threads       20     20000    100.0       62.5 %         0.875        3 of 3\n\
-             28x28          2 processes     20     19048     47.6       35.7 %                      2 of 3  disturbed\n\
+             28x28          2 threads       20     20000    100.0       62.5 %         0.875        2 of 3\n\
+             28x28          2 processes     20     28571    142.9       71.4 %                      1 of 3  disturbed\n\
              \n\
-             8 of 9 turns were quiet: the probe before and after moved by at most 10 %"
+             6 of 9 turns were quiet; the others had a probe more than 10 % below the best one"
         );
     }
 
     #[test]
+    fn only_quiet_rounds_count_if_there_are_any() {
+        let median = |rounds: &[(bool, f64)]| median_of_quiet(rounds.iter().copied());
+        assert_eq!(median(&[(true, 1.0), (true, 2.0), (true, 4.0)]), 2.0);
+        assert_eq!(median(&[(false, 1.0), (true, 3.0), (false, 4.0)]), 3.0);
+        assert_eq!(median(&[(false, 1.0), (false, 2.0), (false, 4.0)]), 2.0);
+    }
+
+    #[test]
     fn ratios_are_those_of_the_same_round() {
-        let report = sample();
-        // 0.875, 1.05 and 0.875 of the processes; shares of the peak 0.8, 0.625 and 0.8.
+        let mut report = sample();
+        // Threads and processes were both quiet in the first round alone: 20 in 0.8 ms beside 40 in 1.4 ms.
         assert!((report.of_processes(&report.rows[1]).unwrap() - 0.875).abs() < 1e-12);
-        assert!((report.rows[0].share().unwrap() - 0.8).abs() < 1e-12);
         assert_eq!(report.of_processes(&report.rows[0]), None);
+        // Now 0.875, 1.05 and 0.875.
+        report.rows.iter_mut().flat_map(|row| &mut row.turns).for_each(|turn| turn.quiet = true);
+        report.rows[1].turns.swap(0, 1);
+        report.rows[2].turns.swap(0, 1);
+        assert!((report.of_processes(&report.rows[1]).unwrap() - 0.875).abs() < 1e-12);
+        // 62.5 %, 80 % and 80 % of the peak of their rounds.
+        assert!((report.rows[0].share().unwrap() - 0.8).abs() < 1e-12);
     }
 
     #[test]
@@ -273,7 +300,7 @@ mod tests {
     #[test]
     fn json_has_every_row_round_and_probe() {
         let json = sample().json();
-        assert_eq!((&json["turns"], &json["quiet_turns"]), (&json!(9), &json!(8)));
+        assert_eq!((&json["turns"], &json["quiet_turns"]), (&json!(9), &json!(6)));
         let rows = json["rows"].as_array().unwrap();
         assert_eq!(
             rows.iter().map(|row| row["on"].as_str().unwrap()).collect::<Vec<_>>(),
@@ -281,8 +308,8 @@ mod tests {
         );
         assert_eq!(rows[2]["rounds"][1]["quiet"], false);
         assert_eq!(rows[2]["rounds"][1]["before"]["l2"], 30.0);
-        assert_eq!(rows[2]["rounds"][1]["after"]["l2"], 20.0);
-        assert_eq!(rows[2]["quiet_rounds"], 2);
+        assert_eq!(rows[2]["rounds"][2]["after"]["peak"], 100.0);
+        assert_eq!(rows[2]["quiet_rounds"], 1);
         assert_eq!(rows[0]["batch"], 20);
     }
 }
