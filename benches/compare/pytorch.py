@@ -1,232 +1,181 @@
-"""Runs the training step of `ram bench` in PyTorch, eager and compiled, in turns with `ram bench`, and prints the ratios.
+"""Compares the training step of `ram bench` with the same step in PyTorch, eager and compiled (model.py), and prints the ratios.
 
     cargo build --release
-    python benches/compare/pytorch.py target/release/ram [--rounds 3] [--seconds 10] [--threads N] [--no-compile]
+    python benches/compare/pytorch.py target/release/ram [--rounds 5] [--threads N] [--only TEXT] [--no-compile]
 
-The model, the sizes, the batches, the loss (the hybrid one of Sec. 3.2), the type f32 and the optimiser (SGD with momentum
-0.9) are the same. The code is written for speed in PyTorch: a glimpse is one gather for each scale, and a step builds nothing
-that can be built before it.
+Each program runs the step on one thread, on N threads, and in N processes of one thread each, side by side. All of them take
+turns. A turn is the best of three bursts, between two probes of the machine (`ram bench worker`) on as many threads; it is quiet
+if no rate of its probes is more than 10 % below the best one of the run on as many threads. Medians are those of quiet rounds.
 """
 
 import argparse
 import json
-import math
+import os
 import statistics
 import subprocess
+import sys
 import time
+from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-
-# (name in the table of `ram bench`, edge of the image, edge of a patch, scales, glimpses, batch)
-CASES = [
-    ("28x28, 6 glimpses of 8x8x1", 28, 8, 1, 6, 20),
-    ("28x28, 6 glimpses of 8x8x1", 28, 8, 1, 6, 128),
-    ("28x28, 6 glimpses of 8x8x1", 28, 8, 1, 6, 512),
-    ("translated 60x60, 8 glimpses of 12x12x3", 60, 12, 3, 8, 128),
-    ("cluttered 100x100, 8 glimpses of 12x12x4", 100, 12, 4, 8, 128),
-    ("Catch, 23 frames, LSTM, 6x6x3", 24, 6, 3, 23, 256),
-]
-FEATURES, WIDTH, CLASSES, STD = 128, 256, 10, 0.1
-# The settings of Catch, as in `ram train --experiment catch`.
-MOVES, PLAY_STD, GAIN, LOCATION_WEIGHT, ENTROPY_WEIGHT = 3, 0.2, 16.0, 0.1, 0.02
+BURST_SECONDS, BURSTS = 0.02, 3
+# PyTorch's threads wait for work by spinning for a moment. They must be asleep when the next turn begins.
+PAUSE_SECONDS = 0.03
 
 
-def log_gaussian(x, mean, std):
-    return (-((x - mean) ** 2) / (2 * std**2) - math.log(std * math.sqrt(2 * math.pi))).sum(1)
+class Failed(Exception):
+    pass
 
 
-class Sight(torch.nn.Module):
-    """The retina and the glimpse network."""
+class Worker:
+    """A process that answers lines."""
 
-    def __init__(self, edge, patch, scales, glimpses, batch):
-        super().__init__()
-        self.edge, self.patch, self.scales, self.glimpses = edge, patch, scales, glimpses
-        self.rho = torch.nn.Linear(patch * patch * scales, FEATURES)
-        self.where = torch.nn.Linear(2, FEATURES)
-        self.from_rho = torch.nn.Linear(FEATURES, WIDTH)
-        self.from_where = torch.nn.Linear(FEATURES, WIDTH)
-        # The coarsest patch may lie outside of the image by its whole width, so zeros surround the image.
-        self.pad = patch * 2 ** (scales - 1)
-        self.register_buffer("rows", torch.arange(batch), persistent=False)
+    def __init__(self, command, threads):
+        command = [*map(str, command), "--threads", str(threads)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 
-    def retina(self, padded, location):
-        centre = (location + 1) * (0.5 * self.edge)
-        patches = []
-        for scale in range(self.scales):
-            n = 2**scale
-            side = self.patch * n
-            start = torch.round(centre - side / 2).long().clamp(-self.pad, self.edge) + self.pad
-            # A view of every window. Only the bytes of one window for each image are copied and converted to numbers.
-            windows = padded.unfold(1, side, 1).unfold(2, side, 1)
-            patch = windows[self.rows, start[:, 1], start[:, 0]].float()
-            patches.append(F.avg_pool2d(patch[:, None], n)[:, 0] if n > 1 else patch)
-        return torch.stack(patches, 1).flatten(1) * (1 / 255)
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self
 
-    def see(self, padded, seen, gain=1.0):
-        rho = self.retina(padded, seen)
-        h_g = F.relu(self.rho(rho * gain if gain != 1 else rho))
-        h_l = F.relu(self.where(seen))
-        return F.relu(self.from_rho(h_g) + self.from_where(h_l))
+    def answer(self):
+        line = self.process.stdout.readline().strip()
+        if not line or line.startswith("failed:"):
+            raise Failed(line or "a worker ended early")
+        return json.loads(line)
 
 
-class Ram(Sight):
-    def __init__(self, *sizes):
-        super().__init__(*sizes)
-        self.hidden = torch.nn.Linear(WIDTH, WIDTH)
-        self.glimpse = torch.nn.Linear(WIDTH, WIDTH)
-        self.location = torch.nn.Linear(WIDTH, 2)
-        self.action = torch.nn.Linear(WIDTH, CLASSES)
-        self.baseline = torch.nn.Linear(WIDTH, 1)
+class Contender:
+    """A step on some workers."""
 
-    def forward(self, images, labels, first, noise):
-        padded = F.pad(images, (self.pad,) * 4)
-        location, h = first, None
-        log_probs, baselines = [], []
-        for t in range(self.glimpses):
-            g = self.see(padded, location.clamp(-1, 1))
-            # h₀ = 0
-            recurrent = self.hidden.bias if h is None else self.hidden(h)
-            h = F.relu(recurrent + self.glimpse(g))
-            if t + 1 == self.glimpses:
-                break
-            constant = h.detach()
-            mean = self.location(constant).clamp(-1, 1)
-            location = (mean + STD * noise[t]).detach()
-            log_probs.append(log_gaussian(location, mean, STD))
-            baselines.append(self.baseline(constant)[:, 0])
-        logits = self.action(h)
-        reward = (logits.argmax(1) == labels).float()
-        b, log_p = torch.stack(baselines), torch.stack(log_probs)
-        reinforce = -(log_p * (reward - b).detach()).sum(0).mean()
-        return F.cross_entropy(logits, labels) + reinforce + ((reward - b) ** 2).mean()
+    def __init__(self, how, workers, images):
+        self.how, self.workers, self.images = how, workers, images
+        self.calls = 1
+
+    def seconds(self, index):
+        """The time of a burst, in which every worker does its calls."""
+        for worker in self.workers:
+            worker.ask(f"step {index} {self.calls}")
+        # Of workers that run side by side, the rates are added.
+        return statistics.harmonic_mean([worker.answer() for worker in self.workers])
+
+    def warm_up(self, index):
+        while self.seconds(index) < BURST_SECONDS:
+            self.calls *= 2
+
+    def rate(self, index):
+        """Images a second in the best burst."""
+        best = min(self.seconds(index) for _ in range(BURSTS))
+        return self.images * self.calls * len(self.workers) / best
 
 
-class Player(Sight):
-    """Plays whole games of Catch, all games of a batch at once, and learns from their rewards (Sec. 4.2)."""
-
-    def __init__(self, *sizes):
-        super().__init__(*sizes)
-        self.core = torch.nn.LSTMCell(WIDTH, WIDTH)
-        self.location = torch.nn.Linear(WIDTH, 2)
-        self.action = torch.nn.Linear(WIDTH, MOVES)
-        self.baseline = torch.nn.Linear(WIDTH, 1)
-
-    def forward(self, balls, paddle, first, noise, uniforms):
-        """balls [frames + 1, batch]: the ball's column in each frame; it falls one row in each. paddle [batch]: its left column."""
-        batch, bottom = len(paddle), self.pad + self.edge - 1
-        location, state = first, None
-        actions, locations, baselines, entropies = [], [], [], []
-        for t in range(self.glimpses):
-            padded = torch.zeros(batch, self.edge + 2 * self.pad, self.edge + 2 * self.pad, dtype=torch.uint8)
-            padded[self.rows, self.pad + t, self.pad + balls[t]] = 255
-            padded[self.rows, bottom, self.pad + paddle] = 255
-            padded[self.rows, bottom, self.pad + paddle + 1] = 255
-            state = self.core(self.see(padded, location.clamp(-1, 1), GAIN), state)
-            h = state[0]
-            log_p = F.log_softmax(self.action(h), 1)
-            move = (log_p.detach().exp().cumsum(1) < uniforms[t][:, None]).sum(1).clamp(max=MOVES - 1)
-            actions.append(log_p.gather(1, move[:, None])[:, 0])
-            entropies.append(-(log_p.exp() * log_p).sum(1))
-            baselines.append(self.baseline(h.detach())[:, 0])
-            paddle = (paddle + move - 1).clamp(0, self.edge - 2)
-            if t + 1 < self.glimpses:
-                mean = self.location(h).clamp(-1, 1)
-                location = (mean + PLAY_STD * noise[t]).detach()
-                locations.append(log_gaussian(location, mean, PLAY_STD))
-        reward = ((balls[self.glimpses] - paddle) // 2 == 0).float()
-        b = torch.stack(baselines)
-        advantage = (reward - b).detach()
-        actions, locations = torch.stack(actions) * advantage, torch.stack(locations) * advantage[:-1]
-        loss = -actions.sum(0).mean() - ENTROPY_WEIGHT * torch.stack(entropies).sum(0).mean()
-        return loss - LOCATION_WEIGHT * locations.sum(0).mean() + ((reward - b) ** 2).mean()
+def probe(worker):
+    time.sleep(PAUSE_SECONDS)
+    rates = worker.ask("probe").answer()
+    # The peak is the best moment, which says nothing of the others.
+    return [rate for name, rate in rates.items() if name != "peak"]
 
 
-def draw_games(edge, batch):
-    """The ball's column in every row, where walls reflect the ball, and the first column of the paddle."""
-    start, velocity = torch.randint(0, edge, (batch,)), torch.rand(batch) * 2 - 1
-    unfolded = (start + velocity * torch.arange(edge)[:, None]).remainder(2 * (edge - 1))
-    balls = torch.minimum(unfolded, 2 * (edge - 1) - unfolded).round().long()
-    return balls, torch.randint(0, edge - 1, (batch,))
+def near(probes, best):
+    return all(rate >= 0.9 * most for rates in probes for rate, most in zip(rates, best, strict=True))
 
 
-def stepper(case, compiled):
-    """Returns a function that does one training step."""
-    name, edge, patch, scales, glimpses, batch = case
-    plays = name.startswith("Catch")
-    model = (Player if plays else Ram)(edge, patch, scales, glimpses, batch)
-    loss_of = torch.compile(model) if compiled else model
-    # The learning rate is 0, as in `ram bench`, so that the last step is as much work as the first.
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
-    images = torch.randint(0, 256, (batch, edge, edge), dtype=torch.uint8)
-    labels = torch.randint(0, CLASSES, (batch,))
-
-    def step():
-        first, noise = torch.rand(batch, 2) * 2 - 1, torch.randn(glimpses - 1, batch, 2)
-        optimiser.zero_grad(set_to_none=True)
-        if plays:
-            loss = loss_of(*draw_games(edge, batch), first, noise, torch.rand(glimpses, batch))
-        else:
-            loss = loss_of(images, labels, first, noise)
-        loss.backward()
-        optimiser.step()
-
-    return step
+def median_of_quiet(rounds):
+    """The median of the numbers of quiet rounds; where no round was quiet, of all rounds."""
+    rounds = list(rounds)
+    calm = [number for number, quiet in rounds if quiet]
+    return statistics.median(calm or [number for number, _ in rounds])
 
 
-def images_per_second(step, batch, seconds):
-    """Measures as `ram bench` does: the median of rounds, where a round is the best of three bursts."""
-    rates, end = [], time.perf_counter() + seconds
-    while len(rates) < 3 or time.perf_counter() < end:
-        best = math.inf
-        for _ in range(3):
-            start = time.perf_counter()
-            step()
-            best = min(best, time.perf_counter() - start)
-        rates.append(batch / best)
-    return statistics.median(rates)
+def plural(count, one, many):
+    return f"{count} {one if count == 1 else many}"
+
+
+def summary(turns):
+    """turns[how]: (images a second, whether the turn was quiet) in each round. Returns the median rate of each contender, the ratio
+    of ours to PyTorch's better one in the same round, and the number of rounds in which all turns were quiet."""
+    rates = {how: median_of_quiet(rounds) for how, rounds in turns.items()}
+    best = max((how for how in rates if how != "ours"), key=rates.get)
+    both = zip(turns["ours"], turns[best], strict=True)
+    ratio = median_of_quiet((ours / theirs, calm and their_calm) for (ours, calm), (theirs, their_calm) in both)
+    return rates, ratio, sum(all(calm for _, calm in turn) for turn in zip(*turns.values(), strict=True))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ram", help="the ram program, built with --release")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10, help="time for each program in each round")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="N [default: one per core]")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only the steps whose name contains this text")
     parser.add_argument("--no-compile", action="store_true", help="measure eager mode only")
     arguments = parser.parse_args()
-    torch.manual_seed(1)
-    torch.set_num_threads(arguments.threads)
+    threads = arguments.threads
 
-    contenders = {}
-    for compiled in [False] if arguments.no_compile else [False, True]:
-        for i, case in enumerate(CASES):
-            step = stepper(case, compiled)
+    model = [sys.executable, Path(__file__).with_name("model.py")]
+    programs = {"ours": [arguments.ram, "bench", "worker"], "eager": model, "compiled": [*model, "--compiled"]}
+    if arguments.no_compile:
+        del programs["compiled"]
+    # Workers of one thread; the first of them also runs alone.
+    single = {how: [Worker(command, 1) for _ in range(threads)] for how, command in programs.items()}
+    several = {how: [Worker(command, threads)] for how, command in programs.items() if threads > 1}
+    ours = single["ours"][0]
+    probes = [ours, *several.get("ours", [])]
+    machine, peer = (single[how][0].ask("machine").answer() for how in ("ours", "eager"))
+    assert machine["steps"] == peer["steps"], "the cases of model.py must be those of `ram bench`"
+
+    def contenders(workers, images):
+        return [Contender(how, workers, images) for how, workers in workers.items()]
+
+    # Rows: (index of the step, its name, its batch, what it runs on, the worker that probes, contenders).
+    rows = []
+    for index, (name, batch) in enumerate(machine["steps"]):
+        if arguments.only not in name:
+            continue
+        alone = {how: workers[:1] for how, workers in single.items()}
+        rows.append((index, name, batch, "1 thread", probes[0], contenders(alone, batch)))
+        if threads > 1:
+            rows.append((index, name, batch, f"{threads} threads", probes[1], contenders(several, batch)))
+            rows.append((index, name, batch, f"{threads} processes", probes[1], contenders(single, batch)))
+    if not rows:
+        parser.error(f"--only {arguments.only}: no step has this in its name")
+
+    for index, name, batch, on, _, row in rows:
+        for contender in list(row):
             try:
-                for _ in range(3):
-                    step()
-                contenders["compiled" if compiled else "eager", i] = step
-            except Exception as error:  # torch.compile needs a C++ compiler, and may fail for other reasons
-                print(f"{case[0]}, batch {case[-1]}: not compiled: {str(error).splitlines()[0]}")
+                contender.warm_up(index)
+            except Failed as error:  # without a C++ compiler there is no compiled mode
+                if contender.how != "compiled":
+                    raise
+                row.remove(contender)
+                print(f"{name}, batch {batch}, {on}: {contender.how} {error}", file=sys.stderr)
+        print(f"ready: {name}, batch {batch}, {on}", file=sys.stderr)
 
-    rates = {}
-    command = [arguments.ram, "bench", "--json", "--seconds", str(arguments.seconds), "--threads", str(arguments.threads)]
+    turns = [{contender.how: [] for contender in row} for *_, row in rows]
     for _ in range(arguments.rounds):
-        ours = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        for i, (case, row) in enumerate(zip(CASES, ours["rows"], strict=True)):
-            assert (row["name"], row["batch"]) == (case[0], case[-1]), "the cases of this script must be those of `ram bench`"
-            rates.setdefault(("ours", i), []).append(row["images_per_second"])
-        for (how, i), step in contenders.items():
-            seconds = arguments.seconds / len(CASES)
-            rates.setdefault((how, i), []).append(images_per_second(step, CASES[i][-1], seconds))
+        for (index, *_, prober, row), of_row in zip(rows, turns, strict=True):
+            for contender in row:
+                before = probe(prober)
+                rate = contender.rate(index)
+                of_row[contender.how].append((rate, [before, probe(prober)]))
 
-    print(f"{ours['cpu']}, {ours['kernels']} kernels, {arguments.threads} threads, PyTorch {torch.__version__}")
-    print(f"\n{'images/s':42} {'batch':>5} {'ours':>8} {'eager':>8} {'compiled':>8}  ours / best")
-    for i, case in enumerate(CASES):
-        rate = {how: statistics.median(rates[how, i]) for how in ("ours", "eager", "compiled") if (how, i) in rates}
-        best = max(rate for how, rate in rate.items() if how != "ours")
-        shown = " ".join(f"{rate[how]:8.0f}" if how in rate else f"{'–':>8}" for how in ("ours", "eager", "compiled"))
-        print(f"{case[0]:42} {case[-1]:5} {shown}  {rate['ours'] / best:11.2f}")
+    for prober in probes:
+        alike = [turns for (*_, of, _), turns in zip(rows, turns, strict=True) if of is prober]
+        best = [max(rates) for rates in zip(*(rates for row in alike for turn in row.values() for _, two in turn for rates in two))]
+        for row in alike:
+            for how, of_how in row.items():
+                row[how] = [(rate, near(two, best)) for rate, two in of_how]
+
+    print(f"{machine['cpu']}, {machine['kernels']} kernels, {plural(threads, 'thread', 'threads')}, "
+          f"PyTorch {peer['pytorch']}, {plural(arguments.rounds, 'round', 'rounds')}")
+    heads = " ".join(f"{how:>8}" for how in programs)
+    print(f"\n{'images/s':42} {'batch':>5}  {'on':11} {heads}  ours / best  quiet rounds")
+    for (_, name, batch, on, _, _), of_row in zip(rows, turns, strict=True):
+        rates, ratio, calm = summary(of_row)
+        shown = " ".join(f"{rates[how]:8.0f}" if how in rates else f"{'–':>8}" for how in programs)
+        mark = "" if 2 * calm >= arguments.rounds else "  disturbed"
+        print(f"{name:42} {batch:5}  {on:11} {shown}  {ratio:11.2f}  {f'{calm} of {arguments.rounds}':>12}{mark}")
+    every = [calm for of_row in turns for rounds in of_row.values() for _, calm in rounds]
+    print(f"\n{sum(every)} of {len(every)} turns were quiet; the others had a probe more than 10 % below the best one")
 
 
 if __name__ == "__main__":

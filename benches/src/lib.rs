@@ -9,8 +9,8 @@
 //! | `data` | drawing the canvases to train on, on one thread | the training step that uses them |
 //!
 //! `cargo bench` runs all groups and `cargo bench -- gemm` runs one; with `RAM_BENCH=full` they measure every shape.
-//! Each group prints a table. We and our peers take turns ([`ram::bench::race`]), and the peak of the processor
-//! ([`ram::bench::peak`]) is measured before and after. Criterion keeps the history of a few rows.
+//! Each group prints a table. We and our peers take turns ([`ram::bench::race`]), and a probe of the machine's speed
+//! ([`fn@ram::bench::probe`]) runs before and after each row. Criterion keeps the history of a few rows.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
-use ram::bench::{Peak, cpu, peak, race};
+use ram::bench::{Probes, cpu, median, quiet, race};
 
 pub use ram::bench::numbers;
 
@@ -79,40 +79,42 @@ pub type Contender<'a> = (&'a str, &'a mut dyn FnMut());
 pub struct Table {
     mode: Mode,
     unit: &'static str,
-    /// The peak before the measurements; `None` if the unit does not count floating-point operations.
-    peak: Option<f64>,
     rows: Vec<Row>,
 }
 
 struct Row {
     name: String,
     threads: usize,
+    /// The probes before and after the row; in [`Mode::Test`], where nothing is measured, there are none.
+    probes: Option<Probes>,
     ours: f64,
     peer: Option<(String, f64)>,
 }
 
-fn known_peak() -> f64 {
-    peak().unwrap_or_else(|error| panic!("{error}"))
-}
-
 impl Table {
-    /// A table of rates in `unit`. For GFLOP/s the peak of the processor is measured too.
-    ///
-    /// # Panics
-    /// If [`peak`] does not know the kernel path.
+    /// A table of rates in `unit`. For GFLOP/s it also shows the share of the processor's peak.
     pub fn new(mode: Mode, unit: &'static str) -> Table {
-        Table { mode, unit, peak: unit.contains("FLOP").then(known_peak), rows: Vec::new() }
+        Table { mode, unit, rows: Vec::new() }
     }
 
-    /// Measures a row on the current rayon pool. `work` is the work of one call, in 10⁹ FLOP if the rate is in GFLOP/s.
+    /// Measures a row on the current rayon pool, between two probes on all threads of it. `work` is the work of one call, in 10⁹ FLOP if the rate is in GFLOP/s.
     /// The first contender is ours.
     pub fn row(&mut self, name: impl Into<String>, work: f64, contenders: &mut [Contender]) {
         let mut calls: Vec<&mut dyn FnMut()> = contenders.iter_mut().map(|(_, call)| &mut **call as _).collect();
-        let rates: Vec<f64> = race(&mut calls, self.mode.row_time()).iter().map(|seconds| work / seconds).collect();
+        let time = self.mode.row_time();
+        let (seconds, probes) = match self.mode {
+            Mode::Test => (race(&mut calls, time), None),
+            _ => {
+                let (seconds, probes) = Probes::around(|| race(&mut calls, time));
+                (seconds, Some(probes))
+            }
+        };
+        let rates: Vec<f64> = seconds.iter().map(|seconds| work / seconds).collect();
         let best = (1..rates.len()).max_by(|&i, &j| rates[i].total_cmp(&rates[j]));
         self.rows.push(Row {
             name: name.into(),
             threads: rayon::current_num_threads(),
+            probes,
             ours: rates[0],
             peer: best.map(|i| (contenders[i].0.to_owned(), rates[i])),
         });
@@ -124,25 +126,29 @@ impl Table {
         if self.mode == Mode::Test {
             return println!("{} rows ran once", self.rows.len());
         }
-        let peak = self.peak.map(|before| Peak { before, after: known_peak() });
+        let flops = self.unit.contains("FLOP");
+        let share = |row: &Row| Some(100.0 * row.ours / row.probes.filter(|_| flops)?.peak());
+        let probes: Vec<_> = self.rows.iter().filter_map(|row| Some((row.threads, row.probes?))).collect();
+        let quiet = quiet(&probes);
         println!("\n{}, {} kernels", cpu(), ram::kernel_path());
-        if let Some(peak) = peak {
-            println!("FMA peak of a thread: {:.1} GFLOP/s before, {:.1} after", peak.before, peak.after);
-            if peak.moved() {
-                println!("The peak moved by over 10 %: the machine was busy or throttled, and the shares mean little.");
-            }
+        if flops {
+            let peaks = self.rows.iter().filter_map(|row| Some(row.probes?.peak() / row.threads as f64));
+            println!("FMA peak of a thread: {:.1} GFLOP/s, the median of the rows", median(peaks));
         }
+        let (count, all) = (quiet.iter().filter(|&&quiet| quiet).count(), self.rows.len());
+        println!("{count} of {all} rows were quiet; the others had a probe more than 10 % below the best one");
         let width = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
-        let share_head = if peak.is_some() { "  of the peak" } else { "" };
+        let share_head = if flops { "  of the peak" } else { "" };
         println!("\n{:width$}  threads  {:>10}  {:<28}  ratio{share_head}", "", self.unit, "best peer");
-        for Row { name, threads, ours, peer } in &self.rows {
+        for (row, quiet) in self.rows.iter().zip(quiet) {
+            let Row { name, threads, ours, peer, .. } = row;
             let (peer, ratio) = match peer {
                 Some((name, rate)) => (format!("{rate:.2} {name}"), format!("{:.2}", ours / rate)),
                 None => Default::default(),
             };
-            let share = peak
-                .map_or(String::new(), |peak| format!("  {:>9.1} %", 100.0 * ours / (peak.mean() * *threads as f64)));
-            println!("{name:width$}  {threads:>7}  {ours:>10.2}  {peer:<28}  {ratio:>5}{share}");
+            let share = share(row).map_or(String::new(), |share| format!("  {share:>9.1} %"));
+            let mark = if quiet { "" } else { "  disturbed" };
+            println!("{name:width$}  {threads:>7}  {ours:>10.2}  {peer:<28}  {ratio:>5}{share}{mark}");
         }
         let mut threads: Vec<_> = self.rows.iter().map(|row| row.threads).collect();
         threads.dedup();

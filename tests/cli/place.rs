@@ -150,6 +150,13 @@ impl Place {
         self.command(line).env(variable, value.as_ref()).output().unwrap().into()
     }
 
+    /// As [`Place::ram`], with this text as its standard input.
+    pub fn ram_with_input(&self, line: &str, input: &str) -> Ended {
+        self.write("input", input.as_bytes());
+        let input = fs::File::open(self.path("input")).unwrap();
+        self.command(line).stdin(input).output().unwrap().into()
+    }
+
     /// Starts `ram` and does not wait for it.
     pub fn start(&self, line: &str) -> Child {
         self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

@@ -47,29 +47,82 @@ fn help_and_version() {
 #[test]
 fn bench_measures_one_shape() {
     let place = place();
-    let out = place.ram("bench gemm 20 64 128 --seconds 0.2 --threads 1 --json");
+    let out = place.ram("bench gemm 20 64 128 --rounds 2 --threads 1 --json");
     let json: Value = serde_json::from_str(out.succeeds()).unwrap();
     assert_eq!(json["threads"], 1);
-    assert!(json["cpu"].is_string() && json["kernels"].is_string() && json["peak_gflops"]["before"].is_number());
+    assert!(json["cpu"].is_string() && json["kernels"].is_string() && json["peak_gflops"].as_f64().unwrap() > 0.0);
     let rows = json["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 3);
     assert!(rows.iter().all(|row| row["gflops"].as_f64().unwrap() > 0.0 && row["batch"] == 20), "{json}");
+    assert!(rows.iter().all(|row| row["rounds"].as_array().unwrap().len() == 2), "{json}");
 
-    let table = place.ram("bench gemm 20 64 128 --seconds 0.01");
+    let table = place.ram("bench gemm 20 64 128 --rounds 1");
     assert!(table.succeeds().contains("FMA peak") && table.out.contains("weight gradient of 64x128"), "{}", table.out);
 
-    let out = place.ram("bench functions --elements 100 --seconds 0.01 --json");
+    let out = place.ram("bench functions --elements 100 --rounds 1 --json");
     let json: Value = serde_json::from_str(out.succeeds()).unwrap();
     let rows = json["rows"].as_array().unwrap();
     assert!(rows.len() == 4 && rows.iter().all(|row| row["gigaelements_per_second"].as_f64().unwrap() > 0.0), "{json}");
-    assert!(place.ram("bench functions --seconds 0.01").succeeds().contains("sigmoid"));
+    assert!(place.ram("bench functions --rounds 1").succeeds().contains("sigmoid"));
 
     place.ram("bench gemm 20 64").fails(2, &["<N>"]);
     place.ram("bench gemm 0 64 128").fails(2, &["0 is not in 1..=8192"]);
     place.ram("bench gemm 20 64 many").fails(2, &["invalid value 'many'"]);
-    place.ram("bench --seconds 0").fails(2, &["expected seconds, from 0.01 to 3600"]);
+    place.ram("bench --rounds 0").fails(2, &["0 is not in 1..=9999"]);
     place.ram("bench --threads 0").fails(2, &["--threads"]);
+    place.ram("bench --threads 1024").fails(2, &["--threads 1024: this machine has", "a core of its own"]);
+    place.ram("bench --only 9x9").fails(2, &["--only 9x9: no step has this in its name", "28x28, 6 glimpses of 8x8x1"]);
     place.ram("bench fly").fails(2, &["unrecognized subcommand 'fly'"]);
+}
+
+/// One thread, all threads and as many processes take turns, and each row says how many of its rounds were quiet.
+#[test]
+fn bench_sets_threads_beside_processes() {
+    let place = place();
+    let out = place.ram("bench --only 60x60 --rounds 2 --json");
+    let json: Value = serde_json::from_str(out.succeeds()).unwrap();
+    let threads = json["threads"].as_u64().unwrap();
+    let rows = json["rows"].as_array().unwrap();
+    let on: Vec<_> = rows.iter().map(|row| row["on"].as_str().unwrap().to_owned()).collect();
+    match threads {
+        1 => assert_eq!(on, ["1 thread"]),
+        n => assert_eq!(on, ["1 thread".to_owned(), format!("{n} threads"), format!("{n} processes")]),
+    }
+    let mut quiet = 0;
+    for row in rows {
+        assert!(row["name"].as_str().unwrap().contains("60x60") && row["batch"] == 128, "{row}");
+        assert!(
+            row["images_per_second"].as_f64().unwrap() > 0.0 && row["share_of_peak"].as_f64().unwrap() > 0.0,
+            "{row}"
+        );
+        assert_eq!(row["of_processes"].is_number(), row["on"] == format!("{threads} threads"), "{row}");
+        let rounds = row["rounds"].as_array().unwrap();
+        assert!(rounds.len() == 2 && rounds.iter().all(|round| round["before"]["l2"].as_f64().unwrap() > 0.0), "{row}");
+        let of_row = rounds.iter().filter(|round| round["quiet"] == true).count();
+        assert_eq!(row["quiet_rounds"], of_row);
+        quiet += of_row;
+    }
+    assert_eq!((&json["turns"], &json["quiet_turns"]), (&(2 * rows.len()).into(), &quiet.into()));
+
+    let table = place.ram("bench --only 60x60 --rounds 1 --threads 1");
+    assert!(table.succeeds().contains("quiet rounds") && table.out.contains(" of 1 turns were quiet"), "{}", table.out);
+    assert!(table.out.contains("1 thread ") && !table.out.contains("processes"), "{}", table.out);
+}
+
+#[test]
+fn a_bench_worker_answers_line_by_line() {
+    let place = place();
+    let out = place.ram_with_input("bench worker --threads 1", "machine\nprobe\nstep 0 2\n");
+    let lines: Vec<_> = out.succeeds().lines().collect();
+    let machine: Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!(machine["steps"][0], serde_json::json!(["28x28, 6 glimpses of 8x8x1", 20]));
+    let probe: Value = serde_json::from_str(lines[1]).unwrap();
+    assert!(
+        ["peak", "registers", "l1", "l2", "mean"].iter().all(|rate| probe[rate].as_f64().unwrap() > 0.0),
+        "{probe}"
+    );
+    assert!(lines.len() == 3 && lines[2].parse::<f64>().unwrap() > 0.0, "{lines:?}");
+    place.ram_with_input("bench worker", "leap 0 2\n").fails(2, &["found the line \"leap 0 2\"", "step INDEX CALLS"]);
 }
 
 #[test]
