@@ -17,6 +17,7 @@ use crate::losses::Losses;
 use crate::network::Network;
 use crate::schedule::Rates;
 use crate::tasks::{Inputs, Recorder, Task};
+use crate::threads::awake;
 
 /// The largest number of episodes in a piece of the batch, unless a single input has more. The variables of more episodes would
 /// leave the cache between forward and backward.
@@ -82,7 +83,11 @@ impl Learner {
     }
 
     /// Makes one step on a batch of `epoch` and returns the losses before the step. It runs on the current rayon pool.
-    pub fn step(&mut self, batch: &Batch, epoch: u64, Rates { learning_rate, std }: Rates) -> Losses {
+    pub fn step(&mut self, batch: &Batch, epoch: u64, rates: Rates) -> Losses {
+        awake(|| self.step_awake(batch, epoch, rates))
+    }
+
+    fn step_awake(&mut self, batch: &Batch, epoch: u64, Rates { learning_rate, std }: Rates) -> Losses {
         self.network.set_std(std);
         let (seed, samples) = (self.config.seed, self.config.train.samples);
         let count = match self.episodes_in_piece {
