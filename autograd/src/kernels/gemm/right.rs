@@ -10,6 +10,9 @@ use crate::kernels::arch::stream::PanelRows;
 use crate::kernels::simd::{Kernel, LANES, Simd};
 use crate::number::Number;
 
+/// So many rows of B are read where they lie: they are too few to push each other out of the cache.
+const ROWS_IN_PLACE: usize = 32;
+
 /// Packs all of B [k, n], as a kernel.
 pub(super) struct Pack<'a, R> {
     pub(super) b: Right<'a, R>,
@@ -139,8 +142,13 @@ pub(super) enum RightKind {
 pub(super) fn right_kind<R: Number, S: Simd<R>>(terms: &[Term<R>], rows: usize, n: usize) -> RightKind {
     match terms.first().map(|term| term.b) {
         Some(Right::Packed(_)) => RightKind::Packed,
-        // The tiles are so few that a copy would not pay, and no panel lacks columns.
-        Some(Right::Rows { .. }) if rows <= 2 * S::TILE_ROWS && n.is_multiple_of(PANEL_WIDTH) => RightKind::Rows,
+        // No panel lacks columns, and a copy would not pay: the tiles are few, or the rows of B are.
+        Some(Right::Rows { .. })
+            if n.is_multiple_of(PANEL_WIDTH)
+                && (rows <= 2 * S::TILE_ROWS || terms.iter().map(|term| term.k).sum::<usize>() <= ROWS_IN_PLACE) =>
+        {
+            RightKind::Rows
+        }
         _ => RightKind::Copied,
     }
 }
