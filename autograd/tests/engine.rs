@@ -246,3 +246,78 @@ fn gradients_replace_and_accumulate_adds() {
         assert!(twice.into_iter().all(|(once, twice)| (2.0 * once - twice).abs() < 1e-12), "{}", params.name(id));
     }
 }
+
+/// Layers that share weights and biases in every way: in one sum, in sums with other partners, alone, twice in a sum, and as a
+/// whole parameter. The gradients are those of the same network written with matrix products, and threads do not show.
+#[test]
+#[cfg_attr(miri, ignore = "slow")]
+fn parameters_that_are_used_in_many_ways_get_the_gradients_of_all_uses() {
+    const ROWS: usize = 70;
+    const WIDTH: usize = 48;
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut params = Params::<f32>::new();
+    let layers: Vec<Linear> = (0..4)
+        .map(|i| Linear::new(&mut params, &format!("{i}"), [WIDTH, WIDTH], Init::Normal(1.0), &mut rng))
+        .collect();
+    let thin = Linear::new(&mut params, "thin", [WIDTH, 3], Init::Normal(1.0), &mut rng);
+    for layer in layers.iter().chain([&thin]) {
+        params.change(layer.bias, |b| b.iter_mut().enumerate().for_each(|(i, b)| *b = (i as f32).sin()));
+    }
+    let x: Vec<f32> = (0..ROWS * WIDTH).map(|i| ((i * i) as f32 * 0.37).cos()).collect();
+    let [a, b, c, d] = [0, 1, 2, 3].map(|i| layers[i]);
+
+    fn sum<'t>(by_layers: bool, terms: &[(Var<'t, f32>, Linear)], activation: Activation) -> Var<'t, f32> {
+        if by_layers {
+            return linear_sum(terms, activation);
+        }
+        let of = |&(x, layer): &(Var<'t, f32>, Linear)| {
+            let t = x.recording();
+            x.matmul(t.param(layer.weight)).add_row(t.param(layer.bias))
+        };
+        let z = terms.iter().map(of).reduce(|z, term| z + term).unwrap();
+        if activation == Activation::Relu { z.relu() } else { z }
+    }
+    let record = |tape: &mut Tape<f32>, rows: std::ops::Range<usize>, by_layers: bool| {
+        let t = tape.begin(&params);
+        let x = t.constant([rows.len(), WIDTH], &x[rows.start * WIDTH..rows.end * WIDTH]);
+        let relu = Activation::Relu;
+        let h = sum(by_layers, &[(x, a), (x, b)], relu);
+        let h = sum(by_layers, &[(h, b), (x, c), (h, a)], relu);
+        let h = sum(by_layers, &[(h, c), (h, c)], relu) + sum(by_layers, &[(x, d)], Activation::None);
+        // An input of zeros, whose product is left out.
+        let h = sum(by_layers, &[(t.zeros([rows.len(), WIDTH]), a), (h, b)], relu);
+        let y = sum(by_layers, &[(h, thin)], Activation::None);
+        let weights = h.matmul(t.param(d.weight));
+        (y.square().sum() + weights.square().sum()).scale(1e-4).sweep();
+    };
+    let gradient = |ends: &[usize], threads: usize, by_layers: bool| {
+        let mut tapes: Vec<Tape<f32>> = ends.iter().map(|_| Tape::new()).collect();
+        let mut start = 0;
+        for (tape, &end) in tapes.iter_mut().zip(ends) {
+            record(tape, start..end, by_layers);
+            start = end;
+        }
+        let mut grads = params.zeros();
+        grads.get_mut(a.weight).fill(f32::NAN);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| gradients(&params, &tapes, &mut grads));
+        grads
+    };
+    let expected = gradient(&[ROWS], 1, false);
+    let found = gradient(&[ROWS], 1, true);
+    for id in params.ids() {
+        let (e, f) = (expected.get(id), found.get(id));
+        let norm = e.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let distance = e.iter().zip(f).map(|(e, f)| (e - f) * (e - f)).sum::<f32>().sqrt();
+        assert!(norm > 0.0 && distance < 1e-5 * norm, "{}: {distance} of {norm}", params.name(id));
+    }
+    let bits = |grads: &autograd::Grads<f32>| grads.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    for threads in [1, 2, 3, 7] {
+        assert_eq!(bits(&gradient(&[ROWS], threads, true)), bits(&found), "{threads} threads");
+    }
+    // A whole parameter is summed on each tape first, so the cut shows there.
+    let cut = gradient(&[1, 30, 31, ROWS], 3, true);
+    for id in params.ids().filter(|&id| id != d.weight) {
+        assert_eq!(cut.get(id), found.get(id), "{}", params.name(id));
+    }
+}
