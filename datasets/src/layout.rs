@@ -28,7 +28,7 @@ pub const MAX_ROWS_SIDE: usize = 256;
 /// assert_eq!([small.len(), large.len()], [100 * 100, 25 * 64 * 64]);
 /// assert_eq!([small.index(0, 70, 3), large.index(0, 70, 3)], [70 * 100 + 3, 5 * 4096 + 6 * 64 + 3]);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The number of channels: 1 for grey, 3 for colour.
     pub channels: usize,

@@ -3,7 +3,7 @@
 //! The modules, in the order in which to read them:
 //!
 //! - [`rng`]: every random draw has a key, so nothing depends on threads or on earlier draws;
-//! - [`images`]: images and labels in memory;
+//! - [`layout`] and [`images`]: images and labels in memory, large images in tiles;
 //! - [`source`]: the trait [`Source`], which every data set implements and which keeps the test split away from training;
 //! - [`idx`], [`published`] and [`mnist`]: MNIST and Fashion-MNIST, from files that may be damaged or swapped;
 //! - [`picture`], [`preparation`] and [`folder`]: PNG and JPEG files, sorted into folders by class;

@@ -12,14 +12,13 @@
 
 mod crop;
 
-use std::ops::Range;
-
+use autograd::kernels::arch::prefetch;
 use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::{Real, Recording, Shape, Var};
 use datasets::Layout;
 use serde::{Deserialize, Serialize};
 
-use crop::{Coming, Crop, Level, Number};
+use crop::{Crop, Level, Number};
 
 /// `model.retina`: how a patch that starts between pixels is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +30,9 @@ pub enum Sampling {
     /// Each pixel of the patch is interpolated between four pixels; the location gets a gradient.
     Bilinear,
 }
+
+/// The most patches that a retina may have.
+const MAX_SCALES: usize = 8;
 
 /// The retina: k patches of g × g numbers around a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +141,7 @@ impl Retina {
     #[track_caller]
     pub fn new(patch: usize, scales: usize, sampling: Sampling) -> Retina {
         assert!(patch >= 2 && patch.is_multiple_of(2), "retina: the patch is {patch}, but must be even and 2 or more");
-        assert!((1..=8).contains(&scales), "retina: {scales} scales, but there must be from 1 to 8");
+        assert!((1..=MAX_SCALES).contains(&scales), "retina: {scales} scales, but there must be from 1 to 8");
         Retina { patch, scales, sampling }
     }
 
@@ -202,31 +204,27 @@ impl Retina {
     fn see<R: Real, P: Level<R>>(&self, images: &[P], layout: Layout, locations: &[R], y: &mut [R]) {
         let image_len = layout.len().max(1);
         let locations = locations.as_chunks().0;
-        // Pixels that are probably not in a cache are prefetched some glimpses before they are read.
-        let ahead = if image_len * size_of::<P>() >= FAR { self.ahead() } else { usize::MAX };
-        let coming = |i: usize| {
-            let image = images.get(i.saturating_mul(image_len)..).unwrap_or_default();
-            let l: [R; 2] = locations.get(i).copied().unwrap_or_default();
-            let [columns, rows] =
-                if i < locations.len() { self.coarsest(l.map(R::to_f64), layout) } else { [0..0, 0..0] };
-            Coming { image, layout, rows, columns }
-        };
-        (0..ahead.min(locations.len())).filter(|_| ahead < usize::MAX).for_each(|i| coming(i).prefetch(usize::MAX));
         let glimpses = locations.iter().zip(y.chunks_exact_mut(self.len(layout.channels).max(1)));
+        let is_far = image_len * size_of::<P>() >= FAR;
+        let mut prefetched = 0;
         for (i, (image, (l, y))) in images.chunks_exact(image_len).zip(glimpses).enumerate() {
+            // Pixels that are probably not in a cache are prefetched some glimpses before they are read.
+            while is_far && prefetched < (i + self.ahead()).min(locations.len()) {
+                let l: [R; 2] = locations[prefetched];
+                self.prefetch_patch(&images[prefetched * image_len..][..image_len], layout, l.map(R::to_f64));
+                prefetched += 1;
+            }
             let l = l.map(R::to_f64);
-            let mut coming = coming(i.saturating_add(ahead));
             match self.sampling {
                 Sampling::Crop => {
-                    let mut windows = [[0; 2]; 8];
+                    let mut windows = [[0; 2]; MAX_SCALES];
                     let windows = &mut windows[..self.scales];
                     for (scale, window) in windows.iter_mut().enumerate() {
                         *window = self.window(l, scale, [layout.width, layout.height]);
                     }
-                    R::dispatch(Crop { patch: self.patch, windows, image, layout, coming, y });
+                    R::dispatch(Crop { patch: self.patch, windows, image, layout, y });
                 }
                 Sampling::Bilinear => {
-                    coming.prefetch(usize::MAX);
                     y.fill(R::ZERO);
                     self.taps(layout, l, |cell, pixel, [wx, wy], _, unit| {
                         y[cell] += R::from_f64(wx * wy * unit) * image[pixel].level();
@@ -238,17 +236,31 @@ impl Retina {
 
     /// How many glimpses ahead to prefetch, so that at most a few hundred cache lines are requested at the same time.
     fn ahead(&self) -> usize {
-        (128 / self.side(self.scales - 1)).clamp(1, 8)
+        (128 / self.side(self.scales - 1)).clamp(2, 8)
     }
 
-    /// The columns and the rows of the coarsest patch, which contains the other patches, as far as they lie in the image.
-    fn coarsest(&self, l: [f64; 2], layout: Layout) -> [Range<usize>; 2] {
-        let range = |l: f64, extent: usize| {
-            let start = self.start(l, self.scales - 1, extent).pixel;
+    /// Prefetches the pixels of the coarsest patch, which contains the other patches.
+    fn prefetch_patch<P>(&self, image: &[P], layout: Layout, l: [f64; 2]) {
+        let [scale, line] = [self.scales - 1, 64 / size_of::<P>()];
+        let range = |start: Start, extent: usize| {
             let clamp = |x: i64| x.clamp(0, extent as i64) as usize;
-            clamp(start)..clamp(start + self.side(self.scales - 1) as i64 + 1)
+            clamp(start.pixel)..clamp(start.pixel + self.side(scale) as i64 + 1)
         };
-        [range(l[0], layout.width), range(l[1], layout.height)]
+        let columns = range(self.start(l[0], scale, layout.width), layout.width);
+        let rows = range(self.start(l[1], scale, layout.height), layout.height);
+        for channel in 0..layout.channels {
+            let mut y = rows.start;
+            while y < rows.end {
+                // In tiles, the rows of a run lie one after the other.
+                let end = if layout.is_tiled() { layout.next_tile_below(y).min(rows.end) } else { y + 1 };
+                for run in layout.runs(channel, y, columns.clone()) {
+                    let last = run.end - 1 + (end - 1 - y) * layout.stride();
+                    (run.start..last).step_by(line).for_each(|pixel| prefetch(image, pixel));
+                    prefetch(image, last);
+                }
+                y = end;
+            }
+        }
     }
 
     /// Visits every pixel that a glimpse reads: (index in ρ, index in the image, weights (x, y), their derivatives by

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use autograd::Real;
-use autograd::kernels::arch::prefetch;
 use autograd::kernels::simd::{Kernel, Simd};
 use datasets::Layout;
 
@@ -53,40 +52,6 @@ impl<R: Real> Level<R> for Number<R> {
     }
 }
 
-/// The pixels of a window, which will be read soon.
-pub struct Coming<'a, P> {
-    /// The image, and how it lies in memory.
-    pub image: &'a [P],
-    pub layout: Layout,
-    /// The pixels of the window.
-    pub rows: Range<usize>,
-    pub columns: Range<usize>,
-}
-
-impl<P> Coming<'_, P> {
-    /// Asks for the next `count` rows of the window, or for as many as are left.
-    #[inline(always)]
-    pub fn prefetch(&mut self, count: usize) {
-        let Coming { image, layout, ref mut rows, ref columns } = *self;
-        let now = rows.start..rows.end.min(rows.start.saturating_add(count));
-        rows.start = now.end;
-        let line = 64 / size_of::<P>();
-        for channel in 0..layout.channels {
-            let mut y = now.start;
-            while y < now.end && !columns.is_empty() {
-                let end = if layout.is_tiled() { layout.next_tile_below(y).min(now.end) } else { y + 1 };
-                for run in layout.runs(channel, y, columns.clone()) {
-                    // In tiles the rows lie one after the other.
-                    let run = run.start..run.end + (end - 1 - y) * layout.stride();
-                    run.clone().step_by(line).for_each(|pixel| prefetch(image, pixel));
-                    prefetch(image, run.end - 1);
-                }
-                y = end;
-            }
-        }
-    }
-}
-
 /// The number of columns that are summed together.
 const CHUNK: usize = 16;
 
@@ -111,8 +76,6 @@ pub struct Crop<'a, R, P> {
     /// The image, and how it lies in memory.
     pub image: &'a [P],
     pub layout: Layout,
-    /// What to prefetch meanwhile.
-    pub coming: Coming<'a, P>,
     /// ρ, [channels, scales, g, g].
     pub y: &'a mut [R],
 }
@@ -122,11 +85,10 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
 
     #[inline(always)]
     fn run<S: Simd<R>>(self, _: S) {
-        let Crop { patch: g, windows, image, layout, mut coming, y } = self;
+        let Crop { patch: g, windows, image, layout, y } = self;
         let Layout { channels, height, width, .. } = layout;
         let mut sums: [Strip<R>; ROWS] = [[R::ZERO; CHUNK + STRIP + CHUNK]; ROWS];
         let mut other = sums[0];
-        let share = coming.rows.len().div_ceil(windows.len() * channels * g.div_ceil(ROWS));
         for (scale, &[x0, y0]) in windows.iter().enumerate() {
             let block = 1usize << scale;
             // ρ = Σ levels / (255·4ˢ)
@@ -136,7 +98,6 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
             for channel in 0..channels {
                 let patch = &mut y[(channel * windows.len() + scale) * g * g..][..g * g];
                 for (group, patch) in patch.chunks_mut(ROWS * g).enumerate() {
-                    coming.prefetch(share);
                     let y0 = y0 + (group * ROWS * block) as i64;
                     for begin in (0..g).step_by(strip) {
                         let cells = strip.min(g - begin);
@@ -161,7 +122,6 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
                 }
             }
         }
-        coming.prefetch(usize::MAX);
     }
 }
 
