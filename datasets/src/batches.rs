@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::canvas::{Canvas, DigitBox};
 use crate::error::DataError;
 use crate::images::{Labelled, zeros};
+use crate::layout::Layout;
 use crate::prefetch::Prefetch;
 use crate::rng::{Key, Purpose, shuffle};
 
@@ -18,7 +19,7 @@ const AHEAD: usize = 3;
 /// Samples on their canvases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// The pixels, `[len, channels, height, width]`.
+    /// The pixels, canvas after canvas, each in its layout: `[len, channels, height, width]` if that is rows.
     pub pixels: Vec<u8>,
     /// The classes, `[len]`.
     pub labels: Vec<u32>,
@@ -26,12 +27,8 @@ pub struct Batch {
     pub samples: Vec<u32>,
     /// Where the source image lies on each canvas, `[len]`.
     pub boxes: Vec<DigitBox>,
-    /// The number of channels of a canvas.
-    pub channels: usize,
-    /// The height of a canvas, in pixels.
-    pub height: usize,
-    /// The width of a canvas, in pixels.
-    pub width: usize,
+    /// The size of a canvas, and how its pixels lie in memory.
+    pub layout: Layout,
 }
 
 impl Batch {
@@ -88,17 +85,15 @@ impl Loader {
             });
         }
         let batch_size = batch_size.min(source.len());
-        let channels = source.images.channels();
+        let layout = canvas.layout(source.images.channels());
         // The caller may hold one batch while the others are ready.
         let buffers = (0..=ahead).map(|_| {
             Ok(Batch {
-                pixels: zeros(batch_size, canvas.len(channels))?,
+                pixels: zeros(batch_size, layout.len())?,
                 labels: vec![0; batch_size],
                 samples: vec![0; batch_size],
                 boxes: vec![DigitBox::default(); batch_size],
-                channels,
-                height: canvas.height,
-                width: canvas.width,
+                layout,
             })
         });
         let buffers = buffers.collect::<Result<Vec<Batch>, DataError>>()?;
@@ -147,11 +142,12 @@ impl Loader {
 /// Draws the samples on their canvases.
 fn fill(source: &Labelled, canvas: &Canvas, seed: u64, epoch: u64, samples: &[u32], batch: &mut Batch) {
     // This stays within the capacity of the buffers, so it does not allocate.
-    batch.pixels.resize(samples.len() * canvas.len(batch.channels), 0);
+    let canvas_len = batch.layout.len();
+    batch.pixels.resize(samples.len() * canvas_len, 0);
     batch.labels.clear();
     batch.samples.clear();
     batch.boxes.clear();
-    for (&sample, out) in samples.iter().zip(batch.pixels.chunks_exact_mut(canvas.len(batch.channels))) {
+    for (&sample, out) in samples.iter().zip(batch.pixels.chunks_exact_mut(canvas_len)) {
         let key = Key { seed, purpose: Purpose::Canvas, epoch, sample: u64::from(sample) };
         batch.boxes.push(canvas.draw(source, sample as usize, key, out));
         batch.labels.push(u32::from(source.labels[sample as usize]));

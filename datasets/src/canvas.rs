@@ -7,6 +7,7 @@
 
 use crate::error::DataError;
 use crate::images::{Images, Labelled, zeros};
+use crate::layout::Layout;
 use crate::rng::{Key, Purpose, below};
 
 /// The height and width of a piece of clutter, in pixels.
@@ -109,12 +110,17 @@ impl Canvas {
         Ok(())
     }
 
-    /// The number of bytes of a canvas with this number of channels.
-    pub fn len(&self, channels: usize) -> usize {
-        channels * self.height * self.width
+    /// How the pixels of a canvas with this number of channels lie in memory.
+    pub fn layout(&self, channels: usize) -> Layout {
+        Layout::of([channels, self.height, self.width])
     }
 
-    /// Draws image `index` of `source` on the canvas `out`, `[channels, height, width]`, and returns where the image lies.
+    /// The number of bytes of a canvas with this number of channels.
+    pub fn len(&self, channels: usize) -> usize {
+        self.layout(channels).len()
+    }
+
+    /// Draws image `index` of `source` on the canvas `out`, which has the [`layout`](Canvas::layout) of a canvas, and returns where the image lies.
     ///
     /// The canvas depends only on the source, the index and the key. The place of the image is drawn before the clutter, so the
     /// same key gives the same place for any number of pieces. Nothing is allocated.
@@ -148,14 +154,18 @@ impl Canvas {
 
     /// Adds a window of an image to the canvas. Sums are clamped to white, so the order of the windows does not matter.
     fn add(&self, images: &Images, index: usize, window: &Window, out: &mut [u8]) {
-        let planes = images.image(index).chunks_exact(images.height() * images.width());
-        for (source, canvas) in planes.zip(out.chunks_exact_mut(self.height * self.width)) {
-            for row in 0..window.size.0 {
-                let from = (window.from.0 + row) * images.width() + window.from.1;
-                let to = (window.to.0 + row) * self.width + window.to.1;
-                let line = &source[from..][..window.size.1];
-                for (pixel, add) in canvas[to..][..window.size.1].iter_mut().zip(line) {
-                    *pixel = pixel.saturating_add(*add);
+        let (image, canvas) = (images.image(index), self.layout(images.channels()));
+        let Window { from, to, size: (height, width) } = *window;
+        for (channel, row) in (0..images.channels()).flat_map(|c| (0..height).map(move |row| (c, row))) {
+            let mut x = to.1;
+            for run in images.layout().runs(channel, from.0 + row, from.1..from.1 + width) {
+                let mut line = &image[run];
+                for run in canvas.runs(channel, to.0 + row, x..x + line.len()) {
+                    let (part, rest) = line.split_at(run.len());
+                    (x, line) = (x + part.len(), rest);
+                    for (pixel, add) in out[run].iter_mut().zip(part) {
+                        *pixel = pixel.saturating_add(*add);
+                    }
                 }
             }
         }
@@ -189,7 +199,7 @@ pub fn fixed(source: &Labelled, canvas: &Canvas, seed: u64, purpose: Purpose) ->
         canvas.draw(source, index, key, out)
     });
     let boxes = boxes.collect();
-    let images = Images::from_parts(pixels, source.len(), channels, canvas.height, canvas.width);
+    let images = Images::from_parts(pixels, source.len(), canvas.layout(channels));
     Ok(Fixed { set: Labelled { images, labels: source.labels.clone(), classes: source.classes }, boxes })
 }
 
@@ -248,32 +258,40 @@ mod tests {
     fn canvases_are_sums_clamped_to_white() {
         let pixels = (0..5 * 3 * 100).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let source = Labelled::new(Images::new(pixels, 3, 10, 10).unwrap(), vec![0; 5], 1).unwrap();
-        let mut out = vec![0; CLUTTERED.len(3)];
-        let mut clamped = 0;
-        for key in keys(200) {
-            let place = CLUTTERED.draw(&source, 2, key, &mut out);
-            let mut rng = key.stream();
-            let mut windows = vec![];
-            let (y, x) = (below(&mut rng, 6), below(&mut rng, 4));
-            assert_eq!((place.y, place.x), (y, x));
-            windows.push((2, [0, 0, y, x], 10));
-            for _ in 0..3 {
-                let other = below(&mut rng, 5);
-                let offsets = [3, 3, 8, 6].map(|n| below(&mut rng, n));
-                windows.push((other, offsets, 8));
-            }
-            let mut sums = vec![0_u32; CLUTTERED.len(3)];
-            for (image, [from_y, from_x, to_y, to_x], side) in windows {
-                for (c, dy, dx) in (0..3).flat_map(|c| (0..side * side).map(move |i| (c, i / side, i % side))) {
-                    let from = c * 100 + (from_y + dy) * 10 + from_x + dx;
-                    let to = c * 195 + (to_y + dy) * 13 + to_x + dx;
-                    sums[to as usize] += u32::from(source.images.image(image as usize)[from as usize]);
+        // One canvas is stored in rows, the other one in tiles.
+        for canvas in [CLUTTERED, Canvas { height: 150, width: 270, clutter: 50, ..CLUTTERED }] {
+            let [height, width] = [canvas.height, canvas.width].map(|side| side as u32);
+            let (plane, mut out) = (height * width, vec![0; canvas.len(3)]);
+            let mut clamped = 0;
+            for key in keys(200) {
+                let place = canvas.draw(&source, 2, key, &mut out);
+                let mut rng = key.stream();
+                let mut windows = vec![];
+                let (y, x) = (below(&mut rng, height - 9), below(&mut rng, width - 9));
+                assert_eq!((place.y, place.x), (y, x));
+                windows.push((2, [0, 0, y, x], 10));
+                for _ in 0..canvas.clutter {
+                    let other = below(&mut rng, 5);
+                    let offsets = [3, 3, height - 7, width - 7].map(|n| below(&mut rng, n));
+                    windows.push((other, offsets, 8));
                 }
+                let mut sums = vec![0_u32; 3 * plane as usize];
+                for (image, [from_y, from_x, to_y, to_x], side) in windows {
+                    for (c, dy, dx) in (0..3).flat_map(|c| (0..side * side).map(move |i| (c, i / side, i % side))) {
+                        let from = c * 100 + (from_y + dy) * 10 + from_x + dx;
+                        let to = c * plane + (to_y + dy) * width + to_x + dx;
+                        sums[to as usize] += u32::from(source.images.image(image as usize)[from as usize]);
+                    }
+                }
+                clamped += sums.iter().filter(|&&sum| sum > 255).count();
+                let rows = canvas.layout(3).to_rows(&out);
+                assert!(
+                    rows.len() == sums.len()
+                        && rows.iter().zip(sums).all(|(&pixel, sum)| u32::from(pixel) == sum.min(255))
+                );
             }
-            clamped += sums.iter().filter(|&&sum| sum > 255).count();
-            assert!(out.iter().zip(sums).all(|(&pixel, sum)| u32::from(pixel) == sum.min(255)));
+            assert!(clamped > 1000, "{clamped}");
         }
-        assert!(clamped > 1000, "{clamped}");
     }
 
     /// The value of a pixel tells the image that it comes from: each of images 1 to 3, and nothing else, appears as clutter.

@@ -1,21 +1,21 @@
 //! Images in memory, as bytes from 0 (black) to 255 (white), and their labels.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::error::DataError;
+use crate::layout::Layout;
 
-/// Images of equal size in one buffer of layout `[count, channels, height, width]`.
+/// Images of equal size and [`Layout`] in one buffer, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
     pixels: Vec<u8>,
     count: usize,
-    channels: usize,
-    height: usize,
-    width: usize,
+    layout: Layout,
 }
 
 impl Images {
-    /// Makes images from their pixels, `[count, channels, height, width]`. The count follows from the length.
+    /// Makes images from their pixels, `[count, channels, height, width]`, which stay in rows. The count follows from the length.
     ///
     /// # Errors
     /// [`DataError::Mismatch`] if a size is 0, or if the pixels are not a whole number of images.
@@ -28,13 +28,14 @@ impl Images {
                 expected: format!("a multiple of {channels}×{height}×{width} bytes, where no size is 0"),
             });
         }
-        Ok(Images { count: pixels.len() / size, pixels, channels, height, width })
+        let layout = Layout::rows([channels, height, width]);
+        Ok(Images { count: pixels.len() / size, pixels, layout })
     }
 
     /// Makes images from parts that are known to fit together.
-    pub(crate) fn from_parts(pixels: Vec<u8>, count: usize, channels: usize, height: usize, width: usize) -> Self {
-        debug_assert_eq!(pixels.len(), count * channels * height * width);
-        Images { pixels, count, channels, height, width }
+    pub(crate) fn from_parts(pixels: Vec<u8>, count: usize, layout: Layout) -> Self {
+        debug_assert_eq!(pixels.len(), count * layout.len());
+        Images { pixels, count, layout }
     }
 
     /// The number of images.
@@ -49,30 +50,30 @@ impl Images {
 
     /// The number of channels: 1 for grey, 3 for colour.
     pub fn channels(&self) -> usize {
-        self.channels
+        self.layout.channels
     }
 
     /// The height of an image, in pixels.
     pub fn height(&self) -> usize {
-        self.height
+        self.layout.height
     }
 
     /// The width of an image, in pixels.
     pub fn width(&self) -> usize {
-        self.width
+        self.layout.width
     }
 
-    /// The number of bytes of one image: channels · height · width.
-    pub fn image_len(&self) -> usize {
-        self.channels * self.height * self.width
+    /// How the pixels of each image lie in memory.
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
-    /// All pixels, `[count, channels, height, width]`.
+    /// All pixels, image after image, each in its layout: `[count, channels, height, width]` if that is rows.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// One image, `[channels, height, width]`.
+    /// One image in its layout: `[channels, height, width]` if that is rows.
     ///
     /// # Panics
     /// If there is no image `index`.
@@ -80,12 +81,28 @@ impl Images {
         self.slice(index..index + 1)
     }
 
-    /// The pixels of consecutive images, `[range.len(), channels, height, width]`, without copying them.
+    /// The rows of one image, `[channels, height, width]`; they are copied if it is stored in tiles.
+    ///
+    /// # Panics
+    /// If there is no image `index`.
+    pub fn rows(&self, index: usize) -> Cow<'_, [u8]> {
+        self.layout.to_rows(self.image(index))
+    }
+
+    /// A copy of the first `count` images.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn first(&self, count: usize) -> Images {
+        Images { pixels: self.slice(0..count).to_vec(), count, layout: self.layout }
+    }
+
+    /// The pixels of consecutive images, each in its layout, without copying them.
     ///
     /// # Panics
     /// If the range ends after the last image.
     pub fn slice(&self, range: Range<usize>) -> &[u8] {
-        let size = self.image_len();
+        let size = self.layout.len();
         &self.pixels[range.start * size..range.end * size]
     }
 }
@@ -104,7 +121,7 @@ pub struct Labelled {
 /// Consecutive images of a [`Labelled`] set and their classes, borrowed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
-    /// The pixels, `[len, channels, height, width]`.
+    /// The pixels, image after image, each in its layout.
     pub pixels: &'a [u8],
     /// The classes, `[len]`.
     pub labels: &'a [u8],

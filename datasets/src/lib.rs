@@ -3,7 +3,7 @@
 //! The modules, in the order in which to read them:
 //!
 //! - [`rng`]: every random draw has a key, so nothing depends on threads or on earlier draws;
-//! - [`images`]: images and labels in memory;
+//! - [`layout`] and [`images`]: images and labels in memory, large images in tiles;
 //! - [`source`]: the trait [`Source`], which every data set implements and which keeps the test split away from training;
 //! - [`idx`], [`published`] and [`mnist`]: MNIST and Fashion-MNIST, from files that may be damaged or swapped;
 //! - [`picture`], [`preparation`] and [`folder`]: PNG and JPEG files, sorted into folders by class;
@@ -41,6 +41,7 @@ pub mod folder;
 pub mod idx;
 pub mod idx_pair;
 pub mod images;
+pub mod layout;
 pub mod mnist;
 pub mod picture;
 mod prefetch;
@@ -58,6 +59,7 @@ pub use error::DataError;
 pub use folder::Folder;
 pub use idx_pair::IdxPair;
 pub use images::{Images, Labelled, View};
+pub use layout::Layout;
 pub use mnist::{FashionMnist, Mnist};
 pub use picture::Picture;
 pub use preparation::{Fit, Preparation};

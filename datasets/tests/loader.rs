@@ -53,7 +53,7 @@ proptest! {
         // And each canvas is the one of its key.
         let mut out = vec![0; 36 * 40];
         for batch in &all {
-            prop_assert_eq!((batch.channels, batch.height, batch.width), (1, 36, 40));
+            prop_assert_eq!(batch.layout.size(), [1, 36, 40]);
             prop_assert_eq!(batch.pixels.len(), batch.len() * 36 * 40);
             for (i, &sample) in batch.samples.iter().enumerate() {
                 let key = Key { seed, purpose: Purpose::Canvas, epoch, sample: u64::from(sample) };

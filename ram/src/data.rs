@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datasets::rng::{Key, Purpose};
 use datasets::{
-    Canvas, DataError, Digits, FashionMnist, Fixed, Folder, IdxPair, Images, Labelled, Loader, Mnist, Picture,
+    Canvas, DataError, Digits, FashionMnist, Fixed, Folder, IdxPair, Labelled, Layout, Loader, Mnist, Picture,
     Placement, Preparation, Published, ReadSplit, Source, Split, Splits, fixed,
 };
 
@@ -92,10 +92,11 @@ impl TrainingData {
     /// The first training canvases of epoch 0, each `[channels, height, width]`.
     pub fn first_canvases(&self, count: usize, seed: u64) -> Vec<Vec<u8>> {
         let draw = |index: usize| {
-            let mut pixels = vec![0; self.canvas.len(self.train.images.channels())];
+            let layout = self.canvas.layout(self.train.images.channels());
+            let mut pixels = vec![0; layout.len()];
             let key = Key { seed, purpose: Purpose::Canvas, epoch: 0, sample: index as u64 };
             self.canvas.draw(&self.train, index, key, &mut pixels);
-            pixels
+            layout.to_rows(&pixels).into_owned()
         };
         (0..count.min(self.train.len())).map(draw).collect()
     }
@@ -181,24 +182,30 @@ pub fn preparation(config: &Config) -> Preparation {
     Preparation { channels: data.channels, height: edge, width: edge, fit: data.fit, invert: data.invert }
 }
 
-/// Makes a picture of any size into the canvas `[channels, size, size]` that a network of this configuration is shown.
+/// Makes a picture of any size into the canvas `[channels, size, size]` that a network of this configuration is shown, and says
+/// how its pixels lie in memory.
 ///
 /// A picture of the size of the canvas fills the canvas, and so does every picture if canvases are `centred`. Any other picture
 /// is brought to the size of the training images and put in the middle, without clutter. `invert` exchanges black and white
 /// in addition to what the configuration says.
-pub fn canvas_of(config: &Config, picture: &Picture, invert: bool) -> Vec<u8> {
+pub fn canvas_of(config: &Config, picture: &Picture, invert: bool) -> (Vec<u8>, Layout) {
     let size = config.data.size;
     let edge = if [picture.height, picture.width] == [size; 2] { size } else { config.data.image_edge().min(size) };
     let trained = preparation(config);
     let image = Preparation { height: edge, width: edge, invert: trained.invert != invert, ..trained }.apply(picture);
-    let mut canvas = vec![0; config.data.channels * size * size];
+    let layout = Layout::of([config.data.channels, size, size]);
+    let mut canvas = vec![0; layout.len()];
     let margin = (size - edge) / 2;
-    for (rows, plane) in image.chunks_exact(edge * edge).zip(canvas.chunks_exact_mut(size * size)) {
-        for (line, row) in rows.chunks_exact(edge).zip(margin..) {
-            plane[row * size + margin..][..edge].copy_from_slice(line);
+    for (channel, rows) in image.chunks_exact(edge * edge).enumerate() {
+        for (mut line, row) in rows.chunks_exact(edge).zip(margin..) {
+            for run in layout.runs(channel, row, margin..margin + edge) {
+                let (part, rest) = line.split_at(run.len());
+                canvas[run].copy_from_slice(part);
+                line = rest;
+            }
         }
     }
-    canvas
+    (canvas, layout)
 }
 
 fn canvas(config: &Config) -> Canvas {
@@ -226,10 +233,7 @@ fn selected(config: &Config, split: Split, read: ReadSplit, notes: &mut Vec<Stri
         let (key, available) = (split.name(), set.len());
         return Err(RamError::Config(format!("data.{key} is {count}, but this split has only {available} images")));
     }
-    let first = set.slice(0..count);
-    let (channels, height, width) = (set.images.channels(), set.images.height(), set.images.width());
-    let images = Images::new(first.pixels.to_vec(), channels, height, width)?;
-    Ok(Labelled::new(images, first.labels.to_vec(), set.classes)?)
+    Ok(Labelled::new(set.images.first(count), set.labels[..count].to_vec(), set.classes)?)
 }
 
 /// Lines that tell the user which images cannot be read: up to ten of them by name, and their number.
@@ -254,6 +258,8 @@ fn notes_on(config: &Config, split: Split, unreadable: &[DataError]) -> Result<V
 
 #[cfg(test)]
 mod tests {
+    use datasets::Images;
+
     use super::*;
 
     /// In each split ten images of one level, and one image that cannot be read.
@@ -332,18 +338,18 @@ mod tests {
     fn a_colours_pixels_reach_the_retina_unchanged() {
         use autograd::{Params, Shape, Tape};
 
-        use crate::model::{Images, Retina, retina::Sampling};
+        use crate::model::{self, Retina, retina::Sampling};
 
         let sets = ["data.source=folder", "data.path=x", "data.channels=3", "data.size=12"].map(str::to_owned);
         let config = Config::load(config::Base::Preset("mnist"), &sets).unwrap();
         let pixels: Vec<u8> = (0..3 * 144_u32).map(|i| (i * 37 % 251) as u8).collect();
         let picture = Picture { channels: 3, height: 12, width: 12, pixels: pixels.clone(), alpha: None };
-        let canvas = canvas_of(&config, &picture, false);
+        let (canvas, _) = canvas_of(&config, &picture, false);
         assert_eq!(canvas, pixels);
 
         let (params, mut tape) = (Params::<f32>::new(), Tape::new());
         let t = tape.begin(&params);
-        let images = Images::Pixels { data: &canvas, shape: Shape::new(&[1, 3, 12, 12]) };
+        let images = model::Images::Pixels { data: &canvas, shape: Shape::new(&[1, 3, 12, 12]) };
         let rho = Retina::new(4, 1, Sampling::Crop).sense(&t, images, t.constant([1, 2], &[0.5, -0.5]));
         // Around (9, 3): columns 7 to 10, rows 1 to 4.
         let seen = (0..3).flat_map(|c| (1..5).flat_map(move |y| (7..11).map(move |x| c * 144 + y * 12 + x)));
@@ -365,11 +371,12 @@ mod tests {
             pixels: vec![255; edge * edge],
             alpha: None,
         };
-        let lit = |config: &Config, edge| canvas_of(config, &white(edge), false).iter().filter(|&&x| x == 255).count();
+        let lit =
+            |config: &Config, edge| canvas_of(config, &white(edge), false).0.iter().filter(|&&x| x == 255).count();
         let digits = load(&["data.source=digits"]);
         assert_eq!([lit(&digits, 60), lit(&digits, 100), lit(&digits, 28)], [3600, 784, 784]);
         let own = load(&["data.source=folder", "data.path=x", "data.image=20"]);
         assert_eq!(lit(&own, 50), 400);
-        assert!(canvas_of(&own, &white(60), true).iter().all(|&x| x == 0), "inverted");
+        assert!(canvas_of(&own, &white(60), true).0.iter().all(|&x| x == 0), "inverted");
     }
 }

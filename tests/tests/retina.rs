@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use autograd::gradcheck::{gradcheck, gradcheck_from};
 use autograd::{Params, Real, Shape, Tape};
+use datasets::Layout;
 use proptest::prelude::*;
 use ram::model::action::log_prob_of;
 use ram::model::location::gaussian_log_prob;
@@ -25,6 +26,26 @@ fn see<R: Real>(retina: Retina, data: &[u8], shape: Shape, locations: &[R]) -> V
     let t = tape.begin(&params);
     let l = t.constant([locations.len() / 2, 2], locations);
     retina.sense(&t, Images::Pixels { data, shape }, l).value().to_vec()
+}
+
+/// ρ of images of bytes in tiles, and their grey levels as numbers.
+fn see_tiles<R: Real>(retina: Retina, data: &[u8], shape: Shape, locations: &[R]) -> [Vec<R>; 2] {
+    let &[batch, channels, height, width] = shape.axes() else { unreachable!() };
+    let layout = Layout::tiled([channels, height, width]);
+    let mut tiles = vec![0; batch * layout.len()];
+    let mut pixels = data.iter();
+    for image in tiles.chunks_exact_mut(layout.len()) {
+        for (c, y) in (0..channels).flat_map(|c| (0..height).map(move |y| (c, y))) {
+            (0..width).for_each(|x| image[layout.index(c, y, x)] = *pixels.next().unwrap());
+        }
+    }
+    let params = Params::new();
+    let mut tape = Tape::new();
+    let t = tape.begin(&params);
+    let images = Images::stored(&tiles, batch, layout);
+    assert_eq!((images.shape(), matches!(images, Images::Tiles { .. })), (shape, true));
+    let rho = retina.sense(&t, images, t.constant([locations.len() / 2, 2], locations));
+    [rho.value().to_vec(), images.levels(&t).value().to_vec()]
 }
 
 /// ρ of images that are a variable.
@@ -143,6 +164,30 @@ proptest! {
                     prop_assert!((found - expected).abs() < 1e-12, "{found} and {expected}");
                 }
             }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Tiles and rows give the same bits. The largest patches are wider than the image, and than the strips and tiles in which
+    /// they are summed.
+    #[test]
+    fn tiles_are_as_good_as_rows(
+        half in 1usize..20, scales in 1usize..7, channels in 1usize..4, height in 1usize..300, width in 1usize..300,
+        l in prop::collection::vec(-1.0f32..=1.0, 4), seed: u64,
+    ) {
+        let shape = s(&[2, channels, height, width]);
+        let data = noise(shape.len(), seed);
+        for sampling in BOTH {
+            let retina = Retina { patch: 2 * half, scales: if sampling == Sampling::Crop { scales } else { 1 }, sampling };
+            let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            let [rho, levels] = see_tiles(retina, &data, shape, &l);
+            prop_assert_eq!(bits(&rho), bits(&see(retina, &data, shape, &l)));
+            prop_assert!(levels.iter().zip(&data).all(|(&y, &x)| y == f32::from(x) * (1.0 / 255.0)) && levels.len() == data.len());
+            let exact: Vec<f64> = l.iter().map(|&l| f64::from(l)).collect();
+            prop_assert_eq!(&see_tiles::<f64>(retina, &data, shape, &exact)[0], &see::<f64>(retina, &data, shape, &exact));
         }
     }
 }

@@ -9,6 +9,7 @@ mod strokes;
 
 use crate::error::DataError;
 use crate::images::{Images, Labelled};
+use crate::layout::Layout;
 use crate::rng::{Key, Purpose, below};
 use crate::source::{ReadSplit, Source, Split, Splits};
 use pen::{LEN, Pen, SIDE};
@@ -67,6 +68,6 @@ pub fn generate(seed: u64, split: Split, count: u32) -> Labelled {
         digit as u8
     });
     let labels = labels.collect();
-    let images = Images::from_parts(pixels, count as usize, 1, SIDE, SIDE);
+    let images = Images::from_parts(pixels, count as usize, Layout::rows([1, SIDE, SIDE]));
     Labelled { images, labels, classes: 10 }
 }

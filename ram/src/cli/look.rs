@@ -187,9 +187,8 @@ fn of_split(args: &Args, tracer: Tracer, checkpoint: &Checkpoint, rows: usize) -
 /// The user's image.
 fn of_user(args: &Args, tracer: Tracer, path: &Path) -> anyhow::Result<Shown> {
     let picture = Picture::read(path).map_err(RamError::from)?;
-    let Prepared { canvas, how } = Prepared::new(tracer.config(), &picture, args.invert);
-    let size = tracer.config().data.size;
-    let trace = tracer.trace_image(&canvas, [tracer.channels(), size, size])?;
+    let Prepared { canvas, layout, how } = Prepared::new(tracer.config(), &picture, args.invert);
+    let trace = tracer.trace_image(&canvas, layout)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     Ok(Shown { traces: vec![trace], subtitle: format!("{name}: {how}"), facts: json!({ "image": path, "how": how }) })
 }

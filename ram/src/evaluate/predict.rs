@@ -1,7 +1,7 @@
 //! Classifies a picture that belongs to no data set.
 
 use autograd::{Tape, math};
-use datasets::Picture;
+use datasets::{Layout, Picture};
 
 use super::trace::{Trace, Tracer};
 use super::trained::Trained;
@@ -16,8 +16,10 @@ use crate::tasks::Inputs;
 /// A picture that was converted for a run's network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
-    /// The canvas [channels, size, size] that [`canvas_of`] makes.
+    /// The canvas that [`canvas_of`] makes.
     pub canvas: Vec<u8>,
+    /// The size of the canvas, and how its pixels lie in memory.
+    pub layout: Layout,
     /// The original format, and the changes: `90×60 pixels, colour; made grey; inverted`.
     pub how: String,
 }
@@ -50,7 +52,8 @@ impl Prepared {
                 how += &format!(", in the middle of a black canvas of {size}×{size} pixels");
             }
         }
-        Prepared { canvas: canvas_of(config, picture, inverted), how }
+        let (canvas, layout) = canvas_of(config, picture, inverted);
+        Prepared { canvas, layout, how }
     }
 }
 
@@ -140,16 +143,14 @@ impl Predictor {
     /// # Errors
     /// [`RamError::Config`] if the checkpoint and its configuration disagree on the channels.
     pub fn predict(&self, picture: &Picture, invert: Option<bool>) -> Result<Prediction, RamError> {
-        let Prepared { canvas, how } = Prepared::new(self.config(), picture, invert);
-        let data = &self.config().data;
-        let size = [data.channels, data.size, data.size];
+        let Prepared { canvas, layout, how } = Prepared::new(self.config(), picture, invert);
         if let Ok(tracer) = Tracer::new(&self.trained) {
-            let trace = tracer.trace_image(&canvas, size)?;
+            let trace = tracer.trace_image(&canvas, layout)?;
             let probabilities = trace.glimpses.iter().map(|glimpse| glimpse.probabilities.clone()).collect();
             return Ok(Prediction { probabilities, how, trace: Some(trace) });
         }
         let key = DrawKey { mode: Mode::Best, seed: 0, epoch: 0, samples: &[0], copies: 1 };
-        let inputs = Inputs { key, pixels: &canvas, size, labels: &[0], boxes: None };
+        let inputs = Inputs { key, pixels: &canvas, layout, labels: &[0], boxes: None };
         let (mut tape, mut recorder) = (Tape::new(), self.trained.task.recorder(&self.trained.config));
         let t = tape.begin(&self.trained.params);
         let logits = recorder.observe(&t, &self.trained.network, &inputs).logits.log_softmax();

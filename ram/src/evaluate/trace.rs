@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use autograd::{Tape, math};
+use datasets::Layout;
 use serde::Serialize;
 
 use super::evaluator::evaluate_on;
@@ -196,14 +197,14 @@ impl<'a> Tracer<'a> {
         traces
     }
 
-    /// Traces any image [channels, height, width]. The first location is the same as for the first image of a split.
+    /// Traces any image, whose pixels lie as `layout` says. The first location is the same as for the first image of a split.
     ///
     /// # Errors
     /// [`RamError::Config`] if the pixels are not an image with the run's channels, or the run plays games.
-    pub fn trace_image(&self, pixels: &[u8], size: [usize; 3]) -> Result<Trace, RamError> {
-        let [channels, height, width] = size;
+    pub fn trace_image(&self, pixels: &[u8], layout: Layout) -> Result<Trace, RamError> {
+        let Layout { channels, height, width, .. } = layout;
         let found = format!("an image of {channels} channels and {width}×{height} pixels in {} bytes", pixels.len());
-        if channels != self.channels() || pixels.is_empty() || pixels.len() != channels * height * width {
+        if channels != self.channels() || pixels.is_empty() || pixels.len() != layout.len() {
             return Err(RamError::Config(format!(
                 "{found}, but this run looks at images of {} channels; convert it first",
                 self.channels()
@@ -213,7 +214,7 @@ impl<'a> Tracer<'a> {
             return Err(RamError::Config(format!("{found}, but this run plays games and classifies no images")));
         }
         let key = DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples: &[0], copies: 1 };
-        let inputs = Inputs { key, pixels, size, labels: &[0], boxes: None };
+        let inputs = Inputs { key, pixels, layout, labels: &[0], boxes: None };
         let mut traces = self.look(&inputs, &mut Tape::new(), &mut *self.trained.task.recorder(self.config()));
         Ok(traces.remove(0))
     }

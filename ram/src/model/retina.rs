@@ -10,11 +10,15 @@
 //! pixels, ties to even; with [`Sampling::Bilinear`] it is not rounded. The patch is averaged over blocks of 2ˢ × 2ˢ pixels to
 //! g × g numbers. Pixels outside of the image are 0. The cost depends on g and k, but not on the size of the image.
 
+mod crop;
+
 use autograd::kernels::arch::prefetch;
-use autograd::kernels::simd::{Kernel, Simd};
 use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::{Real, Recording, Shape, Var};
+use datasets::Layout;
 use serde::{Deserialize, Serialize};
+
+use crop::{Crop, Level, Number};
 
 /// `model.retina`: how a patch that starts between pixels is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,9 @@ pub enum Sampling {
     /// Each pixel of the patch is interpolated between four pixels; the location gets a gradient.
     Bilinear,
 }
+
+/// The most patches that a retina may have.
+const MAX_SCALES: usize = 8;
 
 /// The retina: k patches of g × g numbers around a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +48,15 @@ pub struct Retina {
 /// A batch of images, [batch, channels, height, width], with grey levels from 0 to 255.
 #[derive(Clone, Copy)]
 pub enum Images<'a, 't, R: Real> {
-    /// Bytes, which never touch the tape.
+    /// Bytes, row after row, which never touch the tape.
     Pixels {
+        /// The grey levels.
+        data: &'a [u8],
+        /// [batch, channels, height, width]
+        shape: Shape,
+    },
+    /// The same in the tiles of [`Layout::tiled`]: a glimpse costs as much on a large image as on a small one.
+    Tiles {
         /// The grey levels.
         data: &'a [u8],
         /// [batch, channels, height, width]
@@ -52,94 +66,62 @@ pub enum Images<'a, 't, R: Real> {
     Var(Var<'t, R>),
 }
 
-impl<'t, R: Real> Images<'_, 't, R> {
+impl<'a, 't, R: Real> Images<'a, 't, R> {
+    /// A batch of images as the crate `datasets` stores them.
+    pub fn stored(data: &'a [u8], batch: usize, layout: Layout) -> Self {
+        let [channels, height, width] = layout.size();
+        let shape = Shape::new(&[batch, channels, height, width]);
+        if layout.is_tiled() { Images::Tiles { data, shape } } else { Images::Pixels { data, shape } }
+    }
+
     /// The grey levels as numbers from 0 to 1, for a network that sees the whole image.
     #[track_caller]
     pub fn levels(&self, t: &'t Recording<'t, R>) -> Var<'t, R> {
         let unit = R::from_f64(1.0 / 255.0);
-        match *self {
-            Images::Var(images) => images.scale(unit),
-            Images::Pixels { data, shape } => t.filled("pixels", shape, |y| {
-                assert_eq!(data.len(), y.len(), "pixels of {shape}");
-                for (y, &level) in y.iter_mut().zip(data) {
-                    *y = R::from(level) * unit;
+        let (data, shape) = match *self {
+            Images::Var(images) => return images.scale(unit),
+            Images::Pixels { data, shape } | Images::Tiles { data, shape } => (data, shape),
+        };
+        let layout = self.layout();
+        t.filled("pixels", shape, |y| {
+            assert_eq!(data.len(), shape.axes()[0] * layout.len(), "pixels of {shape}");
+            let mut rows = y.chunks_exact_mut(layout.width.max(1));
+            for image in data.chunks_exact(layout.len().max(1)) {
+                for (channel, v) in (0..layout.channels).flat_map(|c| (0..layout.height).map(move |v| (c, v))) {
+                    let mut row = rows.next().expect("a row for each row of pixels");
+                    for run in layout.runs(channel, v, 0..layout.width) {
+                        let (part, rest) = row.split_at_mut(run.len());
+                        for (y, &level) in part.iter_mut().zip(&image[run]) {
+                            *y = R::from(level) * unit;
+                        }
+                        row = rest;
+                    }
                 }
-            }),
-        }
+            }
+        })
     }
 
     /// [batch, channels, height, width]
     pub fn shape(&self) -> Shape {
         match self {
-            Images::Pixels { shape, .. } => *shape,
+            Images::Pixels { shape, .. } | Images::Tiles { shape, .. } => *shape,
             Images::Var(images) => images.shape(),
+        }
+    }
+
+    /// How the pixels of an image lie in memory.
+    fn layout(&self) -> Layout {
+        match self {
+            Images::Tiles { shape, .. } => Layout::tiled(size_of_image(*shape)),
+            Images::Pixels { .. } | Images::Var(_) => Layout::rows(size_of_image(self.shape())),
         }
     }
 }
 
-/// The size of an image.
-#[derive(Clone, Copy)]
-struct Size {
-    channels: usize,
-    height: usize,
-    width: usize,
-}
-
-impl Size {
-    fn of(shape: Shape) -> Size {
-        let &[_, channels, height, width] = shape.axes() else { unreachable!("checked: four axes") };
-        Size { channels, height, width }
-    }
-
-    fn len(self) -> usize {
-        self.channels * self.height * self.width
-    }
-}
-
-/// A grey level, from a byte or from the tape.
-trait Level<R>: Copy + Send + Sync {
-    /// The type of the sum over a column. The sum is exact, because a block is at most 128 rows high.
-    type Sum: Copy + Default;
-    fn level(self) -> R;
-    fn add_to(self, sum: Self::Sum) -> Self::Sum;
-    fn total(sum: Self::Sum) -> R;
-}
-
-impl<R: Real> Level<R> for u8 {
-    type Sum = u16;
-    #[inline(always)]
-    fn level(self) -> R {
-        R::from(self)
-    }
-    #[inline(always)]
-    fn add_to(self, sum: u16) -> u16 {
-        sum.wrapping_add(u16::from(self))
-    }
-    #[inline(always)]
-    fn total(sum: u16) -> R {
-        R::from(sum)
-    }
-}
-
-/// A number of the tape as a grey level.
-#[derive(Clone, Copy, bytemuck::TransparentWrapper)]
-#[repr(transparent)]
-struct Number<R>(R);
-
-impl<R: Real> Level<R> for Number<R> {
-    type Sum = R;
-    #[inline(always)]
-    fn level(self) -> R {
-        self.0
-    }
-    #[inline(always)]
-    fn add_to(self, sum: R) -> R {
-        sum + self.0
-    }
-    #[inline(always)]
-    fn total(sum: R) -> R {
-        sum
-    }
+/// [channels, height, width] of a batch [batch, channels, height, width].
+fn size_of_image(shape: Shape) -> [usize; 3] {
+    let &[_, channels, height, width] = shape.axes() else { unreachable!("checked: four axes") };
+    [channels, height, width]
 }
 
 /// One axis of one patch: where it starts, in pixels.
@@ -159,7 +141,7 @@ impl Retina {
     #[track_caller]
     pub fn new(patch: usize, scales: usize, sampling: Sampling) -> Retina {
         assert!(patch >= 2 && patch.is_multiple_of(2), "retina: the patch is {patch}, but must be even and 2 or more");
-        assert!((1..=8).contains(&scales), "retina: {scales} scales, but there must be from 1 to 8");
+        assert!((1..=MAX_SCALES).contains(&scales), "retina: {scales} scales, but there must be from 1 to 8");
         Retina { patch, scales, sampling }
     }
 
@@ -205,38 +187,46 @@ impl Retina {
     ) -> Var<'t, R> {
         match images {
             Images::Var(images) => t.apply(*self, &[images, locations]),
-            Images::Pixels { data, shape } => {
+            Images::Pixels { data, shape } | Images::Tiles { data, shape } => {
                 if let Err(why) = check(shape, locations.shape()) {
                     panic!("retina: {why}");
                 }
-                assert_eq!(data.len(), shape.len(), "retina: pixels of {shape}");
-                let size = Size::of(shape);
-                t.filled_from("retina", [shape.axes()[0], self.len(size.channels)], locations, |locations, y| {
-                    self.see(data, size, locations, y);
+                let (batch, layout) = (shape.axes()[0], images.layout());
+                assert_eq!(data.len(), batch * layout.len(), "retina: pixels of {shape}");
+                t.filled_from("retina", [batch, self.len(layout.channels)], locations, |locations, y| {
+                    self.see(data, layout, locations, y);
                 })
             }
         }
     }
 
     /// ρ for each image of a batch.
-    fn see<R: Real, P: Level<R>>(&self, images: &[P], size: Size, locations: &[R], y: &mut [R]) {
-        let glimpses = locations.chunks_exact(2).zip(y.chunks_exact_mut(self.len(size.channels).max(1)));
-        let image_len = size.len().max(1);
+    fn see<R: Real, P: Level<R>>(&self, images: &[P], layout: Layout, locations: &[R], y: &mut [R]) {
+        let image_len = layout.len().max(1);
+        let locations = locations.as_chunks().0;
+        let glimpses = locations.iter().zip(y.chunks_exact_mut(self.len(layout.channels).max(1)));
         let is_far = image_len * size_of::<P>() >= FAR;
         let mut prefetched = 0;
         for (i, (image, (l, y))) in images.chunks_exact(image_len).zip(glimpses).enumerate() {
             // Pixels that are probably not in a cache are prefetched some glimpses before they are read.
-            while is_far && prefetched < (i + self.ahead()).min(locations.len() / 2) {
-                let l = [locations[2 * prefetched].to_f64(), locations[2 * prefetched + 1].to_f64()];
-                self.prefetch_patch(&images[prefetched * image_len..][..image_len], size, l);
+            while is_far && prefetched < (i + self.ahead()).min(locations.len()) {
+                let l: [R; 2] = locations[prefetched];
+                self.prefetch_patch(&images[prefetched * image_len..][..image_len], layout, l.map(R::to_f64));
                 prefetched += 1;
             }
-            let l = [l[0].to_f64(), l[1].to_f64()];
+            let l = l.map(R::to_f64);
             match self.sampling {
-                Sampling::Crop => R::dispatch(Crop { retina: self, image, size, l, y }),
+                Sampling::Crop => {
+                    let mut windows = [[0; 2]; MAX_SCALES];
+                    let windows = &mut windows[..self.scales];
+                    for (scale, window) in windows.iter_mut().enumerate() {
+                        *window = self.window(l, scale, [layout.width, layout.height]);
+                    }
+                    R::dispatch(Crop { patch: self.patch, windows, image, layout, y });
+                }
                 Sampling::Bilinear => {
                     y.fill(R::ZERO);
-                    self.taps(size, l, |cell, pixel, [wx, wy], _, unit| {
+                    self.taps(layout, l, |cell, pixel, [wx, wy], _, unit| {
                         y[cell] += R::from_f64(wx * wy * unit) * image[pixel].level();
                     });
                 }
@@ -250,18 +240,25 @@ impl Retina {
     }
 
     /// Prefetches the pixels of the coarsest patch, which contains the other patches.
-    fn prefetch_patch<P>(&self, image: &[P], Size { channels, height, width }: Size, l: [f64; 2]) {
+    fn prefetch_patch<P>(&self, image: &[P], layout: Layout, l: [f64; 2]) {
         let [scale, line] = [self.scales - 1, 64 / size_of::<P>()];
         let range = |start: Start, extent: usize| {
             let clamp = |x: i64| x.clamp(0, extent as i64) as usize;
             clamp(start.pixel)..clamp(start.pixel + self.side(scale) as i64 + 1)
         };
-        let columns = range(self.start(l[0], scale, width), width);
-        for channel in 0..channels {
-            for v in range(self.start(l[1], scale, height), height) {
-                let row = (channel * height + v) * width;
-                (columns.start..columns.end).step_by(line).for_each(|u| prefetch(image, row + u));
-                prefetch(image, row + columns.end.saturating_sub(1));
+        let columns = range(self.start(l[0], scale, layout.width), layout.width);
+        let rows = range(self.start(l[1], scale, layout.height), layout.height);
+        for channel in 0..layout.channels {
+            let mut y = rows.start;
+            while y < rows.end {
+                // In tiles, the rows of a run lie one after the other.
+                let end = if layout.is_tiled() { layout.next_tile_below(y).min(rows.end) } else { y + 1 };
+                for run in layout.runs(channel, y, columns.clone()) {
+                    let last = run.end - 1 + (end - 1 - y) * layout.stride();
+                    (run.start..last).step_by(line).for_each(|pixel| prefetch(image, pixel));
+                    prefetch(image, last);
+                }
+                y = end;
             }
         }
     }
@@ -269,20 +266,19 @@ impl Retina {
     /// Visits every pixel that a glimpse reads: (index in ρ, index in the image, weights (x, y), their derivatives by
     /// the patch's start, 1/(255·4ˢ)). The average of 2ˢ samples along an axis, interpolated at the same fraction f, reads
     /// 2ˢ + 1 pixels with the weights 1 − f, 1, …, 1, f.
-    fn taps(&self, size: Size, l: [f64; 2], mut visit: impl FnMut(usize, usize, [f64; 2], [f64; 2], f64)) {
+    fn taps(&self, layout: Layout, l: [f64; 2], mut visit: impl FnMut(usize, usize, [f64; 2], [f64; 2], f64)) {
         let (g, k) = (self.patch, self.scales);
         for scale in 0..k {
             let block = 1i64 << scale;
             let unit = 1.0 / (255.0 * (block * block) as f64);
-            let (x0, y0) = (self.start(l[0], scale, size.width), self.start(l[1], scale, size.height));
+            let (x0, y0) = (self.start(l[0], scale, layout.width), self.start(l[1], scale, layout.height));
             for row in 0..g {
-                for (v, wy, dy) in taps_of_axis(y0, row as i64 * block, block, size.height) {
+                for (v, wy, dy) in taps_of_axis(y0, row as i64 * block, block, layout.height) {
                     for column in 0..g {
-                        for (u, wx, dx) in taps_of_axis(x0, column as i64 * block, block, size.width) {
-                            for channel in 0..size.channels {
+                        for (u, wx, dx) in taps_of_axis(x0, column as i64 * block, block, layout.width) {
+                            for channel in 0..layout.channels {
                                 let cell = ((channel * k + scale) * g + row) * g + column;
-                                let pixel = (channel * size.height + v) * size.width + u;
-                                visit(cell, pixel, [wx, wy], [dx, dy], unit);
+                                visit(cell, layout.index(channel, v, u), [wx, wy], [dx, dy], unit);
                             }
                         }
                     }
@@ -310,129 +306,6 @@ fn taps_of_axis(start: Start, offset: i64, block: i64, extent: usize) -> impl It
 /// The size in bytes from which an image is probably not in a cache.
 const FAR: usize = 1 << 18;
 
-/// The number of columns that are summed together.
-const CHUNK: usize = 16;
-
-/// The number of columns of a patch that are reduced to cells together. A [`Strip`] has room for one more chunk after them.
-const STRIP: usize = 256;
-
-type Strip<R> = [R; STRIP + CHUNK];
-
-/// A whole-pixel glimpse of one image. The plain loops over columns become vector instructions of each path. Sums of grey
-/// levels are whole numbers, so their order does not change the result.
-struct Crop<'a, R, P> {
-    retina: &'a Retina,
-    image: &'a [P],
-    size: Size,
-    l: [f64; 2],
-    y: &'a mut [R],
-}
-
-impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd<R>>(self, _: S) {
-        let Crop { retina: &Retina { patch: g, scales, .. }, image, size: Size { channels, height, width }, l, y } =
-            self;
-        let (mut sums, mut other) = ([R::ZERO; STRIP + CHUNK], [R::ZERO; STRIP + CHUNK]);
-        for scale in 0..scales {
-            let block = 1usize << scale;
-            // ρ = Σ levels / (255·4ˢ)
-            let unit = R::from_f64(1.0 / (255.0 * (block * block) as f64));
-            let x0 = self.retina.start(l[0], scale, width).pixel;
-            let y0 = self.retina.start(l[1], scale, height).pixel;
-            // The number of cells in a strip of columns.
-            let strip = (STRIP / block).min(g);
-            for channel in 0..channels {
-                let plane = &image[channel * height * width..][..height * width];
-                let patch = &mut y[(channel * scales + scale) * g * g..][..g * g];
-                for (row, cells) in patch.chunks_exact_mut(g).enumerate() {
-                    let top = (y0 + (row * block) as i64).clamp(0, height as i64) as usize;
-                    let bottom = (y0 + ((row + 1) * block) as i64).clamp(0, height as i64) as usize;
-                    for (part, cells) in cells.chunks_mut(strip).enumerate() {
-                        // The columns of the strip that lie in the image; they begin at column `skip` of the strip.
-                        let first = x0 + (part * strip * block) as i64;
-                        let left = first.clamp(0, width as i64);
-                        let right = (first + (cells.len() * block) as i64).clamp(0, width as i64);
-                        if left == right {
-                            cells.fill(R::ZERO);
-                            continue;
-                        }
-                        let (skip, len) = ((left - first) as usize, (right - left) as usize);
-                        sums[..skip].fill(R::ZERO);
-                        for chunk in (0..len).step_by(CHUNK) {
-                            let to = (&mut sums[skip + chunk..][..CHUNK]).try_into().expect("a chunk's length");
-                            sum_columns(plane, [top, bottom], left as usize + chunk, width, to);
-                        }
-                        sums[skip + len..].fill(R::ZERO);
-                        let sums = add_neighbours(&mut sums, &mut other, cells.len(), block);
-                        for (cell, &sum) in cells.iter_mut().zip(sums) {
-                            *cell = sum * unit;
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Sums the levels of rows `top..bottom` in [`CHUNK`] columns, beginning at `left`. Columns after the end of a row get sums
-/// without a meaning.
-#[inline(always)]
-fn sum_columns<R: Real, P: Level<R>>(
-    plane: &[P],
-    [top, bottom]: [usize; 2],
-    left: usize,
-    width: usize,
-    to: &mut [R; CHUNK],
-) {
-    let mut sums = [P::Sum::default(); CHUNK];
-    let begin = (top * width + left).min(plane.len());
-    let rows = &plane[begin..];
-    if bottom > top && (bottom - 1 - top) * width + CHUNK <= rows.len() {
-        for v in 0..bottom - top {
-            let levels: &[P; CHUNK] = rows[v * width..][..CHUNK].try_into().expect("a chunk's length");
-            for i in 0..CHUNK {
-                sums[i] = levels[i].add_to(sums[i]);
-            }
-        }
-    } else {
-        // The image ends within the last chunk.
-        for row in rows.chunks(width).take(bottom - top) {
-            for (level, sum) in row.iter().zip(&mut sums) {
-                *sum = level.add_to(*sum);
-            }
-        }
-    }
-    for i in 0..CHUNK {
-        to[i] = P::total(sums[i]);
-    }
-}
-
-/// Adds neighbours in pairs, alternating between the two buffers, until `cells` numbers are left.
-#[inline(always)]
-fn add_neighbours<'a, R: Real>(
-    mut sums: &'a mut Strip<R>,
-    mut other: &'a mut Strip<R>,
-    cells: usize,
-    block: usize,
-) -> &'a [R] {
-    let mut left = cells * block;
-    while left > cells {
-        left /= 2;
-        // It adds whole chunks, whose size the compiler knows; the numbers after the last sum are never used.
-        let (pairs, (to, _)) = (sums.as_chunks::<{ 2 * CHUNK }>().0, other.as_chunks_mut::<CHUNK>());
-        for (to, pairs) in to.iter_mut().zip(pairs).take(left.div_ceil(CHUNK)) {
-            for i in 0..CHUNK {
-                to[i] = pairs[2 * i] + pairs[2 * i + 1];
-            }
-        }
-        std::mem::swap(&mut sums, &mut other);
-    }
-    &sums[..cells]
-}
-
 fn check(images: Shape, locations: Shape) -> Result<(), String> {
     match (images.axes(), locations.axes()) {
         (&[batch, _, _, _], &[rows, 2]) if batch == rows => Ok(()),
@@ -456,18 +329,18 @@ impl<R: Real> Op<R> for Retina {
     // y[cell] = Σ_pixels wx·wy·x[pixel] / (255·4ˢ)
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
         let images: &[Number<R>] = bytemuck::TransparentWrapper::wrap_slice(cx.x(0));
-        self.see(images, Size::of(cx.shape(0)), cx.x(1), y);
+        self.see(images, Layout::rows(size_of_image(cx.shape(0))), cx.x(1), y);
     }
 
     // d_x[pixel] += wx·wy/(255·4ˢ)·d_y[cell];   d_l += (W, H)/2 · Σ ∂(wx·wy)/∂start · x[pixel]/(255·4ˢ)·d_y[cell]
     fn backward(&self, cx: &mut Backward<R>) {
         let (images, locations, d_y) = (cx.x(0), cx.x(1), cx.d_y());
-        let size = Size::of(cx.shape(0));
-        let rho = self.len(size.channels).max(1);
+        let layout = Layout::rows(size_of_image(cx.shape(0)));
+        let rho = self.len(layout.channels).max(1);
         if let Some(d_images) = cx.d_x(0) {
             let per_image = locations.chunks_exact(2).zip(d_y.chunks_exact(rho));
-            for (d_image, (l, d_y)) in d_images.chunks_exact_mut(size.len().max(1)).zip(per_image) {
-                self.taps(size, [l[0].to_f64(), l[1].to_f64()], |cell, pixel, [wx, wy], _, unit| {
+            for (d_image, (l, d_y)) in d_images.chunks_exact_mut(layout.len().max(1)).zip(per_image) {
+                self.taps(layout, [l[0].to_f64(), l[1].to_f64()], |cell, pixel, [wx, wy], _, unit| {
                     d_image[pixel] += R::from_f64(wx * wy * unit) * d_y[cell];
                 });
             }
@@ -476,19 +349,19 @@ impl<R: Real> Op<R> for Retina {
             return;
         }
         if let Some(d_locations) = cx.d_x(1) {
-            let per_image = images.chunks_exact(size.len().max(1)).zip(d_y.chunks_exact(rho));
+            let per_image = images.chunks_exact(layout.len().max(1)).zip(d_y.chunks_exact(rho));
             for ((d_l, l), (image, d_y)) in
                 d_locations.chunks_exact_mut(2).zip(locations.chunks_exact(2)).zip(per_image)
             {
                 let mut d_start = [R::ZERO; 2];
-                self.taps(size, [l[0].to_f64(), l[1].to_f64()], |cell, pixel, [wx, wy], [dx, dy], unit| {
+                self.taps(layout, [l[0].to_f64(), l[1].to_f64()], |cell, pixel, [wx, wy], [dx, dy], unit| {
                     let d = image[pixel] * d_y[cell];
                     d_start[0] += R::from_f64(dx * wy * unit) * d;
                     d_start[1] += R::from_f64(wx * dy * unit) * d;
                 });
                 // c = (l + 1)/2 · (W, H)
-                d_l[0] += d_start[0] * R::from_f64(size.width as f64 / 2.0);
-                d_l[1] += d_start[1] * R::from_f64(size.height as f64 / 2.0);
+                d_l[0] += d_start[0] * R::from_f64(layout.width as f64 / 2.0);
+                d_l[1] += d_start[1] * R::from_f64(layout.height as f64 / 2.0);
             }
         }
     }

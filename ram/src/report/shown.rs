@@ -80,7 +80,7 @@ fn image(trained: &Trained, images: &Fixed, index: usize, trace: Option<Trace>, 
         label: Some(label),
         answer: Some(answer),
         size: [source.channels(), source.height(), source.width()],
-        pixels: Some(STANDARD.encode(source.image(index))),
+        pixels: Some(STANDARD.encode(source.rows(index))),
         saliency: Some(signed_bytes(&saliency).0),
         steps,
         end: None,
@@ -117,7 +117,7 @@ fn step(glimpse: &Glimpse, gain: f64) -> Step {
 fn saliency(trained: &Trained, set: &Fixed, index: usize, tape: &mut Tape<f32>) -> (Vec<f64>, Vec<f32>) {
     let source = &set.set.images;
     let [channels, height, width] = [source.channels(), source.height(), source.width()];
-    let levels: Vec<f32> = source.image(index).iter().map(|&level| f32::from(level)).collect();
+    let levels: Vec<f32> = source.rows(index).iter().map(|&level| f32::from(level)).collect();
     let t = tape.begin(&trained.params);
     let pixels = t.input(Shape::new(&[1, channels, height, width]), &levels);
     let logits = match &trained.network {

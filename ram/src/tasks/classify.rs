@@ -59,7 +59,7 @@
 
 use std::path::Path;
 
-use autograd::{Real, Recording, Shape, Var};
+use autograd::{Real, Recording, Var};
 use datasets::{Batch, DigitBox, Loader, Source};
 
 use super::task::{Batches, Examples, Inputs, Observed, Recorder, Task, Training, Verdict};
@@ -198,16 +198,14 @@ impl Recorder for ImageRecorder {
         let copies = inputs.key.copies;
         self.labels.clear();
         self.labels.extend(inputs.labels.iter().flat_map(|&label| std::iter::repeat_n(label, copies)));
-        let [channels, height, width] = inputs.size;
         let mut data = inputs.pixels;
         if copies > 1 {
             self.pixels.clear();
-            let images = data.chunks_exact(channels * height * width);
+            let images = data.chunks_exact(inputs.layout.len());
             images.for_each(|x| (0..copies).for_each(|_| self.pixels.extend_from_slice(x)));
             data = &self.pixels;
         }
-        let shape = Shape::new(&[self.labels.len(), channels, height, width]);
-        let images = Images::Pixels { data, shape };
+        let images = Images::stored(data, self.labels.len(), inputs.layout);
         match network {
             Network::Agent(agent) => {
                 self.draws.draw(agent.plan(), &inputs.key);
@@ -252,12 +250,12 @@ impl Recorder for ImageRecorder {
     }
 
     fn picture(&self, inputs: &Inputs, _: usize, i: usize) -> Vec<u8> {
-        let image: usize = inputs.size.iter().product();
-        inputs.pixels[i * image..(i + 1) * image].to_vec()
+        let image = inputs.layout.len();
+        inputs.layout.to_rows(&inputs.pixels[i * image..(i + 1) * image]).into_owned()
     }
 
     fn picture_size(&self, inputs: &Inputs) -> [usize; 3] {
-        inputs.size
+        inputs.layout.size()
     }
 
     fn targets<'a>(&'a self, inputs: &Inputs<'a>, _: usize) -> Option<&'a [DigitBox]> {

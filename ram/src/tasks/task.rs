@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use autograd::{Recording, Var};
-use datasets::{Batch, DigitBox, Fixed};
+use datasets::{Batch, DigitBox, Fixed, Layout};
 
 use crate::config::Config;
 use crate::error::RamError;
@@ -92,10 +92,10 @@ pub trait Recorder: Send {
 pub struct Inputs<'a> {
     /// The inputs' numbers, and how their episodes are drawn.
     pub key: DrawKey<'a>,
-    /// Images, [inputs, channels, height, width]; games have none.
+    /// Images, one after the other; games have none.
     pub pixels: &'a [u8],
-    /// Channels, height and width of an image.
-    pub size: [usize; 3],
+    /// The size of an image, and how its pixels lie in memory.
+    pub layout: Layout,
     /// The class of each image; without a meaning for games.
     pub labels: &'a [u32],
     /// Where the digit lies on each image, where it is known.
@@ -105,12 +105,11 @@ pub struct Inputs<'a> {
 impl<'a> Inputs<'a> {
     /// A part of a training batch, `copies` episodes of each input.
     pub fn of_batch(batch: &'a Batch, range: Range<usize>, seed: u64, epoch: u64, copies: usize) -> Inputs<'a> {
-        let size = [batch.channels, batch.height, batch.width];
-        let image: usize = size.iter().product();
+        let image = batch.layout.len();
         Inputs {
             key: DrawKey { mode: Mode::Sample, seed, epoch, samples: &batch.samples[range.clone()], copies },
             pixels: &batch.pixels[range.start * image..range.end * image],
-            size,
+            layout: batch.layout,
             labels: &batch.labels[range],
             boxes: None,
         }
@@ -209,10 +208,7 @@ pub struct Examples {
 impl Examples {
     /// The shape of an image, [channels, height, width]; zeros of games, whose screens are drawn as they are played.
     pub fn size(&self) -> [usize; 3] {
-        self.images.as_ref().map_or([0; 3], |fixed| {
-            let images = &fixed.set.images;
-            [images.channels(), images.height(), images.width()]
-        })
+        self.images.as_ref().map_or([0; 3], |fixed| fixed.set.images.layout().size())
     }
 
     /// Hands the inputs `range` to `with`, drawn as in evaluation: by a fixed seed, with the most likely choices. `pass` counts
@@ -234,7 +230,7 @@ impl Examples {
                 copies: 1,
             },
             pixels: fixed.map_or(&[], |fixed| fixed.set.images.slice(range.clone())),
-            size: self.size(),
+            layout: fixed.map_or(Layout::default(), |fixed| fixed.set.images.layout()),
             labels: &labels,
             boxes: fixed.filter(|_| self.is_placed).map(|fixed| &fixed.boxes[range.clone()]),
         })
