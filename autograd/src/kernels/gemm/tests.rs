@@ -112,19 +112,22 @@ fn check(m: usize, n: usize, depths: &[usize], gap: usize) {
                     }
                     *e = if epilogue.relu && *e <= 0.0 { 0.0 } else { *e };
                 }
+                let run = |path: &str, dispatch: &dyn Fn(Sum<f32>)| {
+                    let mut c = start.clone();
+                    sum_on(dispatch, &terms, &mut c, [m, n], accumulate, epilogue);
+                    let same = c.iter().zip(&expected).all(|(c, e)| c.to_bits() == e.to_bits());
+                    assert!(
+                        same,
+                        "{path} [{m}, {n}, {depths:?}] {left:?} {right:?} accumulate {accumulate} {epilogue:?}"
+                    );
+                };
+                run("plain", &|sum| sum.run_plainly());
                 for path in KernelPath::all() {
                     if cfg!(miri) && epilogue.relu && path.name() == "avx512" {
                         // Miri does not know how AVX-512 compares.
                         continue;
                     }
-                    let mut c = start.clone();
-                    sum_on(|sum| path.run(sum), &terms, &mut c, [m, n], accumulate, epilogue);
-                    let same = c.iter().zip(&expected).all(|(c, e)| c.to_bits() == e.to_bits());
-                    let path = path.name();
-                    assert!(
-                        same,
-                        "{path} [{m}, {n}, {depths:?}] {left:?} {right:?} accumulate {accumulate} {epilogue:?}"
-                    );
+                    run(path.name(), &|sum| path.run(sum));
                 }
             }
         }

@@ -1,0 +1,67 @@
+//! The contract as plain loops. Every kernel is compared with it, and f64, which is there to check gradients, runs on it:
+//! tiles for f64 would take half as long to compile as those for f32.
+
+use super::loops::Sum;
+use super::terms::{Left, PANEL_WIDTH, Right, check};
+use crate::kernels::math;
+use crate::kernels::scalar::Single;
+use crate::number::Number;
+
+/// The contract as three loops, with the elements a(i, k) and b(k, j). Every kernel is compared with it.
+pub fn oracle<R: Number>(
+    a: impl Fn(usize, usize) -> R,
+    b: impl Fn(usize, usize) -> R,
+    c: &mut [R],
+    [m, n, depth]: [usize; 3],
+    accumulate: bool,
+) {
+    for i in 0..m {
+        for j in 0..n {
+            let start = if accumulate { c[i * n + j] } else { R::ZERO };
+            c[i * n + j] = (0..depth).fold(start, |sum, k| a(i, k).mul_add(b(k, j), sum));
+        }
+    }
+}
+
+impl<R: Number> Sum<'_, R> {
+    /// [`sum`](super::sum()) on one thread, without tiles and without copies.
+    pub(crate) fn run_plainly(self) {
+        let Sum { terms, c, shape: [m, n], accumulate, epilogue, .. } = self;
+        check(terms, c.len(), [m, n], epilogue);
+        if !accumulate {
+            c.fill(R::ZERO);
+        }
+        for term in terms {
+            oracle(|i, k| term.a.at(i, k), |k, j| term.b.at(k, j, term.k), c, [m, n, term.k], true);
+        }
+        for bias in epilogue.biases {
+            for (c, &b) in c.iter_mut().zip(bias.iter().cycle()) {
+                *c += b;
+            }
+        }
+        if epilogue.relu {
+            c.iter_mut().for_each(|c| *c = math::relu(Single, *c));
+        }
+    }
+}
+
+impl<R: Copy> Left<'_, R> {
+    /// `a[i, k]`
+    fn at(&self, i: usize, k: usize) -> R {
+        match *self {
+            Left::Rows { data, stride } => data[i * stride + k],
+            Left::Columns { data, stride } => data[k * stride + i],
+        }
+    }
+}
+
+impl<R: Copy> Right<'_, R> {
+    /// `b[k, j]` of a matrix of `rows` rows.
+    fn at(&self, k: usize, j: usize, rows: usize) -> R {
+        match *self {
+            Right::Rows { data, stride } => data[k * stride + j],
+            Right::Columns { data, stride } => data[j * stride + k],
+            Right::Packed(data) => data[j / PANEL_WIDTH * (PANEL_WIDTH * rows) + k * PANEL_WIDTH + j % PANEL_WIDTH],
+        }
+    }
+}
