@@ -9,7 +9,7 @@ use crate::number::Number;
 /// A real number: [`f32`] for training or [`f64`] for checking gradients, both through the same code.
 ///
 /// Kernels for f32 run on the fastest path of the machine and give the same bits on every path. Kernels for f64 run the
-/// same algorithms on the scalar path.
+/// same algorithms on the scalar path; only the matrix product, whose tiles take long to compile, is three plain loops.
 pub trait Real: Number {
     /// Runs a kernel on this machine's path.
     fn dispatch<K: Kernel<Self>>(kernel: K) -> K::Out;
@@ -39,9 +39,9 @@ impl Real for f64 {
         kernel.run(Scalar)
     }
     fn dispatch_sum(sum: Sum<f64>) {
-        sum.run(Scalar);
+        sum.run_plainly();
     }
     fn dispatch_shared_sum(sum: SharedSum<f64>) {
-        sum.run(Scalar);
+        sum.run_plainly();
     }
 }

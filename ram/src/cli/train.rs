@@ -86,8 +86,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         trainer.train(Some(&mut run), stop, &mut console)
     };
     console.finish();
+    let outcome = outcome?;
+    // The training images and the tapes are not needed for the report, which reads what it needs.
+    drop(trainer);
 
-    match outcome? {
+    match outcome {
         Outcome::Finished { best_error, best_epoch } => finished(args, &path, best_error, best_epoch),
         Outcome::Interrupted { epoch, step } => {
             let resume = resume_command(args, &path);

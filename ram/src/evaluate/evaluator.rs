@@ -5,6 +5,7 @@
 //! With several passes, which is another protocol, the probabilities of the classes are averaged over several first locations.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use autograd::{Tape, math};
 use datasets::DigitBox;
@@ -45,15 +46,19 @@ pub fn evaluate(
 pub fn evaluate_on(config: &Config, subject: Subject, examples: &Examples, passes: usize) -> Evaluation {
     // Games are played once: no first location is averaged over.
     let passes = if subject.task.decisions() == Decisions::Each { 1 } else { passes };
-    let starts: Vec<usize> = (0..examples.count).step_by(CHUNK).collect();
-    let chunks: Vec<Found> = starts
-        .into_par_iter()
-        .map_init(
-            || Chunk { subject, examples, passes, tape: Tape::new(), recorder: subject.task.recorder(config) },
-            |chunk, start| chunk.evaluate(start),
-        )
-        .collect();
-    conclude(config, subject.task.decisions(), chunks, examples.count)
+    // Each thread has one tape, and takes the next chunk when it is done with one. (Rayon's `map_init` would make a tape for each
+    // piece of work that it splits off, so that the memory would grow with the number of threads and by chance.)
+    let chunks = examples.count.div_ceil(CHUNK);
+    let next = AtomicUsize::new(0);
+    let work = |_| {
+        let mut chunk = Chunk { subject, examples, passes, tape: Tape::new(), recorder: subject.task.recorder(config) };
+        let taken = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|&i| i < chunks);
+        taken.map(|i| (i, chunk.evaluate(i * CHUNK))).collect::<Vec<_>>()
+    };
+    let threads = rayon::current_num_threads().min(chunks);
+    let mut found: Vec<(usize, Found)> = (0..threads).into_par_iter().with_max_len(1).flat_map_iter(work).collect();
+    found.sort_unstable_by_key(|&(i, _)| i);
+    conclude(config, subject.task.decisions(), found.into_iter().map(|(_, found)| found), examples.count)
 }
 
 /// What some consecutive examples showed.
@@ -130,7 +135,7 @@ fn averaged(probabilities: &[f64], passes: usize, inputs: &Inputs) -> Verdict {
 
 /// Turns what the chunks showed into the result for all `count` examples. Every sum is one chain over the examples, so the
 /// result does not depend on how they were cut into chunks.
-fn conclude(config: &Config, decisions: Decisions, chunks: Vec<Found>, count: usize) -> Evaluation {
+fn conclude(config: &Config, decisions: Decisions, chunks: impl Iterator<Item = Found>, count: usize) -> Evaluation {
     let n = count.max(1) as f64;
     let share = |count: u32| f64::from(count) / n;
     let mean = |x: &[f64]| x.iter().sum::<f64>() / n;

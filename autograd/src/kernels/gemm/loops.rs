@@ -205,7 +205,7 @@ impl<R: Number> BlockProduct<'_, '_, '_, R> {
             let columns = (vectors * PANEL_WIDTH).min(end - j);
             let biases = biases_of_panel(epilogue, [j, columns], buffers.biases);
             let panel = Panel { terms, block, left, right, j, columns, from_c, biases, relu: epilogue.relu };
-            if MOST == 2 && vectors == 2 {
+            if const { MOST == 2 } && vectors == 2 {
                 panel.rows_loop::<S, 2>(s, c, tiles, buffers.tile)
             } else {
                 panel.rows_loop::<S, 1>(s, c, tiles, buffers.tile)

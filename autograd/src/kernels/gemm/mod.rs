@@ -22,7 +22,8 @@
 //! - loop 1 runs over tiles of rows;
 //! - the tile's accumulators stay in registers while k runs.
 //!
-//! `loops.rs` has loops 5 to 2, `tile.rs` has loop 1 and the tile. `left.rs` and `right.rs` say when A and B are
+//! `loops.rs` has loops 5 to 2, `tile.rs` has loop 1 and the tile. `plain.rs` has the contract as plain loops, which are also
+//! the products of f64. `left.rs` and `right.rs` say when A and B are
 //! copied, and why: rows that lie a power of two apart fall on the same few sets of the L1 cache and push each other
 //! out. Weights are packed once a step ([`pack`], [`pack_transposed`]) and then used many times.
 
@@ -31,6 +32,7 @@ mod buffers;
 mod height;
 mod left;
 pub(crate) mod loops;
+mod plain;
 mod right;
 mod shallow;
 mod shared;
@@ -43,6 +45,7 @@ use arrayvec::ArrayVec;
 
 use crate::real::Real;
 pub use loops::Sum;
+pub use plain::oracle;
 pub use shared::{MAX_MEMBERS, Member, SharedSum};
 pub use terms::{Epilogue, Left, MAX_TERMS, PANEL_WIDTH, Right, Term, packed_len};
 
@@ -156,20 +159,4 @@ pub fn pack<R: Real>(b: &[R], k: usize, n: usize, packed: &mut [R]) {
 pub fn pack_transposed<R: Real>(b: &[R], n: usize, k: usize, packed: &mut [R]) {
     assert_eq!((b.len(), packed.len()), (k * n, packed_len(k, n)), "pack_transposed [{n}, {k}]");
     R::dispatch(right::Pack { b: Right::Columns { data: b, stride: k }, shape: [k, n], packed });
-}
-
-/// The contract as three loops, with the elements a(i, k) and b(k, j). Every kernel is compared with it.
-pub fn oracle<R: Real>(
-    a: impl Fn(usize, usize) -> R,
-    b: impl Fn(usize, usize) -> R,
-    c: &mut [R],
-    [m, n, depth]: [usize; 3],
-    accumulate: bool,
-) {
-    for i in 0..m {
-        for j in 0..n {
-            let start = if accumulate { c[i * n + j] } else { R::ZERO };
-            c[i * n + j] = (0..depth).fold(start, |sum, k| a(i, k).mul_add(b(k, j), sum));
-        }
-    }
 }

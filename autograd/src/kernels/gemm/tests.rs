@@ -112,19 +112,22 @@ fn check(m: usize, n: usize, depths: &[usize], gap: usize) {
                     }
                     *e = if epilogue.relu && *e <= 0.0 { 0.0 } else { *e };
                 }
+                let run = |path: &str, dispatch: &dyn Fn(Sum<f32>)| {
+                    let mut c = start.clone();
+                    sum_on(dispatch, &terms, &mut c, [m, n], accumulate, epilogue);
+                    let same = c.iter().zip(&expected).all(|(c, e)| c.to_bits() == e.to_bits());
+                    assert!(
+                        same,
+                        "{path} [{m}, {n}, {depths:?}] {left:?} {right:?} accumulate {accumulate} {epilogue:?}"
+                    );
+                };
+                run("plain", &|sum| sum.run_plainly());
                 for path in KernelPath::all() {
                     if cfg!(miri) && epilogue.relu && path.name() == "avx512" {
                         // Miri does not know how AVX-512 compares.
                         continue;
                     }
-                    let mut c = start.clone();
-                    sum_on(|sum| path.run(sum), &terms, &mut c, [m, n], accumulate, epilogue);
-                    let same = c.iter().zip(&expected).all(|(c, e)| c.to_bits() == e.to_bits());
-                    let path = path.name();
-                    assert!(
-                        same,
-                        "{path} [{m}, {n}, {depths:?}] {left:?} {right:?} accumulate {accumulate} {epilogue:?}"
-                    );
+                    run(path.name(), &|sum| path.run(sum));
                 }
             }
         }
@@ -197,7 +200,7 @@ fn check_shared(members: &[usize], n: usize, depths: &[usize], gap: usize) {
     for (b, &k) in rights.iter().zip(depths) {
         (0..k).for_each(|p| sums.iter_mut().enumerate().for_each(|(j, sum)| *sum += b.at(p, j)));
     }
-    for path in KernelPath::all() {
+    let run = |path: &str, dispatch: &dyn Fn(SharedSum<f32>)| {
         let mut found: Vec<Vec<f32>> = (2u32..).zip(members).map(|(seed, &m)| numbers(m * n, seed)).collect();
         let mut expected = found.clone();
         // Every other member begins at 0, whatever its C holds.
@@ -221,12 +224,14 @@ fn check_shared(members: &[usize], n: usize, depths: &[usize], gap: usize) {
         let pairs: Vec<_> = rights.iter().zip(depths).map(|(b, &k)| (b.right(), k)).collect();
         let (mut first, mut second) = (begin.clone(), begin.clone());
         let columns: &mut [&mut [f32]] = &mut [&mut first, &mut second];
-        sum_shared_on(|sum| path.run(sum), &pairs, n, shared, columns);
+        sum_shared_on(dispatch, &pairs, n, shared, columns);
         let same = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
-        let what = format!("{} {members:?} × {n}, {depths:?}", path.name());
+        let what = format!("{} {members:?} × {n}, {depths:?}", path);
         assert!(found.iter().zip(&expected).all(|(c, e)| same(c, e)), "{what}");
         assert!(same(&first, &sums) && same(&second, &sums), "sums of rows, {what}");
-    }
+    };
+    run("plain", &|sum| sum.run_plainly());
+    KernelPath::all().iter().for_each(|path| run(path.name(), &|sum| path.run(sum)));
 }
 
 #[test]
