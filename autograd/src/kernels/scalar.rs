@@ -126,7 +126,7 @@ impl<R: Number> Lanes<R> for Scalar {
 }
 
 impl<R: Number> Simd<R> for Scalar {
-    const TILE_ROWS: usize = 2;
+    const TILE_ROWS: usize = 4;
     const TILE_VECTORS: usize = 1;
 
     #[inline(never)]

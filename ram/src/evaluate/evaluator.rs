@@ -24,7 +24,7 @@ use crate::threads::Threads;
 
 /// The number of examples on a tape at the same time. It does not show in any figure, since every sum is one chain over the
 /// examples.
-const CHUNK: usize = 100;
+const CHUNK: usize = 50;
 
 /// Evaluates the network of a checkpoint on the validation or the test part, in `passes` passes over it.
 ///
