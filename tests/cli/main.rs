@@ -3,6 +3,7 @@
 
 mod data;
 mod look;
+mod memory;
 mod place;
 mod report;
 mod run;
