@@ -12,6 +12,7 @@
 
 mod crop;
 
+use arrayvec::ArrayVec;
 use autograd::kernels::arch::prefetch;
 use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::{Real, Recording, Shape, Var};
@@ -124,6 +125,9 @@ fn size_of_image(shape: Shape) -> [usize; 3] {
     [channels, height, width]
 }
 
+/// Places in the images, one for each cache line that is to be prefetched.
+type Lines = ArrayVec<usize, 384>;
+
 /// One axis of one patch: where it starts, in pixels.
 #[derive(Clone, Copy)]
 struct Start {
@@ -205,14 +209,24 @@ impl Retina {
         let image_len = layout.len().max(1);
         let locations = locations.as_chunks().0;
         let glimpses = locations.iter().zip(y.chunks_exact_mut(self.len(layout.channels).max(1)));
-        let is_far = image_len * size_of::<P>() >= FAR;
-        let mut prefetched = 0;
+        let mut lines = Lines::default();
+        let mut find = |lines: &mut Lines, i: usize| {
+            lines.clear();
+            if let Some(l) = locations.get(i) {
+                let l: &[R; 2] = l;
+                self.find_lines::<P>(layout, l.map(R::to_f64), i * image_len, lines);
+            }
+        };
+        // Pixels that are probably not in a cache are prefetched some glimpses before they are read.
+        let ahead = (image_len * size_of::<P>() >= FAR).then(|| self.ahead());
+        for i in 0..ahead.unwrap_or(0) {
+            find(&mut lines, i);
+            lines.iter().for_each(|&pixel| prefetch(images, pixel));
+        }
+        lines.clear();
         for (i, (image, (l, y))) in images.chunks_exact(image_len).zip(glimpses).enumerate() {
-            // Pixels that are probably not in a cache are prefetched some glimpses before they are read.
-            while is_far && prefetched < (i + self.ahead()).min(locations.len()) {
-                let l: [R; 2] = locations[prefetched];
-                self.prefetch_patch(&images[prefetched * image_len..][..image_len], layout, l.map(R::to_f64));
-                prefetched += 1;
+            if let Some(ahead) = ahead {
+                find(&mut lines, i + ahead);
             }
             let l = l.map(R::to_f64);
             match self.sampling {
@@ -222,9 +236,11 @@ impl Retina {
                     for (scale, window) in windows.iter_mut().enumerate() {
                         *window = self.window(l, scale, [layout.width, layout.height]);
                     }
-                    R::dispatch(Crop { patch: self.patch, windows, image, layout, y });
+                    let coming = (images, &*lines);
+                    R::dispatch(Crop { patch: self.patch, windows, image, layout, coming, y });
                 }
                 Sampling::Bilinear => {
+                    lines.iter().for_each(|&pixel| prefetch(images, pixel));
                     y.fill(R::ZERO);
                     self.taps(layout, l, |cell, pixel, [wx, wy], _, unit| {
                         y[cell] += R::from_f64(wx * wy * unit) * image[pixel].level();
@@ -239,8 +255,8 @@ impl Retina {
         (128 / self.side(self.scales - 1)).clamp(2, 8)
     }
 
-    /// Prefetches the pixels of the coarsest patch, which contains the other patches.
-    fn prefetch_patch<P>(&self, image: &[P], layout: Layout, l: [f64; 2]) {
+    /// Finds the cache lines of the coarsest patch, which contains the other patches, on an image that begins at `begin`.
+    fn find_lines<P>(&self, layout: Layout, l: [f64; 2], begin: usize, lines: &mut Lines) {
         let [scale, line] = [self.scales - 1, 64 / size_of::<P>()];
         let range = |start: Start, extent: usize| {
             let clamp = |x: i64| x.clamp(0, extent as i64) as usize;
@@ -255,8 +271,11 @@ impl Retina {
                 let end = if layout.is_tiled() { layout.next_tile_below(y).min(rows.end) } else { y + 1 };
                 for run in layout.runs(channel, y, columns.clone()) {
                     let last = run.end - 1 + (end - 1 - y) * layout.stride();
-                    (run.start..last).step_by(line).for_each(|pixel| prefetch(image, pixel));
-                    prefetch(image, last);
+                    for pixel in (run.start..last).step_by(line).chain([last]) {
+                        if lines.try_push(begin + pixel).is_err() {
+                            return;
+                        }
+                    }
                 }
                 y = end;
             }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use autograd::Real;
+use autograd::kernels::arch::prefetch;
 use autograd::kernels::simd::{Kernel, Simd};
 use datasets::Layout;
 
@@ -56,7 +57,7 @@ impl<R: Real> Level<R> for Number<R> {
 const CHUNK: usize = 16;
 
 /// The number of columns of a patch that are reduced to cells together.
-const STRIP: usize = 256;
+const STRIP: usize = 128;
 
 /// The sums of a strip of columns. They begin after a chunk, since the first chunk may begin before them, and have room for
 /// one more chunk after them.
@@ -76,6 +77,8 @@ pub struct Crop<'a, R, P> {
     /// The image, and how it lies in memory.
     pub image: &'a [P],
     pub layout: Layout,
+    /// What to prefetch meanwhile: the elements at `coming.1` of the images `coming.0`.
+    pub coming: (&'a [P], &'a [usize]),
     /// ρ, [channels, scales, g, g].
     pub y: &'a mut [R],
 }
@@ -85,10 +88,12 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
 
     #[inline(always)]
     fn run<S: Simd<R>>(self, _: S) {
-        let Crop { patch: g, windows, image, layout, y } = self;
+        let Crop { patch: g, windows, image, layout, coming: (images, coming), y } = self;
         let Layout { channels, height, width, .. } = layout;
         let mut sums: [Strip<R>; ROWS] = [[R::ZERO; CHUNK + STRIP + CHUNK]; ROWS];
         let mut other = sums[0];
+        // Few of them with each row of cells: a processor drops those that it cannot keep track of.
+        let mut coming = coming.chunks(coming.len().div_ceil(windows.len() * channels * g).max(1));
         for (scale, &[x0, y0]) in windows.iter().enumerate() {
             let block = 1usize << scale;
             // ρ = Σ levels / (255·4ˢ)
@@ -110,6 +115,7 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
                             let top = (y0 + (row * block) as i64).clamp(0, height as i64) as usize;
                             let bottom = (y0 + ((row + 1) * block) as i64).clamp(0, height as i64) as usize;
                             let columns = left as usize..right as usize;
+                            coming.next().unwrap_or_default().iter().for_each(|&pixel| prefetch(images, pixel));
                             sum_strip(image, layout, channel, [top, bottom], columns, skip, cells * block, sums);
                         }
                         for (cells_of_row, sums) in patch.chunks_exact_mut(g).zip(&mut sums) {
@@ -149,15 +155,18 @@ fn sum_strip<R: Real, P: Level<R>>(
     while y < bottom {
         // The rows that lie in the same tiles.
         let (end, pixels) = (layout.next_tile_below(y).min(bottom), &image[layout.index(channel, y, left)..]);
-        let chunks = sums[CHUNK + skip - lead..]
-            .as_chunks_mut::<CHUNK>()
-            .0
-            .iter_mut()
-            .take((lead + columns.len()).div_ceil(CHUNK));
-        for (chunk, to) in chunks.enumerate() {
-            let found = sum_columns(&pixels[chunk * step..], end - y, stride);
-            for i in 0..CHUNK {
-                to[i] = if y == top { P::total(found[i]) } else { to[i] + P::total(found[i]) };
+        let chunks = (lead + columns.len()).div_ceil(CHUNK);
+        let to = &mut sums[CHUNK + skip - lead..].as_chunks_mut().0[..chunks];
+        if y == top {
+            for (chunk, to) in to.iter_mut().enumerate() {
+                *to = sum_columns(&pixels[chunk * step..], end - y, stride);
+            }
+        } else {
+            for (chunk, to) in to.iter_mut().enumerate() {
+                let more: [R; CHUNK] = sum_columns(&pixels[chunk * step..], end - y, stride);
+                for i in 0..CHUNK {
+                    to[i] = to[i] + more[i];
+                }
             }
         }
         y = end;
@@ -168,30 +177,46 @@ fn sum_strip<R: Real, P: Level<R>>(
 /// Sums the levels of `rows` rows, which lie `stride` apart, in [`CHUNK`] columns. Columns after the end of a row get sums without
 /// a meaning.
 #[inline(always)]
-fn sum_columns<R: Real, P: Level<R>>(pixels: &[P], rows: usize, stride: usize) -> [P::Sum; CHUNK] {
+fn sum_columns<R: Real, P: Level<R>>(pixels: &[P], rows: usize, stride: usize) -> [R; CHUNK] {
+    // Each way has sums of its own, which therefore stay in registers.
     let mut sums = [P::Sum::default(); CHUNK];
     if stride == CHUNK && rows * CHUNK <= pixels.len() {
         for levels in pixels[..rows * CHUNK].as_chunks::<CHUNK>().0 {
-            for i in 0..CHUNK {
-                sums[i] = levels[i].add_to(sums[i]);
-            }
+            add_levels(levels, &mut sums);
         }
-    } else if (rows - 1) * stride + CHUNK <= pixels.len() {
+        return totals::<R, P>(sums);
+    }
+    let mut sums = [P::Sum::default(); CHUNK];
+    if (rows - 1) * stride + CHUNK <= pixels.len() {
         for v in 0..rows {
-            let levels: &[P; CHUNK] = pixels[v * stride..][..CHUNK].try_into().expect("a chunk's length");
-            for i in 0..CHUNK {
-                sums[i] = levels[i].add_to(sums[i]);
-            }
+            add_levels(pixels[v * stride..][..CHUNK].try_into().expect("a chunk's length"), &mut sums);
         }
-    } else {
-        // The image ends within the last chunk.
-        for row in pixels.chunks(stride).take(rows) {
-            for (level, sum) in row.iter().zip(&mut sums) {
-                *sum = level.add_to(*sum);
-            }
+        return totals::<R, P>(sums);
+    }
+    // The image ends within the last chunk.
+    let mut sums = [P::Sum::default(); CHUNK];
+    for row in pixels.chunks(stride).take(rows) {
+        for (level, sum) in row.iter().zip(&mut sums) {
+            *sum = level.add_to(*sum);
         }
     }
-    sums
+    totals::<R, P>(sums)
+}
+
+#[inline(always)]
+fn add_levels<R: Real, P: Level<R>>(levels: &[P; CHUNK], sums: &mut [P::Sum; CHUNK]) {
+    for i in 0..CHUNK {
+        sums[i] = levels[i].add_to(sums[i]);
+    }
+}
+
+#[inline(always)]
+fn totals<R: Real, P: Level<R>>(sums: [P::Sum; CHUNK]) -> [R; CHUNK] {
+    let mut totals = [R::ZERO; CHUNK];
+    for i in 0..CHUNK {
+        totals[i] = P::total(sums[i]);
+    }
+    totals
 }
 
 /// Adds neighbours in pairs, alternating between the two buffers, until `cells` numbers are left.
