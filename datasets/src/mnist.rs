@@ -69,6 +69,8 @@ fn train_validation(set: Published, read: impl Fn(File) -> Result<Idx, DataError
     let mut pixels = read(File::TrainImages)?.data;
     let mut labels = read(File::TrainLabels)?.data;
     let (late_pixels, late_labels) = (pixels.split_off(TRAIN * SIDE * SIDE), labels.split_off(TRAIN));
+    // The memory of the images that were split off is given back.
+    pixels.shrink_to_fit();
     Ok(Splits { train: split(set, pixels, labels)?, validation: split(set, late_pixels, late_labels)? })
 }
 

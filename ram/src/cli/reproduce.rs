@@ -216,6 +216,8 @@ fn tested_run(
     let outcome = trainer.train(Some(&mut run), stop, &mut console);
     console.finish();
     let Outcome::Finished { best_error, .. } = outcome? else { return Ok(None) };
+    // Its images and tapes need not stay in memory during the test.
+    drop(trainer);
 
     let checkpoint = RunFolder::read(&path, Which::Best)?;
     let test = |passes| evaluate(&checkpoint, SplitName::Test, passes, data_dir, threads);
