@@ -210,7 +210,7 @@ impl Retina {
         let locations = locations.as_chunks().0;
         let glimpses = locations.iter().zip(y.chunks_exact_mut(self.len(layout.channels).max(1)));
         let mut lines = Lines::default();
-        let mut find = |lines: &mut Lines, i: usize| {
+        let find = |lines: &mut Lines, i: usize| {
             lines.clear();
             if let Some(l) = locations.get(i) {
                 let l: &[R; 2] = l;

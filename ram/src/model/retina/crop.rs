@@ -116,7 +116,8 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
                             let bottom = (y0 + ((row + 1) * block) as i64).clamp(0, height as i64) as usize;
                             let columns = left as usize..right as usize;
                             coming.next().unwrap_or_default().iter().for_each(|&pixel| prefetch(images, pixel));
-                            sum_strip(image, layout, channel, [top, bottom], columns, skip, cells * block, sums);
+                            let plane = Plane { image, layout, channel };
+                            sum_strip(plane, [top, bottom], columns, [skip, cells * block], sums);
                         }
                         for (cells_of_row, sums) in patch.chunks_exact_mut(g).zip(&mut sums) {
                             let found = add_neighbours(&mut sums[CHUNK..], &mut other[CHUNK..], cells, block);
@@ -131,18 +132,22 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
     }
 }
 
+/// A channel of an image.
+#[derive(Clone, Copy)]
+struct Plane<'a, P> {
+    image: &'a [P],
+    layout: Layout,
+    channel: usize,
+}
+
 /// Sums the levels of rows `top..bottom` in each of the `len` columns of a strip. `columns` lie in the image and begin at column
 /// `skip` of the strip; the sums of the others are 0.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 fn sum_strip<R: Real, P: Level<R>>(
-    image: &[P],
-    layout: Layout,
-    channel: usize,
+    Plane { image, layout, channel }: Plane<P>,
     [top, bottom]: [usize; 2],
     columns: Range<usize>,
-    skip: usize,
-    len: usize,
+    [skip, len]: [usize; 2],
     sums: &mut Strip<R>,
 ) {
     if columns.len() < len || top == bottom {
@@ -165,7 +170,7 @@ fn sum_strip<R: Real, P: Level<R>>(
             for (chunk, to) in to.iter_mut().enumerate() {
                 let more: [R; CHUNK] = sum_columns(&pixels[chunk * step..], end - y, stride);
                 for i in 0..CHUNK {
-                    to[i] = to[i] + more[i];
+                    to[i] += more[i];
                 }
             }
         }
