@@ -110,7 +110,7 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
                         let first = x0 + (begin * block) as i64;
                         let left = first.clamp(0, width as i64);
                         let right = (first + (cells * block) as i64).clamp(0, width as i64);
-                        let skip = (left - first).max(0) as usize;
+                        let skip = (left - first).clamp(0, (cells * block) as i64) as usize;
                         for (row, sums) in (0..patch.len() / g).zip(&mut sums) {
                             let top = (y0 + (row * block) as i64).clamp(0, height as i64) as usize;
                             let bottom = (y0 + ((row + 1) * block) as i64).clamp(0, height as i64) as usize;
@@ -152,6 +152,9 @@ fn sum_strip<R: Real, P: Level<R>>(
 ) {
     if columns.len() < len || top == bottom {
         sums[CHUNK..].as_chunks_mut().0[..len.div_ceil(CHUNK)].fill([R::ZERO; CHUNK]);
+    }
+    if columns.is_empty() {
+        return;
     }
     // A chunk is as wide as a tile. So that none reaches into the next tile, chunks begin where tiles do.
     let lead = if layout.is_tiled() { columns.start % CHUNK } else { 0 };
