@@ -1,18 +1,19 @@
 //! How the pixels of an image lie in memory: row after row, or in tiles.
 //!
 //! In a large image a row of pixels fills a page of memory, so a window of 96×96 pixels touches 96 pages. Most of them are
-//! unknown to the processor's table of recent pages, and to look each of them up takes longer than to read its pixels. A tile
-//! of 64×64 pixels is a page's worth of memory. The same window touches at most 9 tiles, however large the image is.
+//! unknown to the processor's table of recent pages, and to look one up takes longer than to read its pixels. A tile has
+//! 64×16 pixels, and four tiles side by side are a page of 64×64, of which the same window touches 9 at most, however large the
+//! image is. It reads few cache lines too: a line holds 16×4 pixels, where a line of a row holds 64×1.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The height and width of a tile, in pixels. A row of a tile is a cache line, and a tile is a page of 4 KiB.
+/// The height and width of a tile, in pixels.
 pub const TILE: [usize; 2] = [1 << TILE_BITS[0], 1 << TILE_BITS[1]];
 
 const TILE_BITS: [u32; 2] = [6, 4];
 
-/// Images with a longer side than this are stored in tiles. Smaller ones stay in a cache, where rows are as fast.
+/// Images with a longer side than this are stored in tiles. Smaller ones stay in a cache, where rows are about as fast.
 pub const MAX_ROWS_SIDE: usize = 256;
 
 /// The size of an image, and how its pixels lie in memory.
@@ -25,8 +26,9 @@ pub const MAX_ROWS_SIDE: usize = 256;
 /// use datasets::Layout;
 ///
 /// let (small, large) = (Layout::of([1, 100, 100]), Layout::of([1, 300, 300]));
-/// assert_eq!([small.len(), large.len()], [100 * 100, 25 * 64 * 64]);
-/// assert_eq!([small.index(0, 70, 3), large.index(0, 70, 3)], [70 * 100 + 3, 5 * 4096 + 6 * 64 + 3]);
+/// assert_eq!([small.len(), large.len()], [100 * 100, 320 * 304]);
+/// // Row 70 lies in the second row of tiles, 19 of which lie in each.
+/// assert_eq!([small.index(0, 70, 3), large.index(0, 70, 3)], [70 * 100 + 3, 19 * 1024 + 6 * 16 + 3]);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {

@@ -44,9 +44,8 @@ fn see_tiles<R: Real>(retina: Retina, data: &[u8], shape: Shape, locations: &[R]
     let t = tape.begin(&params);
     let images = Images::stored(&tiles, batch, layout);
     assert_eq!((images.shape(), matches!(images, Images::Tiles { .. })), (shape, true));
-    let rho = retina.sense(&t, images, t.constant([locations.len() / 2, 2], locations)).value().to_vec();
-    let levels = images.levels(&t).value().to_vec();
-    [rho, levels]
+    let (rho, levels) = (retina.sense(&t, images, t.constant([locations.len() / 2, 2], locations)), images.levels(&t));
+    [rho.value().to_vec(), levels.value().to_vec()]
 }
 
 /// ρ of images that are a variable.

@@ -209,25 +209,22 @@ impl Retina {
         let image_len = layout.len().max(1);
         let locations = locations.as_chunks().0;
         let glimpses = locations.iter().zip(y.chunks_exact_mut(self.len(layout.channels).max(1)));
+        // Pixels that are probably not in a cache are prefetched some glimpses before they are read.
+        let ahead = if image_len * size_of::<P>() >= FAR { self.ahead() } else { 0 };
         let mut lines = Lines::default();
-        let find = |lines: &mut Lines, i: usize| {
+        let find = |glimpse: usize, lines: &mut Lines| {
             lines.clear();
-            if let Some(l) = locations.get(i) {
+            if let (Some(l), true) = (locations.get(glimpse), ahead > 0) {
                 let l: &[R; 2] = l;
-                self.find_lines::<P>(layout, l.map(R::to_f64), i * image_len, lines);
+                self.find_lines::<P>(layout, l.map(R::to_f64), glimpse * image_len, lines);
             }
         };
-        // Pixels that are probably not in a cache are prefetched some glimpses before they are read.
-        let ahead = (image_len * size_of::<P>() >= FAR).then(|| self.ahead());
-        for i in 0..ahead.unwrap_or(0) {
-            find(&mut lines, i);
+        for i in 0..ahead {
+            find(i, &mut lines);
             lines.iter().for_each(|&pixel| prefetch(images, pixel));
         }
-        lines.clear();
         for (i, (image, (l, y))) in images.chunks_exact(image_len).zip(glimpses).enumerate() {
-            if let Some(ahead) = ahead {
-                find(&mut lines, i + ahead);
-            }
+            find(i + ahead, &mut lines);
             let l = l.map(R::to_f64);
             match self.sampling {
                 Sampling::Crop => {
@@ -271,7 +268,7 @@ impl Retina {
                 let end = if layout.is_tiled() { layout.next_tile_below(y).min(rows.end) } else { y + 1 };
                 for run in layout.runs(channel, y, columns.clone()) {
                     let last = run.end - 1 + (end - 1 - y) * layout.stride();
-                    for pixel in (run.start..last).step_by(line).chain([last]) {
+                    for pixel in (run.start / line * line..=last).step_by(line) {
                         if lines.try_push(begin + pixel).is_err() {
                             return;
                         }

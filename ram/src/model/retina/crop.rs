@@ -92,8 +92,9 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
         let Layout { channels, height, width, .. } = layout;
         let mut sums: [Strip<R>; ROWS] = [[R::ZERO; CHUNK + STRIP + CHUNK]; ROWS];
         let mut other = sums[0];
-        // Few of them with each row of cells: a processor drops those that it cannot keep track of.
-        let mut coming = coming.chunks(coming.len().div_ceil(windows.len() * channels * g).max(1));
+        // What comes is prefetched evenly over the rows of pixels, since a processor keeps track of few requests.
+        let rows = channels * g * ((1 << windows.len()) - 1);
+        let (share, mut coming) = (coming.len().div_ceil(rows.max(1)), coming.iter());
         for (scale, &[x0, y0]) in windows.iter().enumerate() {
             let block = 1usize << scale;
             // ρ = Σ levels / (255·4ˢ)
@@ -115,7 +116,7 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
                             let top = (y0 + (row * block) as i64).clamp(0, height as i64) as usize;
                             let bottom = (y0 + ((row + 1) * block) as i64).clamp(0, height as i64) as usize;
                             let columns = left as usize..right as usize;
-                            coming.next().unwrap_or_default().iter().for_each(|&pixel| prefetch(images, pixel));
+                            coming.by_ref().take(share * block).for_each(|&pixel| prefetch(images, pixel));
                             let plane = Plane { image, layout, channel };
                             sum_strip(plane, [top, bottom], columns, [skip, cells * block], sums);
                         }
@@ -153,14 +154,11 @@ fn sum_strip<R: Real, P: Level<R>>(
     if columns.len() < len || top == bottom {
         sums[CHUNK..].as_chunks_mut().0[..len.div_ceil(CHUNK)].fill([R::ZERO; CHUNK]);
     }
-    if columns.is_empty() {
-        return;
-    }
     // A chunk is as wide as a tile. So that none reaches into the next tile, chunks begin where tiles do.
     let lead = if layout.is_tiled() { columns.start % CHUNK } else { 0 };
     let (left, stride, step) = (columns.start - lead, layout.stride(), layout.across(CHUNK));
     let mut y = top;
-    while y < bottom {
+    while y < bottom && !columns.is_empty() {
         // The rows that lie in the same tiles.
         let (end, pixels) = (layout.next_tile_below(y).min(bottom), &image[layout.index(channel, y, left)..]);
         let chunks = (lead + columns.len()).div_ceil(CHUNK);

@@ -24,6 +24,7 @@ type Source = (&'static str, &'static str);
 
 const AGENT: Source = ("ram/src/model/agent.rs", include_str!("../../model/agent.rs"));
 const RETINA: Source = ("ram/src/model/retina.rs", include_str!("../../model/retina.rs"));
+const CROP: Source = ("ram/src/model/retina/crop.rs", include_str!("../../model/retina/crop.rs"));
 const GLIMPSE: Source = ("ram/src/model/glimpse.rs", include_str!("../../model/glimpse.rs"));
 const CORE: Source = ("ram/src/model/core.rs", include_str!("../../model/core.rs"));
 const LOCATION: Source = ("ram/src/model/location.rs", include_str!("../../model/location.rs"));
@@ -77,7 +78,7 @@ pub fn pick() -> SourceLine {
 /// ρ
 pub fn retina(model: &Model) -> SourceLine {
     match model.retina {
-        Sampling::Crop => find(RETINA, "*cell = sum * unit;"),
+        Sampling::Crop => find(CROP, "*cell = sum * unit;"),
         Sampling::Bilinear => find(RETINA, "y[cell] += R::from_f64(wx * wy * unit) * image[pixel].level();"),
     }
 }
