@@ -1,14 +1,18 @@
 //! Drawing the canvases to train on, on one thread, compared with the training step on all threads that uses them. If
 //! the ratio is above 1, one thread can draw fast enough for the training. Rates are 10³ images a second.
 
+mod history;
+
 use std::hint::black_box;
 
-use benches::{Mode, Table, criterion};
+use benches::{Mode, Table};
 use criterion::Throughput;
 use datasets::digits::generate;
 use datasets::rng::{Key, Purpose};
 use datasets::{Canvas, Labelled, Placement, Split};
 use ram::bench::{STEPS, TrainingStep};
+
+use history::criterion;
 
 /// Name, edge, placement and clutter of canvases, and the index in [`STEPS`] of a training step that uses them.
 const CANVASES: [(&str, usize, Placement, usize, usize); 3] = [

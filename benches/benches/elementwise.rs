@@ -1,12 +1,16 @@
 //! Elementwise functions, on one thread, over numbers that fit in the L1 cache. Rates are 10⁹ elements a second.
 
+mod history;
+
 use std::hint::black_box;
 
 use autograd::kernels::map::{Elementwise, map};
 use autograd::kernels::math;
 use autograd::kernels::simd::Lanes;
-use benches::{Mode, Table, criterion, numbers};
+use benches::{Mode, Table, numbers};
 use criterion::{BenchmarkGroup, Throughput, measurement::WallTime};
+
+use history::criterion;
 
 const LEN: usize = 2048;
 

@@ -5,11 +5,15 @@
 //! interfaces do not offer this, so the peers pack in every call. For the weight gradient we pack in every call as
 //! well.
 
+mod history;
+
 use std::hint::black_box;
 
-use benches::{Mode, Table, criterion};
+use benches::{Mode, Table};
 use criterion::Throughput;
 use ram::bench::{MatrixProduct, Product};
+
+use history::criterion;
 
 /// (K, N) of the model's layers, for glimpses of 8×8×1 and of 12×12 at three and four scales.
 const LAYERS: [(usize, usize); 6] = [(64, 128), (432, 128), (576, 128), (128, 256), (256, 256), (512, 1024)];

@@ -2,18 +2,22 @@
 //! not depend on the size of the image, while that of a convolutional network grows with the number of pixels; the
 //! convolution of Table 1b stands beside it, as far as its numbers fit into memory. Times include recording the operation.
 
+mod history;
+
 use std::hint::black_box;
 use std::time::Duration;
 
 use autograd::nn::{Conv2d, Init};
 use autograd::ops::Activation::Relu;
 use autograd::{Params, Tape};
-use benches::{Mode, criterion, numbers};
+use benches::{Mode, numbers};
 use criterion::Throughput;
 use datasets::Layout;
 use datasets::rng::{Key, Purpose};
 use ram::bench::{cpu, race};
 use ram::model::{Images, Retina, Sampling};
+
+use history::criterion;
 
 /// The number of images. It is small, since the largest images take 256 MiB each.
 const BATCH: usize = 4;

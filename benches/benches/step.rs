@@ -1,9 +1,13 @@
 //! A whole training step (N glimpses, backward, gradient descent with momentum) on one thread and on all threads. Rates
 //! are GFLOP/s and count the matrix products of the model ([`ram::bench::STEPS`]); `ram bench` prints images a second.
 
-use benches::{Mode, Table, criterion};
+mod history;
+
+use benches::{Mode, Table};
 use criterion::Throughput;
 use ram::bench::{STEPS, TrainingStep};
+
+use history::criterion;
 
 fn main() {
     let Some(mode) = Mode::of("step") else { return };

@@ -16,8 +16,6 @@
 
 use std::time::Duration;
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion};
 use ram::bench::{Probes, cpu, median, quiet, race};
 
 pub use ram::bench::numbers;
@@ -60,16 +58,6 @@ impl Mode {
     fn row_time(self) -> Duration {
         if self == Mode::Test { Duration::ZERO } else { ROW_TIME }
     }
-}
-
-/// Runs a criterion group of this name as the command line asks.
-pub fn criterion(name: &str, bench: impl FnOnce(&mut BenchmarkGroup<WallTime>)) {
-    let mut criterion = Criterion::default().configure_from_args();
-    let mut group = criterion.benchmark_group(name);
-    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3)).sample_size(50);
-    bench(&mut group);
-    group.finish();
-    criterion.final_summary();
 }
 
 /// A contender: its name, and the function that is timed.
