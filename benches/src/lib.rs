@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `gemm` | the matrix products of the model's layers, on one thread and on two | `gemm`, `faer`, `matrixmultiply` |
 //! | `elementwise` | exp, ln, tanh, sigmoid, Rect, on one thread | plain loops over the standard library |
-//! | `retina` | ρ(x, l) on images from 28×28 to 8192×8192 | the same on 28×28 |
+//! | `retina` | ρ(x, l) on images from 28×28 to 16384×16384 | the same on 28×28, and a convolution |
 //! | `step` | a whole training step, on all threads | `benches/compare/pytorch.py` |
 //! | `data` | drawing the canvases to train on, on one thread | the training step that uses them |
 //!
@@ -85,8 +85,8 @@ impl Table {
         Table { mode, unit, rows: Vec::new() }
     }
 
-    /// Measures a row on the current rayon pool, between two probes on all threads of it. `work` is the work of one call, in 10⁹ FLOP if the rate is in GFLOP/s.
-    /// The first contender is ours.
+    /// Measures a row on the current rayon pool, between two probes on all threads of it. `work` is the work of one call, in
+    /// 10⁹ FLOP if the rate is in GFLOP/s. The first contender is ours.
     pub fn row(&mut self, name: impl Into<String>, work: f64, contenders: &mut [Contender]) {
         let mut calls: Vec<&mut dyn FnMut()> = contenders.iter_mut().map(|(_, call)| &mut **call as _).collect();
         let time = self.mode.row_time();

@@ -15,7 +15,7 @@ fn training_on_mnist_takes_little_memory() {
     let place = Place::with_files(&[]);
     for threads in [1, 2, 4] {
         let line = format!(
-            "train --preset mnist --set data.train=5000 --set train.epochs=1 --threads {threads} --name {threads} --data-dir {}",
+            "train --preset mnist --set data.train=5000 --set train.epochs=3 --threads {threads} --name {threads} --data-dir {}",
             mnist.display()
         );
         let mut child = place.start(&line);
