@@ -33,7 +33,7 @@ impl Objective {
 
     /// Whether a baseline is learned.
     pub fn learns_baseline(&self) -> bool {
-        self.baseline == BaselineKind::Learned
+        self.baseline.is_learned()
     }
 
     /// Multiplies the terms by their weights and adds them up. `entropy` joins the term of the decisions.

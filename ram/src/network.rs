@@ -6,6 +6,7 @@ use datasets::rng::{Key, Purpose};
 use crate::comparators::Comparator;
 use crate::config::Config;
 use crate::model::{Agent, AgentOptions, Decisions, ModelKind};
+use crate::reinforce::BaselineKind;
 
 /// A network, as handles to its parameters.
 #[derive(Clone, Debug)]
@@ -60,6 +61,12 @@ impl Network {
 
 /// What a configuration says of the agent.
 pub fn agent_options(config: &Config, decisions: Decisions) -> AgentOptions<'_> {
-    let location_into_core = config.loss.location_into_core;
-    AgentOptions { model: &config.model, policy: &config.policy, location_into_core, decisions }
+    AgentOptions {
+        model: &config.model,
+        policy: &config.policy,
+        edge: config.data.size,
+        location_into_core: config.loss.location_into_core,
+        informed_baseline: config.loss.baseline == BaselineKind::Informed,
+        decisions,
+    }
 }

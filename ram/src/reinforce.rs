@@ -49,10 +49,19 @@ use crate::model::steps::Steps;
 pub enum BaselineKind {
     /// bₜ = `E[Rₜ]`, which a network learns. Sec. 3.2.
     Learned,
+    /// As `learned`, but the network also knows the probability of the true class at hₜ, as only training can.
+    Informed,
     /// The mean return of the other samples of the same input; `train.samples` says how many samples there are.
     LeaveOneOut,
     /// bₜ = 0, which is eq. (1).
     None,
+}
+
+impl BaselineKind {
+    /// Whether a network learns it.
+    pub fn is_learned(self) -> bool {
+        matches!(self, BaselineKind::Learned | BaselineKind::Informed)
+    }
 }
 
 /// A term of the loss, as what each episode on a tape adds to it. The tape may hold a part of the batch: the terms of all parts add
@@ -109,7 +118,7 @@ pub fn baselines<'t, R: Real>(
     samples: usize,
 ) -> Steps<'t, R> {
     match kind {
-        BaselineKind::Learned => learned.iter().copied().collect(),
+        BaselineKind::Learned | BaselineKind::Informed => learned.iter().copied().collect(),
         BaselineKind::LeaveOneOut => returns.iter().map(|&r| leave_one_out(r, samples)).collect(),
         BaselineKind::None => returns.iter().map(|&r| r.recording().zeros(r.shape())).collect(),
     }

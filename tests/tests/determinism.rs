@@ -152,7 +152,7 @@ fn the_split_into_tapes_does_not_show() {
             let images = Images::Pixels { data: &batch.pixels[start * image..end * image], shape };
             let episode = agent.look(&t, images, &draws);
             let objective = Objective::new(&config);
-            hybrid_loss(&episode, &batch.labels[start..end], &objective, None, n).total.sweep();
+            hybrid_loss(&episode, &batch.labels[start..end], &objective, Reward::Argmax, &[], n).total.sweep();
             drop(episode);
             drop(t);
             tapes.push(tape);

@@ -1,11 +1,11 @@
 //! Classification: the estimates of eqs. (1) and (2) are the gradient of the expected reward, exactly. The world is so small that
 //! every way to look at its images and to name their classes can be tried. `play.rs` does the same for a game.
 
-use autograd::{Grads, Params, Shape, Tape, Var};
-use ram::config::Config;
+use autograd::{Grads, Params, Shape, Tape, Var, math};
+use ram::config::{Config, Reward};
 use ram::losses::{LossTerms, Objective};
 use ram::model::core::CoreKind;
-use ram::model::{Agent, Decisions, Draws, Episode, Images, Mode};
+use ram::model::{Agent, Decisions, Draws, Episode, First, Images, Labelled, Mode};
 use ram::network::agent_options;
 use ram::reinforce::BaselineKind;
 use ram::tasks::classify::{hybrid_loss, reinforce_loss};
@@ -16,7 +16,7 @@ use tests::{assert_gradients, redraw, softmax, uniforms};
 const SIDE: usize = 9;
 const CLASSES: usize = 3;
 
-/// l₁, l₂ and the class.
+/// l₁, l₂ and the class; or l₀, l₁ and the class, with a policy that chooses l₀.
 const CHOICES: usize = 3;
 
 /// The images, one after the other, and their classes.
@@ -41,18 +41,28 @@ struct Way {
     uniforms: [f64; CHOICES],
 }
 
+/// What is learned by, and so what is rewarded: the class that was drawn (pure REINFORCE), the most likely one, or the
+/// probability of the true one.
+#[derive(Clone, Copy, PartialEq)]
+enum Rule {
+    Pure,
+    Hybrid(Reward),
+}
+
 /// The logits by which each of the ways makes a choice.
 fn logits(episode: &Episode<f64>, choice: usize) -> Vec<Vec<f64>> {
-    let logits = *episode.means.get(choice).unwrap_or(&episode.last_decision());
+    let locations = episode.first.iter().map(|first| first.mean).chain(episode.means.iter().copied());
+    let logits = locations.chain([episode.last_decision()]).nth(choice).expect("as many choices");
     logits.value().chunks_exact(logits.shape().columns()).map(<[f64]>::to_vec).collect()
 }
 
 impl Problem {
-    fn new(into_core: bool) -> Problem {
+    fn new(into_core: bool, baseline: BaselineKind, first: First) -> Problem {
         let mut config = Config::default();
-        (config.model.patch, config.model.scales, config.model.glimpses, config.model.core) = (4, 1, 3, CoreKind::Lstm);
+        (config.policy.first, config.model.glimpses) = (first, if first == First::Learned { 2 } else { 3 });
+        (config.model.patch, config.model.scales, config.model.core) = (4, 1, CoreKind::Lstm);
         (config.model.features, config.model.glimpse, config.model.hidden) = (5, 6, 4);
-        (config.policy.grid, config.loss.location_into_core) = (2, into_core);
+        (config.policy.grid, config.loss.location_into_core, config.loss.baseline) = (2, into_core, baseline);
         let mut rng = ChaCha8Rng::seed_from_u64(15);
         let mut params = Params::new();
         let agent = Agent::new(&mut params, agent_options(&config, Decisions::Last), 1, CLASSES, &mut rng);
@@ -63,10 +73,13 @@ impl Problem {
 
     fn look<T>(&self, params: &Params<f64>, ways: &[Way], with: impl FnOnce(&Episode<f64>, &Draws<f64>) -> T) -> T {
         let numbers = |choice: usize| ways.iter().map(move |way| way.uniforms[choice]);
+        let noise = |choice| numbers(choice).flat_map(|u| [u, 0.0]);
+        let given = ways.iter().flat_map(|way| self.first[way.image]).collect();
+        let chooses_first = self.agent.plan().first == First::Learned;
         let draws = Draws {
             mode: Mode::Sample,
-            first: ways.iter().flat_map(|way| self.first[way.image]).collect(),
-            noise: numbers(0).chain(numbers(1)).flat_map(|u| [u, 0.0]).collect(),
+            first: if chooses_first { noise(0).collect() } else { given },
+            noise: if chooses_first { noise(1).collect() } else { noise(0).chain(noise(1)).collect() },
             class: numbers(2).collect(),
         };
         let image = |way: &Way| &self.pixels[way.image * SIDE * SIDE..][..SIDE * SIDE];
@@ -74,18 +87,19 @@ impl Problem {
         let mut tape = Tape::new();
         let t = tape.begin(params);
         let images = Images::Pixels { data: &pixels, shape: Shape::new(&[ways.len(), 1, SIDE, SIDE]) };
-        with(&self.agent.look(&t, images, &draws), &draws)
+        let world = Labelled { images, labels: &labels(ways) };
+        with(&self.agent.look(&t, world, &draws), &draws)
     }
 
     /// The loss of these ways, each compared with the others where `baseline` says so.
-    fn loss<T>(&self, ways: &[Way], pure: bool, baseline: BaselineKind, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
+    fn loss<T>(&self, ways: &[Way], rule: Rule, baseline: BaselineKind, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
         let episodes = ways.len();
         let objective = Objective { location_weight: 1.0, baseline_weight: 0.0, baseline, samples: episodes };
-        let labels: Vec<u32> = ways.iter().map(|way| LABELS[way.image] as u32).collect();
+        let labels = labels(ways);
         self.look(&self.params, ways, |episode, draws| {
-            with(&match pure {
-                true => reinforce_loss(episode, &labels, &objective, &draws.class, episodes),
-                false => hybrid_loss(episode, &labels, &objective, None, episodes),
+            with(&match rule {
+                Rule::Pure => reinforce_loss(episode, &labels, &objective, &draws.class, episodes),
+                Rule::Hybrid(reward) => hybrid_loss(episode, &labels, &objective, reward, &draws.class, episodes),
             })
         })
     }
@@ -108,35 +122,39 @@ impl Problem {
         ways
     }
 
-    /// How likely each of the ways is, and its reward: for the class that was drawn (pure REINFORCE), or for the most likely one.
-    fn rewards(&self, params: &Params<f64>, ways: &[Way], pure: bool) -> Vec<(f64, f64)> {
+    /// How likely each of the ways is, and its reward.
+    fn rewards(&self, params: &Params<f64>, ways: &[Way], rule: Rule) -> Vec<(f64, f64)> {
         self.look(params, ways, |episode, _| {
             let logits = [0, 1, 2].map(|choice| logits(episode, choice));
             let reward = |(i, way): (usize, &Way)| {
                 let p: f64 = (0..CHOICES).map(|choice| softmax(&logits[choice][i])[way.chosen[choice]]).product();
                 let (classes, label) = (&logits[2][i], LABELS[way.image]);
-                let right = match pure {
-                    true => way.chosen[2] == label,
-                    false => classes.iter().all(|&x| x <= classes[label]),
+                let one = |right: bool| f64::from(u8::from(right));
+                let reward = match rule {
+                    Rule::Pure | Rule::Hybrid(Reward::Sampled) => one(way.chosen[2] == label),
+                    Rule::Hybrid(Reward::Argmax) => one(classes.iter().all(|&x| x <= classes[label])),
+                    Rule::Hybrid(Reward::Probability) => softmax(classes)[label],
+                    Rule::Hybrid(Reward::LogProbability) => math::ln(softmax(classes)[label]),
                 };
-                (p, f64::from(u8::from(right)))
+                (p, reward)
             };
             ways.iter().enumerate().map(reward).collect()
         })
     }
 
     /// The mean over images and their ways of the estimate of ∇J that `term` makes; to leave one out, over all pairs of ways.
-    fn estimate(&self, pure: bool, baseline: BaselineKind, term: Term) -> Grads<f64> {
+    fn estimate(&self, rule: Rule, baseline: BaselineKind, term: Term) -> Grads<f64> {
         let mut mean = self.params.zeros();
         let mut add = |ways: &[Way], p: f64, reward: f64| {
-            self.loss(ways, pure, baseline, |loss| {
-                assert_eq!(loss.reward.value()[0], reward, "the way {:?} leads to these choices", ways[0].chosen);
+            self.loss(ways, rule, baseline, |loss| {
+                let found = loss.reward.value()[0];
+                assert!((found - reward).abs() < 1e-12, "{:?}: {found}, not {reward}", ways[0].chosen);
                 term(loss).scale(-p / IMAGES as f64).backward(&mut mean);
             });
         };
         for image in 0..IMAGES {
             let ways = self.ways(image);
-            let rewards = self.rewards(&self.params, &ways, pure);
+            let rewards = self.rewards(&self.params, &ways, rule);
             for (&a, &(p, reward)) in ways.iter().zip(&rewards) {
                 match baseline {
                     BaselineKind::LeaveOneOut => {
@@ -150,43 +168,74 @@ impl Problem {
     }
 
     /// Checks the estimate of `term` by each kind of baseline against the gradient of J by the parameters that `is_checked` names.
-    fn check(&self, pure: bool, term: Term, is_checked: impl Fn(&str) -> bool) {
-        let kinds = [BaselineKind::Learned, BaselineKind::None, BaselineKind::LeaveOneOut];
-        let found = kinds.map(|baseline| self.estimate(pure, baseline, term));
+    fn check(&self, kinds: &[BaselineKind], rule: Rule, term: Term, is_checked: impl Fn(&str) -> bool) {
+        let found: Vec<_> = kinds.iter().map(|&baseline| self.estimate(rule, baseline, term)).collect();
         let ways: Vec<Way> = (0..IMAGES).flat_map(|image| self.ways(image)).collect();
         let j = |params: &Params<f64>| -> f64 {
-            let rewards = self.rewards(params, &ways, pure);
+            let rewards = self.rewards(params, &ways, rule);
             rewards.iter().map(|(p, reward)| p * reward).sum::<f64>() / IMAGES as f64
         };
-        let probability: f64 = self.rewards(&self.params, &ways, pure).iter().map(|(p, _)| p).sum();
+        let probability: f64 = self.rewards(&self.params, &ways, rule).iter().map(|(p, _)| p).sum();
         assert!((probability - IMAGES as f64).abs() < 1e-12, "all ways of each image: {probability}");
         let expected = j(&self.params);
-        assert!((0.1..0.9).contains(&expected), "there is a reward to win and to lose: {expected}");
+        if rule != Rule::Hybrid(Reward::LogProbability) {
+            assert!((0.1..0.9).contains(&expected), "there is a reward to win and to lose: {expected}");
+        }
         assert_gradients(&self.params, &found, is_checked, j);
     }
 }
 
 type Term = for<'l, 't> fn(&'l LossTerms<'t, f64>) -> Var<'t, f64>;
 
-/// Pure REINFORCE: by eq. (2) with a baseline that these random parameters make, by eq. (1), and judged by another episode of the
-/// same image, which has no say in this one. Each has the mean ∇J, by every parameter that chooses.
+/// An agent that has a baseline of its own, and one whose baseline knows the class; each with all that it can be compared with.
+const KINDS: [&[BaselineKind]; 2] =
+    [&[BaselineKind::Learned, BaselineKind::None, BaselineKind::LeaveOneOut], &[BaselineKind::Informed]];
+
+fn labels(ways: &[Way]) -> Vec<u32> {
+    ways.iter().map(|way| LABELS[way.image] as u32).collect()
+}
+
+/// Pure REINFORCE: by eq. (2) with a baseline that these random parameters make, by eq. (1), judged by another episode of the
+/// same image, which has no say in this one, and with a baseline that knows the class. Each has the mean ∇J, by every
+/// parameter that chooses.
 #[test]
 fn pure_reinforce_estimates_the_gradient_of_the_expected_reward() {
-    Problem::new(true).check(true, |loss| loss.total, |name| !name.starts_with("baseline"));
+    for (kinds, first) in KINDS.into_iter().flat_map(|kinds| [(kinds, First::Random), (kinds, First::Learned)]) {
+        let problem = Problem::new(true, kinds[0], first);
+        problem.check(kinds, Rule::Pure, |loss| loss.total, |name| !name.starts_with("baseline"));
+    }
 }
 
 /// The hybrid loss, whose reward is for the most likely class: a parameter changes it only by where is looked, so the location
 /// term alone is ∇J. It reaches the location network, or with `loss.location_into_core` what sees as well.
 #[test]
 fn the_location_term_of_the_hybrid_loss_estimates_it_too() {
-    for into_core in [false, true] {
-        Problem::new(into_core).check(
-            false,
+    for (into_core, kinds) in [false, true].into_iter().flat_map(|into_core| KINDS.map(|kinds| (into_core, kinds))) {
+        let first = if into_core { First::Random } else { First::Learned };
+        Problem::new(into_core, kinds[0], first).check(
+            kinds,
+            Rule::Hybrid(Reward::Argmax),
             |loss| loss.location.expect("locations are chosen"),
             |name| {
                 name.starts_with("location")
                     || into_core && !["action", "baseline"].iter().any(|other| name.starts_with(other))
             },
+        );
+    }
+}
+
+/// As above, with rewards that are not for a choice of the class: its probability, or the probability's logarithm. What sees
+/// changes them itself, so the location term is ∇J by the location network's parameters.
+#[test]
+fn it_estimates_it_for_rewards_without_a_choice_too() {
+    for (reward, kinds) in
+        [Reward::Probability, Reward::LogProbability].into_iter().flat_map(|r| KINDS.map(|kinds| (r, kinds)))
+    {
+        Problem::new(false, kinds[0], First::Random).check(
+            kinds,
+            Rule::Hybrid(reward),
+            |loss| loss.location.expect("locations are chosen"),
+            |name| name.starts_with("location"),
         );
     }
 }

@@ -5,7 +5,7 @@ use autograd::nn::{Conv2d, Init, Lstm};
 use autograd::ops::Activation;
 use autograd::optim::{self, Adam, Optimiser, Sgd};
 use autograd::{Grads, ParamId, Params, Real, Shape, Tape, Var};
-use ram::config::Config;
+use ram::config::{Config, Reward};
 use ram::losses::{LossTerms, Objective};
 use ram::model::{Agent, Decisions, Draws, Images, Mean, Mode, Model, Retina, Sampling};
 use ram::network::agent_options;
@@ -128,7 +128,7 @@ impl<R: Real> Case<R> {
         let t = tape.begin(&self.params);
         let images = Images::Pixels { data: &self.images, shape: self.shape };
         let episode = self.agent.look(&t, images, &self.draws);
-        let loss = hybrid_loss(&episode, &self.labels, &self.objective, None, self.labels.len());
+        let loss = hybrid_loss(&episode, &self.labels, &self.objective, Reward::Argmax, &[], self.labels.len());
 
         let mut differences = Differences::default();
         let mut compare = |name: &str, ours: &[R]| differences.add(name, ours, self.golden.values(name));

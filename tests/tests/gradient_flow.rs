@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use autograd::{Grads, ParamId, Params, Shape, Tape, math};
-use ram::config::Config;
+use ram::config::{Config, Reward};
 use ram::losses::{LossTerms, Objective};
 use ram::model::{Agent, Decisions, Draws, Images, Locations, Mean, Mode};
 use ram::network::agent_options;
@@ -58,7 +58,7 @@ impl Problem {
         let episode = self.agent.look(&t, images, &self.draws);
         let objective = Objective { location_weight: 0.5, baseline_weight: 2.0, baseline, samples: 4 };
         with(&match pure {
-            false => hybrid_loss(&episode, &self.labels, &objective, None, batch),
+            false => hybrid_loss(&episode, &self.labels, &objective, Reward::Argmax, &[], batch),
             true => reinforce_loss(&episode, &self.labels, &objective, &self.draws.class, batch),
         })
     }
@@ -333,7 +333,7 @@ impl World {
             match self.pure {
                 true => reinforce_loss(&episode, &labels, &objective, &draws.class, batch).total.backward(&mut grads),
                 false => {
-                    let loss = hybrid_loss(&episode, &labels, &objective, None, batch);
+                    let loss = hybrid_loss(&episode, &labels, &objective, Reward::Argmax, &[], batch);
                     loss.location.unwrap().backward(&mut grads);
                 }
             }

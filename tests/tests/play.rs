@@ -6,7 +6,7 @@ use ram::config::{Config, Loss, Returns};
 use ram::environments::Environment;
 use ram::losses::{LossTerms, Objective};
 use ram::model::core::CoreKind;
-use ram::model::{Agent, Decisions, Draws, Episode, Locations, Mean, Mode};
+use ram::model::{Agent, Decisions, Draws, Episode, First, Locations, Mean, Mode};
 use ram::network::agent_options;
 use ram::reinforce::BaselineKind;
 use ram::tasks::play::{Games, Played, play_loss};
@@ -55,8 +55,8 @@ struct Problem {
     first: [f64; 2],
 }
 
-/// Uniform numbers: of the two actions, and of the location between them.
-type Way = [f64; 3];
+/// Uniform numbers: of the two actions and the location between them, and of l₀ for a policy that chooses it.
+type Way = [f64; 4];
 
 impl Problem {
     fn new(change: impl FnOnce(&mut Config)) -> Problem {
@@ -74,11 +74,18 @@ impl Problem {
         Problem { agent, params, first: [-0.8, 0.1] }
     }
 
+    fn chooses_first(&self) -> bool {
+        self.agent.plan().first == First::Learned
+    }
+
     /// Plays games from a light at the left, one in each of these ways.
     fn play<T>(&self, params: &Params<f64>, ways: &[Way], with: impl FnOnce(&Episode<f64>, &Played<f64>) -> T) -> T {
         let draws = Draws {
             mode: Mode::Sample,
-            first: self.first.repeat(ways.len()),
+            first: match self.chooses_first() {
+                true => ways.iter().flat_map(|way| [way[3], 0.0]).collect(),
+                false => self.first.repeat(ways.len()),
+            },
             noise: ways.iter().flat_map(|way| [way[1], 0.0]).collect(),
             class: [0, 2].iter().flat_map(|&decision| ways.iter().map(move |way| way[decision])).collect(),
         };
@@ -109,10 +116,16 @@ impl Problem {
             self.play(&self.params, &[way], |episode, _| uniforms(&logits(episode)))
         };
         let mut ways = Vec::new();
-        for first in after([0.5; 3], |episode| episode.decisions[0].value().to_vec()) {
-            for place in after([first, 0.5, 0.5], |episode| episode.means[0].value().to_vec()) {
-                let second = after([first, place, 0.5], |episode| episode.decisions[1].value().to_vec());
-                ways.extend(second.into_iter().map(|second| [first, place, second]));
+        let begins = match self.chooses_first() {
+            true => after([0.5; 4], |episode| episode.first.expect("it is chosen").mean.value().to_vec()),
+            false => vec![0.5],
+        };
+        for begin in begins {
+            for first in after([0.5, 0.5, 0.5, begin], |episode| episode.decisions[0].value().to_vec()) {
+                for place in after([first, 0.5, 0.5, begin], |episode| episode.means[0].value().to_vec()) {
+                    let second = after([first, place, 0.5, begin], |episode| episode.decisions[1].value().to_vec());
+                    ways.extend(second.into_iter().map(|second| [first, place, second, begin]));
+                }
             }
         }
         ways
@@ -122,7 +135,8 @@ impl Problem {
     fn way(&self, params: &Params<f64>, way: Way, discount: f64) -> (f64, f64) {
         self.play(params, &[way], |episode, played| {
             let of = |x: &Var<f64>| x.value()[0];
-            let log: f64 = episode.action_log_probs.iter().chain(&episode.location_log_probs).map(of).sum();
+            let (locations, _) = episode.location_choices();
+            let log: f64 = episode.action_log_probs.iter().chain(&locations).map(of).sum();
             (math::exp(log), played.rewards[0] + discount * played.rewards[1])
         })
     }
@@ -140,7 +154,7 @@ fn each_term_reaches_its_networks() {
                     (config.policy.grid, config.policy.locations) = (grid, locations);
                     config.loss.location_into_core = into_core;
                 });
-                problem.loss(&[[0.3, 0.6, 0.8]], BaselineKind::Learned, &Loss::default(), |loss| {
+                problem.loss(&[[0.3, 0.6, 0.8, 0.5]], BaselineKind::Learned, &Loss::default(), |loss| {
                     let seeing = layers(&SEEING);
                     assert_eq!(reached(&problem.params, loss.classification), &seeing | &layers(&["action"]));
                     assert_eq!(reached(&problem.params, loss.baseline.unwrap()), layers(&["baseline"]));
@@ -162,9 +176,15 @@ fn each_term_reaches_its_networks() {
 /// with a baseline that these random parameters make, and by eq. (1).
 #[test]
 fn the_estimate_is_the_gradient_of_the_expected_return() {
-    let problem = Problem::new(|_| {});
-    let ways = problem.ways();
-    assert_eq!(ways.len(), 2 * 4 * 2, "two actions, four places, two actions");
+    for (first, count) in [(First::Random, 2 * 4 * 2), (First::Learned, 4 * 2 * 4 * 2)] {
+        let problem = Problem::new(|config| config.policy.first = first);
+        let ways = problem.ways();
+        assert_eq!(ways.len(), count, "two actions, four places, two actions, and with a chosen l₀ four places");
+        estimates_the_gradient(&problem, &ways);
+    }
+}
+
+fn estimates_the_gradient(problem: &Problem, ways: &[Way]) {
     let total: f64 = ways.iter().map(|&way| problem.way(&problem.params, way, 1.0).0).sum();
     assert!((total - 1.0).abs() < 1e-12, "{total}");
 
@@ -177,7 +197,7 @@ fn the_estimate_is_the_gradient_of_the_expected_return() {
     ] {
         let loss = Loss { returns, discount, location_weight: 1.0, baseline_weight: 0.0, ..Loss::default() };
         let mut expected = problem.params.zeros();
-        for &way in &ways {
+        for &way in ways {
             let (probability, _) = problem.way(&problem.params, way, discount);
             problem.loss(&[way], baseline, &loss, |loss| loss.total.scale(-probability).backward(&mut expected));
         }
@@ -227,7 +247,7 @@ fn to_leave_one_out_does_not_bias_the_estimate() {
 fn the_entropy_grows() {
     let mut problem = Problem::new(|_| {});
     let entropy = |problem: &Problem| -> f64 {
-        problem.play(&problem.params, &[[0.5; 3]], |episode, _| {
+        problem.play(&problem.params, &[[0.5; 4]], |episode, _| {
             -episode
                 .decisions
                 .iter()
@@ -238,7 +258,7 @@ fn the_entropy_grows() {
     let before = entropy(&problem);
     let with = |weight: f64, problem: &Problem| {
         let loss = Loss { entropy_weight: weight, ..Loss::default() };
-        problem.loss(&[[0.5; 3]], BaselineKind::Learned, &loss, |loss| {
+        problem.loss(&[[0.5; 4]], BaselineKind::Learned, &loss, |loss| {
             let mut grads = problem.params.zeros();
             loss.classification.backward(&mut grads);
             (loss.classification.item(), grads)

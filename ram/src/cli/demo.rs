@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 
     let stop = interrupt::install()?;
     let mut rows = Vec::new();
-    for locations in Locations::ALL {
+    for locations in Locations::WITHOUT_ORACLE {
         let mut config = config.clone();
         config.policy.locations = locations;
         match train(args, &folder, &config, stop)? {
@@ -139,7 +139,8 @@ fn repeated(command: &[String]) -> String {
 /// Commands to try next; `longer` is the number of epochs of a longer training.
 fn next_commands(folder: &Path, longer: usize) -> String {
     let (program, path) = (program(), quoted(&folder.join("learned")));
-    let runs = Locations::ALL.map(|locations| folder.join(locations.name()).display().to_string()).join("\n  ");
+    let runs =
+        Locations::WITHOUT_ORACLE.map(|locations| folder.join(locations.name()).display().to_string()).join("\n  ");
     format!(
         "The runs, with their configurations, metrics and weights:\n  {runs}\n\
          Next:\n  \
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_table_is_aligned_and_has_a_line_for_each_policy() {
-        let rows = Locations::ALL.map(|locations| {
+        let rows = Locations::WITHOUT_ORACLE.map(|locations| {
             let result =
                 Evaluation { error: 0.05, loss: 0.2, count: 2000, on_digit: Some(0.5), ..Evaluation::default() };
             (locations, result)

@@ -128,7 +128,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             };
             // A table has controls once, for its largest agent.
             let controlled = Some(i) == last_agent && table.has_controls;
-            let policies = if controlled { &Locations::ALL[..] } else { &Locations::ALL[..1] };
+            let policies = if controlled { &Locations::WITHOUT_ORACLE[..] } else { &Locations::WITHOUT_ORACLE[..1] };
             for &locations in policies {
                 for seed in 1..=u64::from(args.seeds) {
                     let mut config = Config { seed, ..config.clone() };

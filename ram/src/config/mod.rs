@@ -161,6 +161,10 @@ pub enum Reward {
     Argmax,
     /// A class drawn from the distribution.
     Sampled,
+    /// None: the reward is π(a*|h_T), which is what a class drawn from the distribution would earn on average.
+    Probability,
+    /// None: the reward is log π(a*|h_T), which is not the paper's.
+    LogProbability,
 }
 
 /// `[optimiser]`

@@ -3,7 +3,7 @@
 use super::{Canvas, Config, Data, LossKind, Source};
 use crate::environments::Game;
 use crate::error::RamError;
-use crate::model::{MAX_GLIMPSES, ModelKind};
+use crate::model::{First, MAX_GLIMPSES, ModelKind};
 use crate::reinforce::BaselineKind;
 
 impl Config {
@@ -101,6 +101,15 @@ impl Config {
             "policy.grid",
             policy.grid,
             "0 (off), or from 2 to 16",
+        );
+        faults.unless(
+            policy.first != First::Learned || policy.locations.are_learned(),
+            "policy.first",
+            "learned",
+            &format!(
+                "random, inside or centre with policy.locations={}, which learns no location",
+                policy.locations.name()
+            ),
         );
         faults.number("policy.init_std", policy.init_std, |x| (0.0..=10.0).contains(&x), "from 0 to 10");
 
@@ -300,6 +309,8 @@ mod tests {
             let text = message("mnist", &[set]);
             assert!(text.contains(part), "{text}");
         }
+        let text = message("mnist", &["policy.first=learned", "policy.locations=random"]);
+        assert!(text.contains("policy.first is learned, but must be random, inside or centre with"), "{text}");
         for set in ["optimiser.clip=0", "optimiser.clip=1e-30", "optimiser.epsilon=1e-30", "schedule.warmup=23459"] {
             Config::load(Base::Preset("mnist"), &[set.to_owned()]).unwrap();
         }

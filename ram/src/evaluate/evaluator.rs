@@ -16,7 +16,6 @@ use crate::config::Config;
 use crate::error::RamError;
 use crate::evaluation::{Evaluation, GRID};
 use crate::model::{Decisions, Episode, Retina};
-use crate::reinforce::BaselineKind;
 use crate::runs::checkpoint::Checkpoint;
 use crate::split::SplitName;
 use crate::tasks::{Examples, Inputs, Recorder, Verdict};
@@ -159,11 +158,9 @@ fn conclude(config: &Config, decisions: Decisions, chunks: impl Iterator<Item = 
         density: steps.iter().map(Step::density).collect(),
         error_after: verdict.wrong_after.iter().map(|&wrong| share(wrong)).collect(),
         // Only a learned baseline has values worth reporting.
-        baselines: match config.loss.baseline {
-            BaselineKind::Learned => {
-                baselines.iter().map(|b| b.iter().map(|&b| f64::from(b)).sum::<f64>() / n).collect()
-            }
-            BaselineKind::LeaveOneOut | BaselineKind::None => Vec::new(),
+        baselines: match config.loss.baseline.is_learned() {
+            true => baselines.iter().map(|b| b.iter().map(|&b| f64::from(b)).sum::<f64>() / n).collect(),
+            false => Vec::new(),
         },
         confusion: verdict.confusion.chunks(classes.max(1)).map(<[u32]>::to_vec).collect(),
         wrong: verdict.wrong,

@@ -19,7 +19,7 @@ use crate::environments::Environment;
 use crate::error::RamError;
 use crate::evaluation::Evaluation;
 use crate::model::action::argmax;
-use crate::model::{Agent, Decisions, DrawKey, Draws, Images, Mode, Retina, Steps, World};
+use crate::model::{Agent, Decisions, DrawKey, Draws, First, Images, Mode, Retina, Steps, World};
 use crate::reinforce::BaselineKind;
 use crate::split::SplitName;
 use crate::tasks::play::{Games, Played, VALIDATION_GAMES};
@@ -158,10 +158,11 @@ impl<'a> Tracer<'a> {
         self.agent.decisions() == Decisions::Each
     }
 
-    /// Whether the baseline was learned: it was subtracted from returns, and there was something to choose.
+    /// Whether the baseline was learned: it was subtracted from returns, and there was something to choose. An informed one is
+    /// not shown, since it needs to know the class.
     fn learned_baseline(&self) -> bool {
         let Config { loss, model, policy, .. } = self.config();
-        let chooses = policy.locations.are_learned() && model.glimpses > 1;
+        let chooses = policy.locations.are_learned() && (model.glimpses > 1 || policy.first == First::Learned);
         loss.baseline == BaselineKind::Learned && (chooses || loss.kind == LossKind::Reinforce)
     }
 

@@ -103,6 +103,13 @@ pub fn reward<'t, R: Real>(chosen: Var<'t, R>, labels: &[u32]) -> Var<'t, R> {
     })
 }
 
+/// π(a*|h), the probability of the true classes: logits [batch, classes] → `[batch]`, without a gradient.
+#[track_caller]
+pub fn belief<'t, R: Real>(logits: Var<'t, R>, labels: &[u32]) -> Var<'t, R> {
+    // π(a*) = exp(−(−log π(a*)))
+    logits.stop_gradient().cross_entropy(labels).scale(-R::ONE).exp()
+}
+
 /// log π(a) of the chosen actions: log-probabilities [batch, actions] and whole numbers `[batch]` → `[batch]`.
 #[track_caller]
 pub fn log_prob_of<'t, R: Real>(log_probs: Var<'t, R>, chosen: Var<'t, R>) -> Var<'t, R> {

@@ -1,12 +1,12 @@
 //! The agent: the iteration of Fig. 1C, and an episode of several iterations.
 
-use autograd::{Params, Real, Recording, Var};
+use autograd::{ParamId, Params, Real, Recording, Var};
 use rand::Rng;
 
 use super::action::{self, ActionNetwork, Decisions, Mode};
 use super::baseline::Baseline;
 use super::core::{Core, State};
-use super::draws::{DrawPlan, Draws};
+use super::draws::{DrawPlan, Draws, First};
 use super::glimpse::GlimpseNetwork;
 use super::location::{Chosen, LocationNetwork, Locations};
 use super::options::{Model, Policy};
@@ -23,6 +23,8 @@ pub struct Agent {
     location: LocationNetwork,
     action: ActionNetwork,
     baseline: Baseline,
+    /// The learned vector v [hidden] from which l₀ is chosen, if it is.
+    first: Option<ParamId>,
     hidden: usize,
     plan: DrawPlan,
     location_into_core: bool,
@@ -35,8 +37,12 @@ pub struct AgentOptions<'a> {
     pub model: &'a Model,
     /// The policy of locations.
     pub policy: &'a Policy,
+    /// W, the edge of the images in pixels.
+    pub edge: usize,
     /// Whether the location term's gradient reaches the core.
     pub location_into_core: bool,
+    /// Whether the baseline knows the true class's probability: see [`Baseline`].
+    pub informed_baseline: bool,
     /// When the agent decides.
     pub decisions: Decisions,
 }
@@ -49,6 +55,11 @@ pub trait World<'t, R: Real> {
     /// The images [batch, channels, height, width] at this glimpse. The agent looks at `locations` [batch, 2], which are
     /// clamped to [−1, 1].
     fn images(&mut self, locations: &[R]) -> Images<'_, 't, R>;
+
+    /// The classes of the inputs, where they are known. Only an informed baseline asks for them.
+    fn labels(&self) -> Option<&[u32]> {
+        None
+    }
 
     /// Applies an action to each input; the actions `[batch]` are whole numbers. Only an agent with [`Decisions::Each`] acts.
     fn act(&mut self, actions: &[R]);
@@ -65,6 +76,28 @@ impl<'t, R: Real> World<'t, R> for Images<'_, 't, R> {
     fn act(&mut self, _: &[R]) {}
 }
 
+/// Images whose classes are known.
+#[derive(Clone, Copy)]
+pub struct Labelled<'a, 't, R: Real> {
+    /// The images.
+    pub images: Images<'a, 't, R>,
+    /// The class of each.
+    pub labels: &'a [u32],
+}
+
+impl<'t, R: Real> World<'t, R> for Labelled<'_, 't, R> {
+    fn batch(&self) -> usize {
+        self.images.batch()
+    }
+    fn images(&mut self, _: &[R]) -> Images<'_, 't, R> {
+        self.images
+    }
+    fn labels(&self) -> Option<&[u32]> {
+        Some(self.labels)
+    }
+    fn act(&mut self, _: &[R]) {}
+}
+
 /// The record of N glimpses at a batch of inputs.
 pub struct Episode<'t, R: Real> {
     /// l₀, …, l_{N−1}, N × [batch, 2]: the locations of the glimpses as drawn, before clamping.
@@ -73,6 +106,8 @@ pub struct Episode<'t, R: Real> {
     pub glimpses: Steps<'t, R>,
     /// The state hₜ after each of N glimpses, [batch, hidden].
     pub states: Steps<'t, R>,
+    /// How l₀ was chosen, with `policy.first = "learned"`.
+    pub first: Option<FirstChoice<'t, R>>,
     /// The policy's means μ₁, …, μ_{N−1}, [batch, 2], or the logits of its grid; empty if the policy is not learned.
     pub means: Steps<'t, R>,
     /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, `[batch]`; empty if the policy is not learned.
@@ -89,10 +124,22 @@ pub struct Episode<'t, R: Real> {
     pub action_log_probs: Steps<'t, R>,
 }
 
+/// How l₀ was chosen.
+#[derive(Clone, Copy)]
+pub struct FirstChoice<'t, R: Real> {
+    /// The policy's mean μ₀ [batch, 2], or the logits of its grid.
+    pub mean: Var<'t, R>,
+    /// ln p(l₀; μ₀, σ²) `[batch]`.
+    pub log_prob: Var<'t, R>,
+    /// The return that is expected before anything is seen, `[batch]`.
+    pub baseline: Var<'t, R>,
+}
+
 impl<'t, R: Real> Episode<'t, R> {
     fn new() -> Self {
         Episode {
             locations: Steps::new(),
+            first: None,
             glimpses: Steps::new(),
             states: Steps::new(),
             means: Steps::new(),
@@ -102,6 +149,15 @@ impl<'t, R: Real> Episode<'t, R> {
             actions: Steps::new(),
             action_log_probs: Steps::new(),
         }
+    }
+
+    /// The choices of locations, l₀ among them if it was chosen: their log-probabilities and their baselines, each a `[batch]` for
+    /// each choice.
+    pub fn location_choices(&self) -> (Steps<'t, R>, Steps<'t, R>) {
+        let Episode { first, location_log_probs: later, baselines, .. } = self;
+        let log_probs = first.iter().map(|first| first.log_prob).chain(later.iter().copied());
+        let baselines = first.iter().map(|first| first.baseline).chain(baselines[..later.len()].iter().copied());
+        (log_probs.collect(), baselines.collect())
     }
 
     /// The output of the action network at the last step, [batch, outputs].
@@ -125,7 +181,9 @@ impl Agent {
         outputs: usize,
         rng: &mut impl Rng,
     ) -> Agent {
-        let AgentOptions { model, policy, location_into_core, decisions } = options;
+        let AgentOptions { model, policy, edge, location_into_core, informed_baseline, decisions } = options;
+        // 1 − g/W, or 0 if the patch is wider than the image.
+        let inside = (1.0 - model.patch as f64 / edge as f64).max(0.0);
         let glimpses = model.glimpses;
         assert!((1..=MAX_GLIMPSES).contains(&glimpses), "agent: {glimpses} glimpses, not from 1 to {MAX_GLIMPSES}");
         let retina = Retina::new(model.patch, model.scales, model.retina);
@@ -133,7 +191,9 @@ impl Agent {
         let seen_by_policy = if policy.locations == Locations::Blind { glimpses } else { model.hidden };
         let glimpse = GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse, rng);
         let core = Core::new(params, model.core, [model.glimpse, model.hidden], model.core_init, rng);
-        let location = LocationNetwork::new(params, seen_by_policy, policy.mean, policy.grid, policy.init_std, rng);
+        let mut location = LocationNetwork::new(params, seen_by_policy, policy.mean, policy.grid, policy.init_std, rng);
+        location.set_inside(inside);
+        let chooses_first = policy.first == First::Learned && policy.locations == Locations::Learned;
         let mut agent = Agent {
             retina,
             gain: model.gain,
@@ -141,13 +201,15 @@ impl Agent {
             core,
             location,
             action: ActionNetwork::new(params, model.hidden, outputs, rng),
-            baseline: Baseline::new(params, model.hidden, rng),
+            baseline: Baseline::new(params, model.hidden, informed_baseline, rng),
+            first: chooses_first.then(|| params.add("location.first", [model.hidden], |v| v.fill(R::ZERO))),
             hidden: model.hidden,
             plan: DrawPlan {
                 glimpses,
                 decisions,
                 locations: policy.locations,
                 first: policy.first,
+                inside,
                 is_discrete: policy.grid > 0,
             },
             location_into_core,
@@ -185,7 +247,13 @@ impl Agent {
     /// bₜ `[batch]`.
     #[track_caller]
     pub fn believe<'t, R: Real>(&self, h: Var<'t, R>) -> (Var<'t, R>, Var<'t, R>) {
-        (self.action.logits(h), self.baseline.value(h))
+        (self.action.logits(h), self.expect(h, None))
+    }
+
+    /// The expected return bₜ `[batch]` at hₜ [batch, hidden].
+    #[track_caller]
+    fn expect<'t, R: Real>(&self, h: Var<'t, R>, labels: Option<&[u32]>) -> Var<'t, R> {
+        self.baseline.value(h, |h| self.action.logits(h), labels)
     }
 
     /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁) and the state hₜ.
@@ -218,9 +286,10 @@ impl Agent {
     ) -> Episode<'t, R> {
         let batch = world.batch();
         let mut episode = Episode::new();
-        // h₀ = 0; l₀ is random
+        // h₀ = 0
         let mut state = self.core.begin(t, batch, self.hidden);
-        let mut l = t.constant([batch, 2], &draws.first);
+        let (mut l, first) = self.first_location(t, batch, draws);
+        episode.first = first;
         for step in 1..=self.plan.glimpses {
             let clamped = l.clamp(-R::ONE, R::ONE);
             let images = world.images(&clamped.value());
@@ -241,14 +310,13 @@ impl Agent {
                 episode.means.push(chosen.mean);
                 episode.location_log_probs.push(chosen.log_prob);
                 if self.plan.decisions == Decisions::Last {
-                    episode.baselines.push(self.baseline.value(state.h));
+                    episode.baselines.push(self.expect(state.h, world.labels()));
                 }
             }
         }
         if self.plan.decisions == Decisions::Last {
-            let (logits, baseline) = self.believe(state.h);
-            episode.decisions.push(logits);
-            episode.baselines.push(baseline);
+            episode.decisions.push(self.action.logits(state.h));
+            episode.baselines.push(self.expect(state.h, world.labels()));
         }
         episode
     }
@@ -274,8 +342,27 @@ impl Agent {
         episode.actions.push(action);
         episode.action_log_probs.push(action::log_prob_of(log_probs, action));
         episode.decisions.push(log_probs);
-        episode.baselines.push(self.baseline.value(h));
+        episode.baselines.push(self.expect(h, None));
         world.act(&action.value());
+    }
+
+    /// l₀, which is drawn beforehand; or with `policy.first = "learned"` it is chosen, and then this says how.
+    #[track_caller]
+    fn first_location<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        batch: usize,
+        draws: &Draws<R>,
+    ) -> (Var<'t, R>, Option<FirstChoice<'t, R>>) {
+        if self.plan.first != First::Learned {
+            return (t.constant([batch, 2], &draws.first), None);
+        }
+        let v = t.zeros([batch, self.hidden]);
+        let v = self.first.map_or(v, |id| v.add_row(t.param(id)));
+        let seen = if self.plan.locations == Locations::Blind { self.step_number(t, batch, 0) } else { v };
+        // l₀ ∼ N(f_l(v), σ²)
+        let Chosen { location, mean, log_prob } = self.location.choose(t, seen, &draws.first, draws.mode);
+        (location, Some(FirstChoice { mean, log_prob, baseline: self.expect(v, None) }))
     }
 
     /// lₜ after `step` glimpses; if the policy is learned, also how it was chosen.
@@ -290,7 +377,7 @@ impl Agent {
         let batch = h.shape().rows();
         let noise = &draws.noise[(step - 1) * 2 * batch..step * 2 * batch];
         let seen = match self.plan.locations {
-            Locations::Random => return (t.constant([batch, 2], noise), None),
+            Locations::Random | Locations::Oracle => return (t.constant([batch, 2], noise), None),
             Locations::Centre => return (t.zeros([batch, 2]), None),
             Locations::Blind => self.step_number(t, batch, step),
             Locations::Learned if self.location_into_core => h,

@@ -1,6 +1,7 @@
 //! Every random number of an episode, drawn before it begins.
 
 use autograd::{Real, math};
+use datasets::DigitBox;
 use datasets::rng::{Key, Purpose, uniform};
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,13 @@ use super::location::Locations;
 pub enum First {
     /// Uniform on the image.
     Random,
+    /// Uniform where the finest patch lies inside the image: |l₀| ≤ 1 − g/W on each axis.
+    Inside,
     /// The centre of the image.
     Centre,
+    /// Chosen by the policy, from a learned vector in the place of a state: l₀ ∼ π(· | v). So it is the same for every image but
+    /// for its noise. The paper does not do this.
+    Learned,
 }
 
 /// What an agent needs random numbers for.
@@ -29,6 +35,8 @@ pub struct DrawPlan {
     pub locations: Locations,
     /// How its first location is chosen.
     pub first: First,
+    /// 1 − g/W: up to here from the centre, the finest patch lies inside the image.
+    pub inside: f64,
     /// Whether its locations are the points of a grid.
     pub is_discrete: bool,
 }
@@ -53,10 +61,10 @@ pub struct DrawKey<'a> {
 pub struct Draws<R> {
     /// Whether locations and actions are sampled at all.
     pub mode: Mode,
-    /// l₀ [batch, 2].
+    /// l₀ [batch, 2]; with [`First::Learned`], what chooses it, as in `noise`.
     pub first: Vec<R>,
     /// What chooses l₁, …, l_{N−1}, [N − 1, batch, 2]: see [`LocationNetwork::choose`](super::location::LocationNetwork::choose).
-    /// Under the random policy these are the locations themselves.
+    /// Under the random policy these are the locations themselves, and under the oracle's too, once [`Draws::aim`] has aimed.
     pub noise: Vec<R>,
     /// A uniform number on [0, 1) for each decision, by which its action or class is sampled, [decisions, batch].
     pub class: Vec<R>,
@@ -76,21 +84,40 @@ impl<R: Real> Draws<R> {
         self.first.resize(2 * batch, R::ZERO);
         self.noise.resize((plan.glimpses - 1) * 2 * batch, R::ZERO);
         self.class.resize(decisions * batch, R::ZERO);
-        let is_centred = plan.locations == Locations::Centre || plan.first == First::Centre;
+        let reach = match plan.first {
+            _ if plan.locations == Locations::Centre => 0.0,
+            First::Centre => 0.0,
+            First::Random => 1.0,
+            First::Inside => plan.inside,
+            First::Learned => 0.0,
+        };
+        let anywhere = |rng: &mut ChaCha8Rng| match plan.first {
+            First::Inside => on_image::<R>(rng) * R::from_f64(plan.inside),
+            First::Random | First::Centre | First::Learned => on_image(rng),
+        };
+        // What chooses a location from a learned policy.
+        let choice_noise = |rng: &mut ChaCha8Rng| match plan.is_discrete {
+            true => [R::from_f64(uniform(rng)), R::ZERO],
+            false => math::normal_pair(rng).map(R::from_f64),
+        };
         for i in 0..batch {
             let sample = u64::from(samples[i / copies]) | ((i % copies) as u64) << 32;
             let stream = |purpose| Key { seed, purpose, epoch, sample }.stream();
             let mut rng = stream(Purpose::FirstLocation);
-            for l in &mut self.first[2 * i..2 * i + 2] {
-                *l = if is_centred { R::ZERO } else { on_image(&mut rng) };
+            let first = &mut self.first[2 * i..2 * i + 2];
+            for l in &mut *first {
+                *l = if reach == 0.0 { R::ZERO } else { on_image::<R>(&mut rng) * R::from_f64(reach) };
+            }
+            if plan.first == First::Learned && mode == Mode::Sample {
+                first.copy_from_slice(&choice_noise(&mut rng));
             }
             let mut rng = stream(Purpose::Policy);
             for noise in self.noise.chunks_exact_mut(2 * batch) {
                 let pair = match (plan.locations, mode) {
-                    (Locations::Random, _) => [on_image(&mut rng), on_image(&mut rng)],
+                    (Locations::Oracle, _) => [on_image(&mut rng), on_image(&mut rng)],
+                    (Locations::Random, _) => [anywhere(&mut rng), anywhere(&mut rng)],
                     (Locations::Centre, _) | (_, Mode::Best) => [R::ZERO; 2],
-                    _ if plan.is_discrete => [R::from_f64(uniform(&mut rng)), R::ZERO],
-                    _ => math::normal_pair(&mut rng).map(R::from_f64),
+                    _ => choice_noise(&mut rng),
                 };
                 noise[2 * i..2 * i + 2].copy_from_slice(&pair);
             }
@@ -102,7 +129,89 @@ impl<R: Real> Draws<R> {
     }
 }
 
+impl<R: Real> Draws<R> {
+    /// Aims the locations of the oracle: from uniform numbers on [−1, 1] they become places that lie at most 2/7 of the digit's box
+    /// from its middle on each axis, 8 pixels for a box of 28. There is a box for each input, or `None` for the whole image, and
+    /// there are `copies` episodes of each input; `size` is the [width, height] of the images.
+    ///
+    /// # Panics
+    /// Where there is not one box for each input.
+    pub fn aim(&mut self, boxes: Option<&[DigitBox]>, copies: usize, [width, height]: [usize; 2]) {
+        let whole = DigitBox { x: 0, y: 0, width: width as u32, height: height as u32 };
+        let batch = self.first.len() / 2;
+        for noise in self.noise.chunks_exact_mut(2 * batch) {
+            for (i, l) in noise.chunks_exact_mut(2).enumerate() {
+                let digit = boxes.map_or(whole, |boxes| boxes[i / copies]);
+                for (l, [start, length, edge]) in
+                    l.iter_mut().zip([[digit.x, digit.width, width as u32], [digit.y, digit.height, height as u32]])
+                {
+                    // c = start + length/2 + u·2/7·length;   l = 2c/W − 1
+                    let [start, length, edge] = [start, length, edge].map(f64::from);
+                    let middle = start + length * (0.5 + l.to_f64() * 2.0 / 7.0);
+                    *l = R::from_f64(2.0 * middle / edge - 1.0);
+                }
+            }
+        }
+    }
+}
+
 /// A coordinate, uniform on the image.
 fn on_image<R: Real>(rng: &mut ChaCha8Rng) -> R {
     R::from_f64(2.0 * uniform(rng) - 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(plan: DrawPlan, seed: u64) -> Draws<f64> {
+        let samples: Vec<u32> = (0..400).collect();
+        let mut draws = Draws::default();
+        draws.draw(plan, &DrawKey { mode: Mode::Sample, seed, epoch: 2, samples: &samples, copies: 1 });
+        draws
+    }
+
+    const PLAN: DrawPlan = DrawPlan {
+        glimpses: 3,
+        decisions: Decisions::Last,
+        locations: Locations::Learned,
+        first: First::Random,
+        inside: 0.6,
+        is_discrete: false,
+    };
+
+    fn largest(numbers: &[f64]) -> f64 {
+        numbers.iter().fold(0.0, |largest: f64, l| largest.max(l.abs()))
+    }
+
+    #[test]
+    fn inside_keeps_the_finest_patch_on_the_image_and_changes_nothing_else() {
+        let control = DrawPlan { locations: Locations::Random, ..PLAN };
+        let (anywhere, within) = (drawn(control, 1), drawn(DrawPlan { first: First::Inside, ..control }, 1));
+        assert!(largest(&anywhere.noise) > 0.95 && (0.57..=0.6).contains(&largest(&within.noise)));
+        let (random, inside) = (drawn(PLAN, 1), drawn(DrawPlan { first: First::Inside, ..PLAN }, 1));
+        assert!(largest(&random.first) > 0.95 && (0.57..=0.6).contains(&largest(&inside.first)));
+        assert!(random.first.iter().zip(&inside.first).all(|(a, b)| a * 0.6 == *b));
+        assert_eq!((random.noise, random.class), (inside.noise, inside.class));
+        assert_eq!(largest(&drawn(DrawPlan { first: First::Centre, ..PLAN }, 1).first), 0.0);
+    }
+
+    #[test]
+    fn the_oracle_looks_near_the_middle_of_each_digit() {
+        let mut draws = drawn(DrawPlan { locations: Locations::Oracle, ..PLAN }, 1);
+        let boxes: Vec<DigitBox> = (0..200).map(|i| DigitBox { x: i % 73, y: i % 23, width: 28, height: 28 }).collect();
+        // Two episodes of each input, on images of 100×50.
+        draws.aim(Some(&boxes), 2, [100, 50]);
+        let mut farthest = [0.0_f64; 2];
+        for l in draws.noise.chunks_exact(800) {
+            for (i, l) in l.chunks_exact(2).enumerate() {
+                let digit = boxes[i / 2];
+                let [x, y] = [(l[0] + 1.0) / 2.0 * 100.0, (l[1] + 1.0) / 2.0 * 50.0];
+                let away = [(x - f64::from(digit.x) - 14.0).abs(), (y - f64::from(digit.y) - 14.0).abs()];
+                farthest = [farthest[0].max(away[0]), farthest[1].max(away[1])];
+            }
+        }
+        assert!(farthest.iter().all(|away| (7.8..8.0 + 1e-9).contains(away)), "{farthest:?}");
+        assert!(largest(&draws.first) > 0.95, "the first location is not aimed");
+    }
 }

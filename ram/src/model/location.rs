@@ -14,17 +14,25 @@ use super::action::{self, Mode};
 pub enum Locations {
     /// Learned by REINFORCE from the core's state.
     Learned,
-    /// Control: uniform on the image.
+    /// Control: uniform on the image, or with `policy.first = "inside"` where the finest patch lies inside it.
     Random,
     /// Control: always the centre.
     Centre,
     /// Control: learned, but the same for every input.
     Blind,
+    /// Control: near the middle of the digit, wherever that lies; see [`Draws::aim`](super::draws::Draws::aim). It shows what a
+    /// policy could win that knew from the second glimpse on where to look.
+    Oracle,
 }
 
 impl Locations {
     /// Every policy, the learned one first.
-    pub const ALL: [Locations; 4] = [Locations::Learned, Locations::Random, Locations::Centre, Locations::Blind];
+    pub const ALL: [Locations; 5] =
+        [Locations::Learned, Locations::Random, Locations::Centre, Locations::Blind, Locations::Oracle];
+
+    /// Those that know no more than the network sees.
+    pub const WITHOUT_ORACLE: [Locations; 4] =
+        [Locations::Learned, Locations::Random, Locations::Centre, Locations::Blind];
 
     /// The name in configurations and tables.
     pub fn name(self) -> &'static str {
@@ -33,6 +41,7 @@ impl Locations {
             Locations::Random => "random",
             Locations::Centre => "centre",
             Locations::Blind => "blind",
+            Locations::Oracle => "oracle",
         }
     }
 
@@ -50,6 +59,8 @@ pub enum Mean {
     Linear,
     /// The output is clamped to [−1, 1].
     Clamp,
+    /// The output is clamped to ±(1 − g/W), where the finest patch lies inside the image.
+    Inside,
     /// The mean is tanh of the output.
     Tanh,
 }
@@ -59,6 +70,8 @@ pub enum Mean {
 pub struct LocationNetwork {
     linear: Linear,
     mean: Mean,
+    /// 1 − g/W
+    inside: f64,
     /// σ; the edges of the image are ±1.
     std: f64,
     /// The number of points along an axis of a discrete policy's grid; 0 for the Gaussian.
@@ -89,7 +102,12 @@ impl LocationNetwork {
     ) -> Self {
         let outputs = if grid == 0 { 2 } else { grid * grid };
         let linear = Linear::new(params, "location", [hidden, outputs], Init::Normal(init_std), rng);
-        LocationNetwork { linear, mean, std: 1.0, grid }
+        LocationNetwork { linear, mean, inside: 1.0, std: 1.0, grid }
+    }
+
+    /// Sets 1 − g/W, the bound of [`Mean::Inside`].
+    pub fn set_inside(&mut self, inside: f64) {
+        self.inside = inside;
     }
 
     /// Sets σ.
@@ -133,6 +151,7 @@ impl LocationNetwork {
         match self.mean {
             Mean::Linear => mean,
             Mean::Clamp => mean.clamp(-R::ONE, R::ONE),
+            Mean::Inside => mean.clamp(R::from_f64(-self.inside), R::from_f64(self.inside)),
             Mean::Tanh => mean.tanh(),
         }
     }

@@ -14,7 +14,7 @@ pub mod retina;
 pub mod steps;
 
 pub use action::{Decisions, Mode};
-pub use agent::{Agent, AgentOptions, Episode, World};
+pub use agent::{Agent, AgentOptions, Episode, Labelled, World};
 pub use draws::{DrawKey, DrawPlan, Draws, First};
 pub use location::{Locations, Mean};
 pub use options::{Model, ModelKind, Policy};

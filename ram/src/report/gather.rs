@@ -185,6 +185,7 @@ fn about(config: &Config) -> String {
                 Locations::Random => "random locations",
                 Locations::Centre => "locations held at the centre",
                 Locations::Blind => "locations learned blind to the image",
+                Locations::Oracle => "locations near the middle of the digit",
             };
             let [glimpses, patch] = [model.glimpses, model.patch];
             format!(

@@ -68,7 +68,7 @@ use crate::data::{TestData, TrainingData};
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective, Terms};
 use crate::model::action::{self, argmax};
-use crate::model::{Decisions, Draws, Episode, Images};
+use crate::model::{Decisions, Draws, Episode, Images, Labelled, Locations};
 use crate::network::Network;
 use crate::reinforce::{self, Term, baseline_error, reinforce};
 use crate::split::SplitName;
@@ -209,7 +209,12 @@ impl Recorder for ImageRecorder {
         match network {
             Network::Agent(agent) => {
                 self.draws.draw(agent.plan(), &inputs.key);
-                let episode = agent.look(t, images, &self.draws);
+                if agent.plan().locations == Locations::Oracle {
+                    let [_, height, width] = inputs.layout.size();
+                    self.draws.aim(inputs.boxes, copies, [width, height]);
+                }
+                let world = Labelled { images, labels: &self.labels };
+                let episode = agent.look(t, world, &self.draws);
                 Observed { logits: episode.last_decision(), episode: Some(episode) }
             }
             Network::Comparator(comparator) => Observed { logits: comparator.logits(t, images), episode: None },
@@ -222,10 +227,7 @@ impl Recorder for ImageRecorder {
             return supervised_loss(observed.logits, labels, objective, episodes);
         };
         match self.kind {
-            LossKind::Hybrid => {
-                let sampled = (self.reward == Reward::Sampled).then_some(&*self.draws.class);
-                hybrid_loss(episode, labels, objective, sampled, episodes)
-            }
+            LossKind::Hybrid => hybrid_loss(episode, labels, objective, self.reward, &self.draws.class, episodes),
             LossKind::Reinforce => reinforce_loss(episode, labels, objective, &self.draws.class, episodes),
         }
     }
@@ -287,34 +289,38 @@ fn wrong_rows<R: Real>(rows: &[R], labels: &[u32]) -> impl Iterator<Item = usize
 }
 
 /// The hybrid loss of Sec. 3.2: cross entropy for the class, whose gradient passes the core and the glimpse network;
-/// eq. (2) for the locations; the squared error for the baseline. The reward is 1 where the most likely class is right, or
-/// with `sampled` a class drawn from the policy by these uniform numbers `[batch]`.
+/// eq. (2) for the locations; the squared error for the baseline. The uniform numbers `[batch]` draw a class from the policy where
+/// the reward is for it.
 #[track_caller]
 pub fn hybrid_loss<'t, R: Real>(
     episode: &Episode<'t, R>,
     labels: &[u32],
     objective: &Objective,
-    sampled: Option<&[R]>,
+    reward: Reward,
+    uniforms: &[R],
     episodes: usize,
 ) -> LossTerms<'t, R> {
     let logits = episode.last_decision();
-    let chosen = match sampled {
-        Some(uniforms) => action::sample(logits, uniforms.iter().copied()),
-        None => action::most_likely(logits),
+    let reward = match reward {
+        Reward::Argmax => action::reward(action::most_likely(logits), labels),
+        Reward::Sampled => action::reward(action::sample(logits, uniforms.iter().copied()), labels),
+        // E_{a ∼ π}[R] = π(a*|h_T)
+        Reward::Probability => action::belief(logits, labels),
+        // log π(a*|h_T)
+        Reward::LogProbability => logits.stop_gradient().cross_entropy(labels).scale(-R::ONE),
     };
-    let reward = action::reward(chosen, labels);
     // −log π(a*_T | s₁:_T)
     let decisions = Term { episodes: logits.cross_entropy(labels), factor: 1.0 / episodes as f64 };
-    // One glimpse chooses no location: it has neither term.
-    let choices = &episode.location_log_probs;
+    // One glimpse at a given place chooses no location: it has neither term.
+    let (choices, learned) = episode.location_choices();
     if choices.is_empty() {
         return objective.weigh(Terms { decisions, entropy: None, location: None, baseline: None }, reward);
     }
     // The reward comes at the end: Rₜ = R for every choice of a location.
-    let (returns, learned) = (repeated(reward, choices.len()), &episode.baselines[..choices.len()]);
-    let baselines = reinforce::baselines(objective.baseline, learned, &returns, objective.samples);
-    let location = reinforce(choices, &returns, &baselines, episodes);
-    let baseline = objective.learns_baseline().then(|| baseline_error(&returns, learned, episodes));
+    let returns = repeated(reward, choices.len());
+    let baselines = reinforce::baselines(objective.baseline, &learned, &returns, objective.samples);
+    let location = reinforce(&choices, &returns, &baselines, episodes);
+    let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &learned, episodes));
     objective.weigh(Terms { decisions, entropy: None, location: Some(location), baseline }, reward)
 }
 
@@ -333,13 +339,13 @@ pub fn reinforce_loss<'t, R: Real>(
     let reward = action::reward(chosen, labels);
     let log_prob = action::log_prob_of(logits.log_softmax(), chosen);
     // Rₜ = R; the class is the last choice, the locations are those before it.
-    let (returns, locations) = (repeated(reward, episode.baselines.len()), &episode.location_log_probs);
-    let baselines = reinforce::baselines(objective.baseline, &episode.baselines, &returns, objective.samples);
-    let last = baselines.len() - 1;
+    let (locations, mut learned) = episode.location_choices();
+    learned.extend(episode.baselines.last().copied());
+    let (returns, last) = (repeated(reward, learned.len()), locations.len());
+    let baselines = reinforce::baselines(objective.baseline, &learned, &returns, objective.samples);
     let decisions = reinforce(&[log_prob], &returns[last..], &baselines[last..], episodes);
-    let location =
-        (!locations.is_empty()).then(|| reinforce(locations, &returns[..last], &baselines[..last], episodes));
-    let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &episode.baselines, episodes));
+    let location = (last > 0).then(|| reinforce(&locations, &returns[..last], &baselines[..last], episodes));
+    let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &learned, episodes));
     objective.weigh(Terms { decisions, entropy: None, location, baseline }, reward)
 }
 

@@ -93,9 +93,9 @@ use crate::data::FIXED_SEED;
 use crate::environments::Environment;
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective, Terms};
-use crate::model::{Decisions, DrawKey, Draws, Episode, Images, ModelKind, Steps, World};
+use crate::model::{Decisions, DrawKey, Draws, Episode, First, Images, Locations, Mean, ModelKind, Steps, World};
 use crate::network::Network;
-use crate::reinforce::{self, Term, baseline_error, reinforce};
+use crate::reinforce::{self, BaselineKind, Term, baseline_error, reinforce};
 use crate::split::SplitName;
 
 /// The epochs by which validation and test games are drawn.
@@ -139,6 +139,23 @@ impl Play {
         }
         if config.loss.kind != LossKind::Reinforce {
             faults.push("loss.kind is hybrid, but must be reinforce: a game has a reward and no label".to_owned());
+        }
+        if config.loss.baseline == BaselineKind::Informed {
+            faults.push(
+                "loss.baseline is informed, but a game has no true class: choose learned, leave-one-out or none".into(),
+            );
+        }
+        if config.policy.locations == Locations::Oracle {
+            faults.push(
+                "policy.locations is oracle, which knows where a digit lies: choose another one for a game".into(),
+            );
+        }
+        let ([height, width], size, policy) = (game.size(), config.data.size, &config.policy);
+        if [height, width] != [size; 2] && (policy.first == First::Inside || policy.mean == Mean::Inside) {
+            let key = if policy.first == First::Inside { "policy.first" } else { "policy.mean" };
+            faults.push(format!(
+                "{key} is inside, which is for square images of data.size pixels: data.size is {size}, and a screen is {height}×{width}"
+            ));
         }
         if !(1..=256).contains(&actions) {
             faults.push(format!("the game has {actions} actions, but must have from 1 to 256"));
@@ -415,18 +432,27 @@ pub fn play_loss<'t, R: Real>(
         Returns::Episode => to_go.iter().map(|_| whole).collect(),
         Returns::ToGo => to_go,
     };
-    let baselines = reinforce::baselines(objective.baseline, &episode.baselines, &returns, objective.samples);
-    let decisions = reinforce(&episode.action_log_probs, &returns, &baselines, games);
+    let baselines =
+        |learned, returns: &[_]| reinforce::baselines(objective.baseline, learned, returns, objective.samples);
+    let decisions = reinforce(&episode.action_log_probs, &returns, &baselines(&episode.baselines, &returns), games);
     let entropy = (loss.entropy_weight > 0.0).then(|| {
         // −H = Σₜ Σₐ π(a) ln π(a)
         let negative = episode.decisions.iter().map(|&x| (x.exp() * x).sum_axis(1));
         let episodes = negative.reduce(|sum, x| sum + x).expect("a frame");
         Term { episodes, factor: loss.entropy_weight / games as f64 }
     });
-    let locations = &episode.location_log_probs;
-    let choices = locations.len();
-    let location = (choices > 0).then(|| reinforce(locations, &returns[..choices], &baselines[..choices], games));
-    let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &episode.baselines, games));
+    // l₀ is chosen before the first move, and lₜ at move t, so both l₀ and l₁ have a say in all the rewards.
+    let (locations, learned) = episode.location_choices();
+    let first = episode.first.map(|first| first.baseline);
+    let later = locations.len() - usize::from(first.is_some());
+    let of_locations: Steps<R> = first.iter().map(|_| whole).chain(returns[..later].iter().copied()).collect();
+    let location = (!locations.is_empty())
+        .then(|| reinforce(&locations, &of_locations, &baselines(&learned, &of_locations), games));
+    let baseline = objective.learns_baseline().then(|| {
+        let returns: Steps<R> = first.iter().map(|_| whole).chain(returns.iter().copied()).collect();
+        let learned: Steps<R> = first.into_iter().chain(episode.baselines.iter().copied()).collect();
+        baseline_error(&returns, &learned, games)
+    });
     objective.weigh(Terms { decisions, entropy, location, baseline }, whole)
 }
 

@@ -110,8 +110,9 @@ impl<'a> Inputs<'a> {
             key: DrawKey { mode: Mode::Sample, seed, epoch, samples: &batch.samples[range.clone()], copies },
             pixels: &batch.pixels[range.start * image..range.end * image],
             layout: batch.layout,
-            labels: &batch.labels[range],
-            boxes: None,
+            labels: &batch.labels[range.clone()],
+            // Games have none.
+            boxes: batch.boxes.get(range),
         }
     }
 

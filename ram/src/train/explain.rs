@@ -15,6 +15,7 @@ use self::lines::SourceLine;
 use crate::config::{Config, LossKind};
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective};
+use crate::model::agent::FirstChoice;
 use crate::model::{Decisions, Episode, ModelKind, Steps};
 use crate::network::Network;
 use crate::reinforce::BaselineKind;
@@ -188,7 +189,7 @@ impl<'t> Recording<'_, 't> {
         if !plays {
             rows.whole(observed.logits, ("f_a", "log-odds of the classes", false, lines::logits(&config.model)));
         }
-        rows.whole(loss.reward, ("R", "the return", true, lines::reward(plays)));
+        rows.whole(loss.reward, ("R", "the return", true, lines::reward(config, plays)));
         let one = loss.location.is_none() && loss.baseline.is_none();
         let is_agent = observed.episode.is_some();
         rows.whole(loss.total, ("L", "the loss", false, lines::total(one && !is_agent)));
@@ -228,7 +229,22 @@ impl<'t> Recording<'_, 't> {
     /// Adds the variables of an episode over images.
     fn add_image_variables(&self, episode: &Episode<'t, f32>, rows: &mut Rows<'t>) {
         let config = self.config;
-        let learned = config.loss.baseline == BaselineKind::Learned;
+        let learned = config.loss.baseline.is_learned();
+        if let Some(FirstChoice { mean, log_prob, baseline }) = episode.first {
+            rows.step(
+                1,
+                0,
+                Some(baseline).filter(|_| learned),
+                ("b_", "the expected return", false, lines::baseline()),
+            );
+            rows.step(1, 0, Some(mean), ("μ_", "the policy's choice from v", false, lines::mean(&config.policy)));
+            rows.step(
+                1,
+                0,
+                Some(log_prob),
+                ("log π(l_)", "log-probability of l₀", false, lines::log_prob(&config.policy)),
+            );
+        }
         for step in 0..episode.locations.len() {
             let at = |vars: &Steps<'t, f32>| vars.get(step).copied();
             // A location is listed with the glimpse that looks there, so its values come from the step before.
@@ -263,7 +279,7 @@ impl<'t> Recording<'_, 't> {
             rows.step(n, n, at(&episode.actions), ("a_", "the sampled action", true, lines::action()));
             let log_prob = ("log π(a_)", "log-probability of that action", false, lines::pick());
             rows.step(n, n, at(&episode.action_log_probs), log_prob);
-            let learned = at(&episode.baselines).filter(|_| config.loss.baseline == BaselineKind::Learned);
+            let learned = at(&episode.baselines).filter(|_| config.loss.baseline.is_learned());
             rows.step(n, n, learned, ("b_", "the expected return", false, lines::baseline()));
             let log_prob =
                 ("log π(l_)", "log-probability of the next location", false, lines::log_prob(&config.policy));
@@ -291,7 +307,7 @@ fn terms<'t>(loss: &LossTerms<'t, f32>, config: &Config, plays: bool) -> Vec<(Te
     let objective = Objective::new(config);
     // What a log-probability is multiplied by, at one step and at the last one.
     let (advantage, last) = match config.loss.baseline {
-        BaselineKind::Learned => ("(Rₜⁱ − bₜⁱ)", "(Rⁱ − b_Tⁱ)"),
+        BaselineKind::Learned | BaselineKind::Informed => ("(Rₜⁱ − bₜⁱ)", "(Rⁱ − b_Tⁱ)"),
         BaselineKind::LeaveOneOut => ("(Rₜⁱ − bⁱ), bⁱ being the mean of the input's other samples", "(Rⁱ − bⁱ)"),
         BaselineKind::None => (" Rₜⁱ", " Rⁱ"),
     };

@@ -86,7 +86,7 @@ fn a_wrong_name_lists_the_right_ones() {
     assert!(text.contains("`optimiser.kind` is \"adm\", but must be one of adam, sgd, nesterov"), "{text}");
     assert!(text.ends_with("did you mean `adam`?"), "{text}");
     let text = message("mnist", &["policy.first=center"]);
-    assert!(text.contains("one of random, centre; did you mean `centre`?"), "{text}");
+    assert!(text.contains("one of random, inside, centre, learned; did you mean `centre`?"), "{text}");
     assert!(message("mnist", &["policy.first=3"]).contains("must be a name in quotes, such as \"random\""));
 }
 
@@ -127,7 +127,7 @@ fn configs() -> impl Strategy<Value = Config> {
         (c.policy.std, c.policy.init_std, c.loss.location_weight) = (numbers.0, numbers.1, numbers.2);
         (c.optimiser.learning_rate, c.optimiser.beta1, c.optimiser.epsilon) = (numbers.3, numbers.4, numbers.5);
         c.policy.locations = Locations::ALL[kinds.0];
-        c.policy.mean = [Mean::Linear, Mean::Clamp, Mean::Tanh][kinds.1];
+        c.policy.mean = [Mean::Linear, Mean::Clamp, Mean::Inside, Mean::Tanh][kinds.0];
         c.model.core_init =
             [CoreInit::Identity, CoreInit::FanIn, CoreInit::He, CoreInit::Xavier, CoreInit::Orthogonal][kinds.2];
         c.schedule.kind = [

@@ -4,9 +4,9 @@
 
 use serde::Serialize;
 
-use crate::config::{Config, LossKind};
+use crate::config::{Config, LossKind, Reward};
 use crate::model::core::CoreKind;
-use crate::model::{Locations, Mean, Model, ModelKind, Policy, Sampling};
+use crate::model::{First, Locations, Mean, Model, ModelKind, Policy, Sampling};
 
 /// A line of the source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,8 +46,10 @@ fn find((file, text): Source, code: &str) -> SourceLine {
 /// lₜ of the glimpse number `step`, from 0.
 pub fn location(policy: &Policy, step: usize) -> SourceLine {
     match (step, policy.locations) {
-        (0, _) => find(AGENT, "let mut l = t.constant([batch, 2], &draws.first);"),
-        (_, Locations::Random) => find(AGENT, "Locations::Random => return (t.constant("),
+        (0, _) if policy.first != First::Learned => find(AGENT, "return (t.constant([batch, 2], &draws.first), None);"),
+        (_, Locations::Random | Locations::Oracle) => {
+            find(AGENT, "Locations::Random | Locations::Oracle => return (t.constant(")
+        }
         (_, Locations::Centre) => find(AGENT, "Locations::Centre => return (t.zeros("),
         _ if policy.grid > 0 => find(LOCATION, "(l[0], l[1]) = (along("),
         _ => find(LOCATION, "*l = noise.mul_add(std, mean);"),
@@ -60,6 +62,7 @@ pub fn mean(policy: &Policy) -> SourceLine {
         _ if policy.grid > 0 => "(self.grid, h.linear(self.linear))",
         Mean::Linear => "let mean = h.linear(self.linear);",
         Mean::Clamp => "Mean::Clamp => mean.clamp(",
+        Mean::Inside => "Mean::Inside => mean.clamp(",
         Mean::Tanh => "Mean::Tanh => mean.tanh()",
     };
     find(LOCATION, code)
@@ -93,7 +96,7 @@ pub fn core(model: &Model) -> SourceLine {
 
 /// bₜ
 pub fn baseline() -> SourceLine {
-    find(BASELINE, "h.stop_gradient().linear(self.linear)")
+    find(BASELINE, "known.linear(self.linear)")
 }
 
 /// The logits of the classes.
@@ -116,8 +119,17 @@ pub fn action() -> SourceLine {
 }
 
 /// R
-pub fn reward(plays: bool) -> SourceLine {
-    if plays { find(PLAY, "*y = gamma.mul_add(later, r);") } else { find(ACTION, "*y = if chosen == R::from(label") }
+pub fn reward(config: &Config, plays: bool) -> SourceLine {
+    match (plays, config.loss.kind, config.loss.reward) {
+        (true, ..) => find(PLAY, "*y = gamma.mul_add(later, r);"),
+        (_, LossKind::Hybrid, Reward::Probability) if config.model.kind == ModelKind::Ram => {
+            find(CLASSIFY, "Reward::Probability => action::belief(")
+        }
+        (_, LossKind::Hybrid, Reward::LogProbability) if config.model.kind == ModelKind::Ram => {
+            find(CLASSIFY, "Reward::LogProbability => logits")
+        }
+        _ => find(ACTION, "*y = if chosen == R::from(label"),
+    }
 }
 
 /// The sum of the terms, or the only term of a network that sees the whole image at once.
@@ -132,7 +144,7 @@ pub fn total(is_one: bool) -> SourceLine {
 /// A term of the loss by its name.
 pub fn term(name: &str, config: &Config, plays: bool) -> SourceLine {
     match (name, plays) {
-        ("class", true) => find(PLAY, "let decisions = reinforce(&episode.action_log_probs,"),
+        ("class", true) => find(PLAY, "reinforce(&episode.action_log_probs, &returns"),
         ("class", _) if config.model.kind != ModelKind::Ram => {
             find(CLASSIFY, "logits.cross_entropy(labels), factor: 1.0 / images as f64")
         }
@@ -152,6 +164,7 @@ pub fn parameter(config: &Config, name: &str) -> SourceLine {
         (ModelKind::Ram, "glimpse.retina") => find(GLIMPSE, "rho.linear_then(self.retina"),
         (ModelKind::Ram, "glimpse.location") => find(GLIMPSE, "location.linear_then(self.location"),
         (ModelKind::Ram, "glimpse.hg" | "glimpse.hl") => find(GLIMPSE, "linear_sum(&[(hg, self.from_retina)"),
+        (ModelKind::Ram, _) if name == "location.first" => find(AGENT, "v.add_row(t.param(id))"),
         (ModelKind::Ram, "location") if config.policy.grid > 0 => mean(&config.policy),
         (ModelKind::Ram, "location") => find(LOCATION, "let mean = h.linear(self.linear);"),
         (ModelKind::Ram, "action") => find(ACTION, "h.linear(self.linear)"),
