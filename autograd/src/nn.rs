@@ -61,7 +61,8 @@ impl Lstm {
     }
 }
 
-/// The parameters of a convolution with windows of `size` × `size` pixels that lie `stride` pixels apart.
+/// The parameters of a convolution with windows of `size` × `size` pixels that lie `stride` pixels apart, on an image with
+/// `padding` pixels of 0 around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2d {
     /// W [channels·size², filters], whose rows are ordered by channel, then row, then column of a window; and b
@@ -71,6 +72,8 @@ pub struct Conv2d {
     pub size: usize,
     /// The distance from one window to the next in pixels.
     pub stride: usize,
+    /// The width of the border of zeros around the image in pixels; a new layer has none.
+    pub padding: usize,
 }
 
 impl Conv2d {
@@ -88,7 +91,13 @@ impl Conv2d {
         rng: &mut impl Rng,
     ) -> Conv2d {
         assert!(size > 0 && stride > 0, "conv2d {name:?}: size {size} and stride {stride} must be above 0");
-        Conv2d { linear: Linear::new(params, name, [channels * size * size, filters], init, rng), size, stride }
+        let linear = Linear::new(params, name, [channels * size * size, filters], init, rng);
+        Conv2d { linear, size, stride, padding: 0 }
+    }
+
+    /// The same layer with so many pixels of padding.
+    pub fn padded(self, padding: usize) -> Conv2d {
+        Conv2d { padding, ..self }
     }
 }
 

@@ -89,13 +89,28 @@ proptest! {
     }
 
     #[test]
-    fn convolution(batch in 1usize..3, channels in 1usize..3, size in 1usize..4, stride in 1usize..4, extra in (0usize..5, 0usize..5), filters in 1usize..4) {
+    fn convolution(batch in 1usize..3, channels in 1usize..3, size in 1usize..4, stride in 1usize..4, padding in 0usize..4, extra in (0usize..5, 0usize..5), filters in 1usize..4) {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let mut params = Params::new();
-        let layer = Conv2d::new(&mut params, "conv", [channels, filters], [size, stride], Init::Normal(0.7), &mut rng);
+        let layer = Conv2d::new(&mut params, "conv", [channels, filters], [size, stride], Init::Normal(0.7), &mut rng).padded(padding);
         let shape = s(&[batch, channels, size + extra.0, size + extra.1]);
         gradcheck(|_, x| x[0].conv2d_then(layer, Activation::None), &params, &[shape], 1);
         gradcheck(|_, x| x[0].conv2d_then(layer, Activation::Tanh), &params, &[shape], 1);
+    }
+
+    #[test]
+    fn pooling_and_the_order_of_axes(sizes in (1usize..3, 1usize..4, 2usize..8, 2usize..8), size in 1usize..3, rank in 0usize..24) {
+        let (none, shape) = (Params::new(), s(&[sizes.0, sizes.1, sizes.2, sizes.3]));
+        // Numbers that lie far apart, so that no step of the check changes which one is the largest.
+        let apart: Vec<f64> = (0..shape.len()).map(|i| (i * 37 % 101) as f64).collect();
+        gradcheck(|t, x| (x[0].scale(0.01) + t.constant(shape, &apart)).max_pool2d(size), &none, &[shape], 1);
+        let (mut axes, mut rank) = (vec![0, 1, 2, 3], rank);
+        let order = [4, 3, 2, 1].map(|left| {
+            let axis = axes.remove(rank % left);
+            rank /= left;
+            axis
+        });
+        gradcheck(|_, x| x[0].square().permute(order), &none, &[shape], 2);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The networks that Tables 1 and 2 compare the attention model with. They see the whole image at once.
+//! The networks that Tables 1 and 2 compare the attention model with, and one that a reader would take today. They see the whole
+//! image at once.
 
 use autograd::nn::{Conv2d, Init, Linear};
 use autograd::ops::Activation::Relu;
@@ -29,6 +30,15 @@ pub enum Comparator {
         /// The filters.
         conv: Conv2d,
         /// The layer from the outputs of all filters.
+        hidden: Linear,
+        /// The layer to the logits.
+        action: Linear,
+    },
+    /// Three convolutions of 3×3 pixels, each with Rect and 2×2 pooling; Rect(Linear(·)); then Linear. It is not in the paper.
+    Cnn {
+        /// The convolutions; the second and the third have twice as many filters as the first.
+        convs: [Conv2d; 3],
+        /// The layer from what the last pooling leaves.
         hidden: Linear,
         /// The layer to the logits.
         action: Linear,
@@ -66,6 +76,20 @@ impl Comparator {
                     action: Linear::new(params, "action", [n, classes], Init::UniformFanIn, rng),
                 }
             }
+            ModelKind::Cnn => {
+                let filters = [channels, model.filters, 2 * model.filters, 2 * model.filters];
+                let convs = [0, 1, 2].map(|i| {
+                    let (name, sizes) = (format!("conv{}", i + 1), [filters[i], filters[i + 1]]);
+                    Conv2d::new(params, &name, sizes, [3, 1], Init::He, rng).padded(1)
+                });
+                // Each pooling halves the image.
+                let left = (size >> 3).pow(2) * filters[3];
+                Comparator::Cnn {
+                    convs,
+                    hidden: Linear::new(params, "hidden", [left, n], Init::He, rng),
+                    action: Linear::new(params, "action", [n, classes], Init::UniformFanIn, rng),
+                }
+            }
         }
     }
 
@@ -79,7 +103,12 @@ impl Comparator {
                 flat(x).linear_then(first, Relu).linear_then(second, Relu).linear(action)
             }
             Comparator::Conv { conv, hidden, action } => {
-                flat(x.conv2d_then(conv, Relu)).linear_then(hidden, Relu).linear(action)
+                // Place after place, and the filters of a place side by side.
+                flat(x.conv2d_then(conv, Relu).permute([0, 2, 3, 1])).linear_then(hidden, Relu).linear(action)
+            }
+            Comparator::Cnn { convs, hidden, action } => {
+                let x = convs.into_iter().fold(x, |x, conv| x.conv2d_then(conv, Relu).max_pool2d(2));
+                flat(x).linear_then(hidden, Relu).linear(action)
             }
         }
     }

@@ -117,6 +117,12 @@ pub fn flops(config: &Config) -> f64 {
     let (outputs, decisions) = outputs(config);
     let multiply_adds = match model.kind {
         ModelKind::Fc => data.channels * data.size * data.size * n + n * n + outputs * n,
+        ModelKind::Cnn => {
+            let edges = [0, 1, 2].map(|level| data.size >> level);
+            let filters = [data.channels, model.filters, 2 * model.filters, 2 * model.filters];
+            let convolutions: usize = (0..3).map(|i| edges[i] * edges[i] * 9 * filters[i] * filters[i + 1]).sum();
+            convolutions + (data.size >> 3).pow(2) * filters[3] * n + outputs * n
+        }
         ModelKind::Conv => {
             let windows = ((data.size - 10) / 5 + 1).pow(2);
             windows * model.filters * (100 * data.channels + n) + outputs * n

@@ -36,7 +36,7 @@ impl Network {
                 let options = agent_options(config, decisions);
                 Network::Agent(Box::new(Agent::new(params, options, channels, outputs, &mut rng)))
             }
-            ModelKind::Fc | ModelKind::Conv => {
+            ModelKind::Fc | ModelKind::Conv | ModelKind::Cnn => {
                 let size = [channels, config.data.size];
                 Network::Comparator(Comparator::new(params, &config.model, size, outputs, &mut rng))
             }

@@ -442,7 +442,7 @@ def make_ops():
 # ---------------------------------------------------------------- layers
 
 def make_layers():
-    """Two steps of an LSTM cell, and a convolution with a stride: values, and gradients of Σ weights·value."""
+    """Two steps of an LSTM cell, a convolution with a stride, and one with padding before pooling: values, and gradients of Σ weights·value."""
     torch.manual_seed(12)
     t = {}
     rows, inputs, n = 3, 5, 7
@@ -476,10 +476,20 @@ def make_layers():
     y = torch.relu(F.conv2d(x, w, b, stride=stride))
     wy = f32_exact(torch.randn(y.shape))
     d_x, d_w, d_b = torch.autograd.grad((y * wy).sum(), [x, w, b])
-    last = lambda v: v.permute(0, 2, 3, 1).contiguous()
     rows = lambda v: v.reshape(filters, -1).T.contiguous()
-    t |= {"conv.x": x, "conv.weight": rows(w), "conv.bias": b, "conv.y": last(y), "conv.wy": last(wy),
+    t |= {"conv.x": x, "conv.weight": rows(w), "conv.bias": b, "conv.y": y, "conv.wy": wy,
           "conv.d_x": d_x, "conv.d_weight": rows(d_w), "conv.d_bias": d_b}
+
+    # A convolution with padding, and pooling that leaves out the last row and the last column.
+    x = f32_exact(torch.randn(batch, filters, 3, 5)).requires_grad_()
+    w = f32_exact(torch.randn(6, filters, 3, 3)).requires_grad_()
+    b = f32_exact(torch.randn(6)).requires_grad_()
+    y = F.max_pool2d(F.conv2d(x, w, b, padding=1), 2)
+    wy = f32_exact(torch.randn(y.shape))
+    d_x, d_w, d_b = torch.autograd.grad((y * wy).sum(), [x, w, b])
+    rows = lambda v: v.reshape(6, -1).T.contiguous()
+    t |= {"pool.x": x, "pool.weight": rows(w), "pool.bias": b, "pool.y": y, "pool.wy": wy,
+          "pool.d_x": d_x, "pool.d_weight": rows(d_w), "pool.d_bias": d_b}
     write("layers", {n: v.detach() for n, v in t.items()}, {"stride": stride, "size": size})
 
 

@@ -354,6 +354,8 @@ fn layers_agree_with_pytorch() {
         let (images, filters) = (shape("conv.x"), shape("conv.bias")[0]);
         let windows = [golden.size("size"), golden.size("stride")];
         let conv = Conv2d::new(&mut params, "conv", [images[1], filters], windows, Init::Zeros, &mut rng);
+        let sizes = [shape("pool.x")[1], shape("pool.bias")[0]];
+        let pooled = Conv2d::new(&mut params, "pool", sizes, [3, 1], Init::Zeros, &mut rng).padded(1);
         for id in params.ids() {
             let values = to(golden.values(params.name(id)));
             params.change(id, |theta| theta.copy_from_slice(&values));
@@ -363,18 +365,20 @@ fn layers_agree_with_pytorch() {
         let t = tape.begin(&params);
         let input = |name: &str| t.input(shape(name).as_slice(), &to::<R>(golden.values(name)));
         let weights = |name: &str, y: Var<R>| t.constant(y.shape(), &to::<R>(golden.values(name)));
-        let leaves = ["lstm.x0", "lstm.x1", "lstm.h0", "lstm.c0", "conv.x"].map(|name| (name, input(name)));
-        let [x0, x1, h0, c0, x] = leaves.map(|(_, var)| var);
+        let leaves = ["lstm.x0", "lstm.x1", "lstm.h0", "lstm.c0", "conv.x", "pool.x"].map(|name| (name, input(name)));
+        let [x0, x1, h0, c0, x, z] = leaves.map(|(_, var)| var);
         let (h, c) = cell.step(x0, h0, c0);
         let (h, c) = cell.step(x1, h, c);
         let y = x.conv2d_then(conv, Activation::Relu);
-        assert_eq!(y.shape().axes(), shape("conv.y"));
+        let z = z.conv2d_then(pooled, Activation::None).max_pool2d(2);
+        assert_eq!([y.shape().axes(), z.shape().axes()], [shape("conv.y"), shape("pool.y")]);
         let mut grads = params.zeros();
-        let [wh, wc, wy] = [("lstm.wh", h), ("lstm.wc", c), ("conv.wy", y)].map(|(name, y)| weights(name, y));
-        ((h * wh).sum() + (c * wc).sum() + (y * wy).sum()).backward(&mut grads);
+        let [wh, wc, wy, wz] =
+            [("lstm.wh", h), ("lstm.wc", c), ("conv.wy", y), ("pool.wy", z)].map(|(name, y)| weights(name, y));
+        ((h * wh).sum() + (c * wc).sum() + (y * wy).sum() + (z * wz).sum()).backward(&mut grads);
 
         let mut differences = Differences::default();
-        for (name, value) in [("lstm.h", h), ("lstm.c", c), ("conv.y", y)] {
+        for (name, value) in [("lstm.h", h), ("lstm.c", c), ("conv.y", y), ("pool.y", z)] {
             differences.add(name, &value.value(), golden.values(name));
         }
         let d = |name: &str| name.replacen('.', ".d_", 1);

@@ -28,6 +28,7 @@ struct Layers {
     matrix: ParamId,
     cell: Lstm,
     conv: Conv2d,
+    padded: Conv2d,
 }
 
 /// An operation, for any number type: the inputs' shapes and what it makes of them.
@@ -66,6 +67,9 @@ enum Operation {
     Param,
     Lstm,
     Convolution,
+    Padded,
+    MaxPool,
+    Permute,
     Retina(Sampling),
     GaussianLogProb,
     LogProbOf,
@@ -103,6 +107,9 @@ impl Operation {
             Param,
             Lstm,
             Convolution,
+            Padded,
+            MaxPool,
+            Permute,
             GaussianLogProb,
             LogProbOf,
         ];
@@ -126,7 +133,9 @@ impl Operation {
             }
             Operation::Retina(_) => vec![s(&[3, 2, 19, 23]), s(&[3, 2])],
             Operation::Lstm => vec![s(&[ROWS, 7]), s(&[ROWS, 21]), s(&[ROWS, 21])],
-            Operation::Convolution => vec![s(&[3, 2, 13, 17])],
+            Operation::Convolution | Operation::Padded | Operation::MaxPool | Operation::Permute => {
+                vec![s(&[3, 2, 13, 17])]
+            }
             Operation::GaussianLogProb => vec![s(&[ROWS, 2]); 2],
             _ => vec![s(&[ROWS, COLUMNS])],
         }
@@ -173,6 +182,9 @@ impl Operation {
                 t.concat(0, &[h, c])
             }
             Operation::Convolution => x[0].conv2d_then(layers.conv, Activation::Tanh),
+            Operation::Padded => x[0].conv2d_then(layers.padded, Activation::Relu),
+            Operation::MaxPool => x[0].max_pool2d(3),
+            Operation::Permute => x[0].permute([2, 0, 3, 1]),
             Operation::Retina(sampling) => {
                 Retina { patch: 6, scales: 2, sampling }.sense(t, Images::Var(x[0]), x[1]).scale(r(255.0))
             }
@@ -208,10 +220,11 @@ impl Operation {
         let mut rng = ChaCha8Rng::seed_from_u64(10);
         let cell = Lstm::new(&mut params, "cell", [7, 21], &mut rng);
         let conv = Conv2d::new(&mut params, "conv", [2, 5], [4, 3], Init::UniformFanIn, &mut rng);
-        for id in [cell.input.weight, cell.hidden.weight, conv.linear.weight] {
+        let padded = Conv2d::new(&mut params, "padded", [2, 5], [3, 1], Init::UniformFanIn, &mut rng).padded(1);
+        for id in [cell.input.weight, cell.hidden.weight, conv.linear.weight, padded.linear.weight] {
             params.change(id, |w| w.iter_mut().for_each(|w| *w = R::from_f64(f64::from(w.to_f64() as f32))));
         }
-        let layers = Layers { wide, other, matrix, cell, conv };
+        let layers = Layers { wide, other, matrix, cell, conv, padded };
 
         let mut tape = Tape::new();
         let t = tape.begin(&params);

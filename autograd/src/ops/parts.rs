@@ -111,6 +111,53 @@ impl<R: Real> Op<R> for Narrow {
     }
 }
 
+/// y has the axes of x in another order.
+struct Permute([usize; 4]);
+
+impl Permute {
+    /// Visits the numbers of y in their order, each with its position in x.
+    fn visit(&self, x: Shape, mut visit: impl FnMut(usize, usize)) {
+        let axes = x.axes();
+        let stride = |axis: usize| axes[axis + 1..].iter().product::<usize>();
+        let [(a, sa), (b, sb), (c, sc), (d, sd)] = self.0.map(|axis| (axes[axis], stride(axis)));
+        let mut to = 0;
+        for from in (0..a).flat_map(|i| (0..b).map(move |j| i * sa + j * sb)) {
+            for from in (0..c).map(|k| from + k * sc) {
+                for from in (0..d).map(|l| from + l * sd) {
+                    visit(to, from);
+                    to += 1;
+                }
+            }
+        }
+    }
+}
+
+impl<R: Real> Op<R> for Permute {
+    fn name(&self) -> &'static str {
+        "permute"
+    }
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        let (x, order) = (setup.shapes[0], self.0);
+        let mut sorted = order;
+        sorted.sort_unstable();
+        match x.axes() {
+            [_, _, _, _] if sorted == [0, 1, 2, 3] => Ok(Shape::new(&order.map(|axis| x.axes()[axis]))),
+            _ => Err(format!("four axes and an order of 0, 1, 2, 3 are needed, not {x} and {order:?}")),
+        }
+    }
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        let x = cx.x(0);
+        self.visit(cx.shape(0), |to, from| y[to] = x[from]);
+    }
+    // d_x += d_y in the order of x
+    fn backward(&self, cx: &mut Backward<R>) {
+        let (shape, d_y) = (cx.shape(0), cx.d_y());
+        if let Some(d_x) = cx.d_x(0) {
+            self.visit(shape, |to, from| d_x[from] += d_y[to]);
+        }
+    }
+}
+
 /// y = θ: a parameter as a variable.
 struct Parameter(ParamId);
 
@@ -153,6 +200,15 @@ impl<'t, R: Real> Recording<'t, R> {
 }
 
 impl<'t, R: Real> Var<'t, R> {
+    /// The same numbers with the four axes in another order: axis i of the result is axis `order[i]` of x.
+    ///
+    /// # Panics
+    /// If x does not have four axes, or `order` is not an order of 0, 1, 2, 3.
+    #[track_caller]
+    pub fn permute(self, order: [usize; 4]) -> Var<'t, R> {
+        self.then(Permute(order))
+    }
+
     /// A range of any axis, copied. ([`Var::slice`] gives a range of the first axis without a copy.)
     ///
     /// # Panics

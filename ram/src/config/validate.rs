@@ -55,6 +55,9 @@ impl Config {
         if model.kind == ModelKind::Conv {
             faults.within("data.size", data.size, 10, 1024);
         }
+        if model.kind == ModelKind::Cnn {
+            faults.within("data.size", data.size, 8, 1024);
+        }
         let limits = match data.source {
             Source::Mnist | Source::FashionMnist => data.source.counts(),
             _ => [10_000_000; 3],
@@ -86,7 +89,7 @@ impl Config {
                 loss.kind == LossKind::Hybrid,
                 "loss.kind",
                 format!("{:?}", loss.kind).to_lowercase(),
-                "hybrid where model.kind is fc or conv, which choose nothing",
+                "hybrid where model.kind is fc, conv or cnn, which choose nothing",
             );
         }
     }
@@ -155,7 +158,7 @@ impl Config {
                 train.samples <= 1,
                 "train.samples",
                 train.samples,
-                "1 where model.kind is fc or conv, which draw nothing",
+                "1 where model.kind is fc, conv or cnn, which draw nothing",
             );
         } else if loss.baseline == BaselineKind::LeaveOneOut {
             faults.unless(

@@ -28,13 +28,13 @@ pub struct Model {
     pub features: usize,
     /// Width of the glimpse feature g_t. Sec. 4: 256.
     pub glimpse: usize,
-    /// Width of the core's state h_t (Sec. 4: 256). For `fc` and `conv`, the width of their hidden layers.
+    /// Width of the core's state h_t (Sec. 4: 256). For the other networks, the width of their hidden layers.
     pub hidden: usize,
     /// The core network f_h.
     pub core: CoreKind,
     /// How the recurrent weights W_hh of a `rect` core start.
     pub core_init: CoreInit,
-    /// Number of filters of `conv`. Tables 1 and 2 say 8, the text of Sec. 4.1 says 16.
+    /// Number of filters of `conv` (Tables 1 and 2 say 8, the text of Sec. 4.1 says 16), or of the first convolution of `cnn`.
     pub filters: usize,
 }
 
@@ -48,6 +48,8 @@ pub enum ModelKind {
     Fc,
     /// A convolution, then a fully connected layer.
     Conv,
+    /// Three convolutions with pooling, as one would take today; not in the paper.
+    Cnn,
 }
 
 impl ModelKind {
@@ -57,6 +59,7 @@ impl ModelKind {
             ModelKind::Ram => "ram",
             ModelKind::Fc => "fc",
             ModelKind::Conv => "conv",
+            ModelKind::Cnn => "cnn",
         }
     }
 }

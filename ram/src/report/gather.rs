@@ -136,6 +136,7 @@ fn row(path: &Path, config: &Config, epochs: &[EpochMetrics], own: bool) -> Resu
             ModelKind::Ram => config.policy.locations.name().to_owned(),
             ModelKind::Fc => "fc, sees all".to_owned(),
             ModelKind::Conv => "conv, sees all".to_owned(),
+            ModelKind::Cnn => "cnn, sees all".to_owned(),
         },
         seed: config.seed,
         validation: best.map(|line| line.validation.error),
@@ -177,6 +178,12 @@ fn about(config: &Config) -> String {
             format!("fully connected network of two layers of {}, which sees the whole image", model.hidden)
         }
         ModelKind::Conv => format!("convolutional network of {} filters, which sees the whole image", model.filters),
+        ModelKind::Cnn => {
+            format!(
+                "three convolutions of 3×3 with pooling, {} filters at first, which see the whole image",
+                model.filters
+            )
+        }
         ModelKind::Ram => {
             let scales = if model.scales == 1 { "1 scale".to_owned() } else { format!("{} scales", model.scales) };
             let core = if model.core == CoreKind::Lstm { "LSTM" } else { "rectifiers" };

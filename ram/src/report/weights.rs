@@ -20,6 +20,7 @@ pub fn first_layer(checkpoint: &Checkpoint, config: &Config) -> Option<Weights> 
         ModelKind::Fc => ("first.weight", 1, config.data.size),
         // Filters of 10×10 pixels, Sec. 4.1.
         ModelKind::Conv => ("conv.weight", 1, crate::comparators::WINDOW),
+        ModelKind::Cnn => ("conv1.weight", 1, 3),
     };
     let stored = checkpoint.tensors.get(&format!("{PARAMS}{name}"))?;
     let &[inputs, units] = stored.shape.as_slice() else { return None };

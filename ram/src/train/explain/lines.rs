@@ -105,6 +105,7 @@ pub fn logits(model: &Model) -> SourceLine {
         ModelKind::Ram => find(ACTION, "h.linear(self.linear)"),
         ModelKind::Fc => find(COMPARATORS, "flat(x).linear_then(first"),
         ModelKind::Conv => find(COMPARATORS, "flat(x.conv2d_then(conv"),
+        ModelKind::Cnn => find(COMPARATORS, "x.conv2d_then(conv, Relu).max_pool2d(2)"),
     }
 }
 
