@@ -3,7 +3,7 @@
 use autograd::{Real, Var};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, Returns};
 use crate::reinforce::{BaselineKind, Term};
 
 /// The weights of the loss terms, and the baseline that is subtracted from returns.
@@ -15,8 +15,21 @@ pub struct Objective {
     pub baseline_weight: f64,
     /// What is subtracted from returns.
     pub baseline: BaselineKind,
+    /// What a choice is blamed for.
+    pub returns: Returns,
+    /// γ, by which later rewards count less.
+    pub discount: f64,
+    /// Weight of the cross entropy after each glimpse but the last.
+    pub early_weight: f64,
     /// M of eq. (2): the number of episodes of each input. The episodes of an input are neighbours in the batch.
     pub samples: usize,
+}
+
+/// The objective of the default configuration.
+impl Default for Objective {
+    fn default() -> Self {
+        Objective::new(&Config::default())
+    }
 }
 
 impl Objective {
@@ -27,6 +40,9 @@ impl Objective {
             location_weight: loss.location_weight,
             baseline_weight: loss.baseline_weight,
             baseline: loss.baseline,
+            returns: loss.returns,
+            discount: loss.discount,
+            early_weight: loss.early_weight,
             samples: config.train.samples,
         }
     }
@@ -36,11 +52,11 @@ impl Objective {
         self.baseline.is_learned()
     }
 
-    /// Multiplies the terms by their weights and adds them up. `entropy` joins the term of the decisions.
+    /// Multiplies the terms by their weights and adds them up. `beside` joins the term of the decisions.
     pub fn weigh<'t, R: Real>(&self, terms: Terms<'t, R>, reward: Var<'t, R>) -> LossTerms<'t, R> {
-        let Terms { decisions, entropy, location, baseline } = terms;
-        let classification = match entropy {
-            Some(entropy) => decisions.mean() + entropy.mean(),
+        let Terms { decisions, beside, location, baseline } = terms;
+        let classification = match beside {
+            Some(beside) => decisions.mean() + beside.mean(),
             None => decisions.mean(),
         };
         let (location, baseline) = (location.map(Term::mean), baseline.map(Term::mean));
@@ -59,8 +75,8 @@ impl Objective {
 pub struct Terms<'t, R: Real> {
     /// −log π(a*_T), or the term of eq. (2) for the decisions.
     pub decisions: Term<'t, R>,
-    /// Minus the entropy of the decisions, by its weight; only games have it.
-    pub entropy: Option<Term<'t, R>>,
+    /// What joins it, by its weight: minus the entropy of a game's decisions, or the cross entropy after earlier glimpses.
+    pub beside: Option<Term<'t, R>>,
     /// The term of eq. (2) for the locations.
     pub location: Option<Term<'t, R>>,
     /// The squared error of the baseline.
@@ -89,15 +105,15 @@ impl LossTerms<'_, f32> {
     /// What each episode adds to the losses of a batch of `episodes` episodes, in the order of the episodes. `error` and
     /// `grad_norm` are 0. `add` is called once for each.
     pub fn each(&self, episodes: usize, mut add: impl FnMut(usize, Losses)) {
-        let Terms { decisions, entropy, location, baseline } = self.terms;
+        let Terms { decisions, beside, location, baseline } = self.terms;
         let [location_weight, baseline_weight] = self.weights;
         let rewards = self.reward.value();
-        let values = [Some(decisions), entropy, location, baseline]
+        let values = [Some(decisions), beside, location, baseline]
             .map(|term| term.map(|term| (term.episodes.value(), term.factor)));
         for (i, &reward) in rewards.iter().enumerate() {
-            let [decision, entropy, location, baseline] = [0, 1, 2, 3]
+            let [decision, beside, location, baseline] = [0, 1, 2, 3]
                 .map(|term: usize| values[term].as_ref().map_or(0.0, |(values, factor)| f64::from(values[i]) * factor));
-            let classification = decision + entropy;
+            let classification = decision + beside;
             let total = classification + location_weight * location + baseline_weight * baseline;
             let reward = f64::from(reward) / episodes as f64;
             add(i, Losses { classification, location, baseline, total, reward, ..Losses::default() });

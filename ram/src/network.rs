@@ -4,7 +4,7 @@ use autograd::Params;
 use datasets::rng::{Key, Purpose};
 
 use crate::comparators::Comparator;
-use crate::config::Config;
+use crate::config::{Config, Returns};
 use crate::model::{Agent, AgentOptions, Decisions, ModelKind};
 use crate::reinforce::BaselineKind;
 
@@ -67,6 +67,8 @@ pub fn agent_options(config: &Config, decisions: Decisions) -> AgentOptions<'_> 
         edge: config.data.size,
         location_into_core: config.loss.location_into_core,
         informed_baseline: config.loss.baseline == BaselineKind::Informed,
+        answers_early: decisions == Decisions::Last
+            && (config.loss.early_weight > 0.0 || config.loss.returns == Returns::ToGo),
         decisions,
     }
 }

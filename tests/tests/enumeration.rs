@@ -2,7 +2,7 @@
 //! every way to look at its images and to name their classes can be tried. `play.rs` does the same for a game.
 
 use autograd::{Grads, Params, Shape, Tape, Var, math};
-use ram::config::{Config, Reward};
+use ram::config::{Config, Returns, Reward};
 use ram::losses::{LossTerms, Objective};
 use ram::model::core::CoreKind;
 use ram::model::{Agent, Decisions, Draws, Episode, First, Images, Labelled, Mode};
@@ -29,6 +29,7 @@ struct Problem {
     pixels: Vec<u8>,
     /// l₀ of each image.
     first: [[f64; 2]; IMAGES],
+    returns: Returns,
 }
 
 /// A way to look at an image and to name its class.
@@ -57,18 +58,19 @@ fn logits(episode: &Episode<f64>, choice: usize) -> Vec<Vec<f64>> {
 }
 
 impl Problem {
-    fn new(into_core: bool, baseline: BaselineKind, first: First) -> Problem {
+    fn new(change: impl FnOnce(&mut Config)) -> Problem {
         let mut config = Config::default();
-        (config.policy.first, config.model.glimpses) = (first, if first == First::Learned { 2 } else { 3 });
+        change(&mut config);
+        config.model.glimpses = if config.policy.first == First::Learned { 2 } else { 3 };
         (config.model.patch, config.model.scales, config.model.core) = (4, 1, CoreKind::Lstm);
         (config.model.features, config.model.glimpse, config.model.hidden) = (5, 6, 4);
-        (config.policy.grid, config.loss.location_into_core, config.loss.baseline) = (2, into_core, baseline);
+        config.policy.grid = 2;
         let mut rng = ChaCha8Rng::seed_from_u64(15);
         let mut params = Params::new();
         let agent = Agent::new(&mut params, agent_options(&config, Decisions::Last), 1, CLASSES, &mut rng);
         redraw(&mut params, 1.0, &mut rng);
         let pixels = (0..IMAGES * SIDE * SIDE).map(|_| rng.random()).collect();
-        Problem { agent, params, pixels, first: [[-0.6, 0.3], [0.2, 0.5]] }
+        Problem { agent, params, pixels, first: [[-0.6, 0.3], [0.2, 0.5]], returns: config.loss.returns }
     }
 
     fn look<T>(&self, params: &Params<f64>, ways: &[Way], with: impl FnOnce(&Episode<f64>, &Draws<f64>) -> T) -> T {
@@ -94,7 +96,14 @@ impl Problem {
     /// The loss of these ways, each compared with the others where `baseline` says so.
     fn loss<T>(&self, ways: &[Way], rule: Rule, baseline: BaselineKind, with: impl FnOnce(&LossTerms<f64>) -> T) -> T {
         let episodes = ways.len();
-        let objective = Objective { location_weight: 1.0, baseline_weight: 0.0, baseline, samples: episodes };
+        let objective = Objective {
+            location_weight: 1.0,
+            baseline_weight: 0.0,
+            baseline,
+            samples: episodes,
+            returns: self.returns,
+            ..Objective::default()
+        };
         let labels = labels(ways);
         self.look(&self.params, ways, |episode, draws| {
             with(&match rule {
@@ -201,7 +210,9 @@ fn labels(ways: &[Way]) -> Vec<u32> {
 #[test]
 fn pure_reinforce_estimates_the_gradient_of_the_expected_reward() {
     for (kinds, first) in KINDS.into_iter().flat_map(|kinds| [(kinds, First::Random), (kinds, First::Learned)]) {
-        let problem = Problem::new(true, kinds[0], first);
+        let problem = Problem::new(|config| {
+            (config.loss.location_into_core, config.loss.baseline, config.policy.first) = (true, kinds[0], first);
+        });
         problem.check(kinds, Rule::Pure, |loss| loss.total, |name| !name.starts_with("baseline"));
     }
 }
@@ -212,7 +223,10 @@ fn pure_reinforce_estimates_the_gradient_of_the_expected_reward() {
 fn the_location_term_of_the_hybrid_loss_estimates_it_too() {
     for (into_core, kinds) in [false, true].into_iter().flat_map(|into_core| KINDS.map(|kinds| (into_core, kinds))) {
         let first = if into_core { First::Random } else { First::Learned };
-        Problem::new(into_core, kinds[0], first).check(
+        let problem = Problem::new(|config| {
+            (config.loss.location_into_core, config.loss.baseline, config.policy.first) = (into_core, kinds[0], first);
+        });
+        problem.check(
             kinds,
             Rule::Hybrid(Reward::Argmax),
             |loss| loss.location.expect("locations are chosen"),
@@ -225,13 +239,21 @@ fn the_location_term_of_the_hybrid_loss_estimates_it_too() {
 }
 
 /// As above, with rewards that are not for a choice of the class: its probability, or the probability's logarithm. What sees
-/// changes them itself, so the location term is ∇J by the location network's parameters.
+/// changes them itself, so the location term is ∇J by the location network's parameters. A location may be blamed for all that
+/// is earned, or for what is earned after it.
 #[test]
 fn it_estimates_it_for_rewards_without_a_choice_too() {
-    for (reward, kinds) in
-        [Reward::Probability, Reward::LogProbability].into_iter().flat_map(|r| KINDS.map(|kinds| (r, kinds)))
-    {
-        Problem::new(false, kinds[0], First::Random).check(
+    let rewards = [Reward::Probability, Reward::LogProbability];
+    let ways = rewards.into_iter().flat_map(|reward| {
+        [(Returns::Episode, First::Random), (Returns::ToGo, First::Random), (Returns::ToGo, First::Learned)]
+            .into_iter()
+            .flat_map(move |(returns, first)| KINDS.map(|kinds| (reward, returns, first, kinds)))
+    });
+    for (reward, returns, first, kinds) in ways {
+        let problem = Problem::new(|config| {
+            (config.loss.baseline, config.loss.returns, config.policy.first) = (kinds[0], returns, first);
+        });
+        problem.check(
             kinds,
             Rule::Hybrid(reward),
             |loss| loss.location.expect("locations are chosen"),

@@ -117,6 +117,7 @@ impl<R: Real> Case<R> {
                 baseline_weight: golden.number("baseline_weight"),
                 baseline: BaselineKind::Learned,
                 samples: 1,
+                ..Objective::default()
             },
             golden,
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use autograd::{Grads, ParamId, Params, Shape, Tape, math};
-use ram::config::{Config, Reward};
+use ram::config::{Config, Returns, Reward};
 use ram::losses::{LossTerms, Objective};
 use ram::model::{Agent, Decisions, Draws, Images, Locations, Mean, Mode};
 use ram::network::agent_options;
@@ -56,7 +56,8 @@ impl Problem {
         let t = tape.begin(&self.params);
         let images = Images::Pixels { data: &self.images, shape: Shape::new(&[batch, 1, 9, 9]) };
         let episode = self.agent.look(&t, images, &self.draws);
-        let objective = Objective { location_weight: 0.5, baseline_weight: 2.0, baseline, samples: 4 };
+        let objective =
+            Objective { location_weight: 0.5, baseline_weight: 2.0, baseline, samples: 4, ..Objective::default() };
         with(&match pure {
             false => hybrid_loss(&episode, &self.labels, &objective, Reward::Argmax, &[], batch),
             true => reinforce_loss(&episode, &self.labels, &objective, &self.draws.class, batch),
@@ -96,6 +97,44 @@ fn without_a_learned_baseline_none_is_trained() {
             assert!(reached(&problem.params, loss.total).is_disjoint(&layers(&["baseline"])));
         });
     }
+}
+
+/// Answers before the last one are taught as well, by their weight, and later gains count less in what a location is blamed for.
+#[test]
+fn early_answers_are_taught_and_gains_discounted() {
+    let problem = Problem::new(8, |config| (config.loss.early_weight, config.policy.mean) = (0.25, Mean::Clamp));
+    let (mut tape, batch) = (Tape::new(), problem.labels.len());
+    let t = tape.begin(&problem.params);
+    let images = Images::Pixels { data: &problem.images, shape: Shape::new(&[batch, 1, 9, 9]) };
+    let episode = problem.agent.look(&t, images, &problem.draws);
+    let nats: Vec<f64> = episode.decisions.iter().map(|x| x.cross_entropy(&problem.labels).mean().item()).collect();
+    let objective = Objective {
+        early_weight: 0.25,
+        discount: 0.5,
+        returns: Returns::ToGo,
+        baseline: BaselineKind::None,
+        ..Objective::default()
+    };
+    let loss = hybrid_loss(&episode, &problem.labels, &objective, Reward::Probability, &[], batch);
+    let expected = nats[2] + 0.25 * (nats[0] + nats[1]) / 2.0;
+    assert!((loss.classification.item() - expected).abs() < 1e-12, "{} is not {expected}", loss.classification.item());
+    assert_eq!(reached(&problem.params, loss.classification), seeing_and("action"));
+
+    // −1/M Σᵢ (log π(l₁)·(g₂ + ½·g₃) + log π(l₂)·g₃), gₛ being what glimpse s adds to π(a*)
+    let beliefs: Vec<Vec<f64>> = episode
+        .decisions
+        .iter()
+        .map(|x| x.cross_entropy(&problem.labels).value().iter().map(|&nats| math::exp(-nats)).collect())
+        .collect();
+    let term: f64 = (0..batch)
+        .map(|i| {
+            let [second, third] = [beliefs[1][i] - beliefs[0][i], beliefs[2][i] - beliefs[1][i]];
+            let [first_log, second_log] = [0, 1].map(|c| episode.location_log_probs[c].value()[i]);
+            -(first_log * (second + 0.5 * third) + second_log * third) / batch as f64
+        })
+        .sum();
+    let found = loss.location.unwrap().item();
+    assert!((found - term).abs() < 1e-12, "{found} is not {term}");
 }
 
 #[test]
@@ -327,8 +366,13 @@ impl World {
             let t = tape.begin(&self.problem.params);
             let shape = Shape::new(&[batch, 1, 9, 9]);
             let episode = self.problem.agent.look(&t, Images::Pixels { data: &images, shape }, &draws);
-            let objective =
-                Objective { location_weight: 1.0, baseline_weight: 0.0, baseline: BaselineKind::Learned, samples: 1 };
+            let objective = Objective {
+                location_weight: 1.0,
+                baseline_weight: 0.0,
+                baseline: BaselineKind::Learned,
+                samples: 1,
+                ..Objective::default()
+            };
             let mut grads = self.problem.params.zeros();
             match self.pure {
                 true => reinforce_loss(&episode, &labels, &objective, &draws.class, batch).total.backward(&mut grads),

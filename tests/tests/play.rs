@@ -104,6 +104,7 @@ impl Problem {
             baseline_weight: loss.baseline_weight,
             baseline,
             samples: ways.len(),
+            ..Objective::default()
         };
         self.play(&self.params, ways, |episode, played| {
             with(&play_loss(episode, &played.rewards, &objective, loss, ways.len()))

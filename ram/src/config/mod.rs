@@ -125,10 +125,12 @@ pub struct Loss {
     pub baseline: BaselineKind,
     /// Weight of the learned baseline's squared error.
     pub baseline_weight: f64,
-    /// For games: the rewards that a choice is blamed for.
+    /// The rewards that a choice is blamed for.
     pub returns: Returns,
-    /// For games: γ of footnote 1.
+    /// γ of footnote 1; for images only with `returns = "to-go"`.
     pub discount: f64,
+    /// For images: weight of the cross entropy after each glimpse but the last, averaged over them. It is not the paper's.
+    pub early_weight: f64,
     /// For games: weight of the entropy of the action policy, which is rewarded.
     pub entropy_weight: f64,
 }
@@ -139,7 +141,8 @@ pub struct Loss {
 pub enum Returns {
     /// Those of the whole episode: R = Σₜ γᵗ⁻¹ rₜ, footnote 1.
     Episode,
-    /// Those that come after it: Rₜ = Σ_{s≥t} γˢ⁻ᵗ rₛ.
+    /// Those that come after it: Rₜ = Σ_{s≥t} γˢ⁻ᵗ rₛ. For images, a glimpse's reward is what it adds to the reward that a
+    /// decision at once would earn, so that with γ = 1 they sum to what is still to be won.
     ToGo,
 }
 
@@ -294,6 +297,7 @@ impl Default for Loss {
             baseline_weight: 1.0,
             returns: Returns::Episode,
             discount: 1.0,
+            early_weight: 0.0,
             entropy_weight: 0.0,
         }
     }

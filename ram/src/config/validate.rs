@@ -1,6 +1,6 @@
 //! The range of every key, and what must fit together.
 
-use super::{Canvas, Config, Data, LossKind, Source};
+use super::{Canvas, Config, Data, LossKind, Returns, Reward, Source};
 use crate::environments::Game;
 use crate::error::RamError;
 use crate::model::{First, MAX_GLIMPSES, ModelKind};
@@ -120,6 +120,15 @@ impl Config {
         faults.number("loss.location_weight", loss.location_weight, weight, "from 0 to 1000000");
         faults.number("loss.baseline_weight", loss.baseline_weight, weight, "from 0 to 1000000");
 
+        faults.number("loss.early_weight", loss.early_weight, weight, "from 0 to 1000000");
+        if self.data.source.game().is_none() && loss.returns == Returns::ToGo {
+            faults.unless(
+                loss.kind == LossKind::Hybrid && loss.reward != Reward::Sampled,
+                "loss.returns",
+                "to-go",
+                "episode for images, unless loss.kind is hybrid and loss.reward is not sampled",
+            );
+        }
         faults.number("loss.entropy_weight", loss.entropy_weight, weight, "from 0 to 1000000");
         faults.number("loss.discount", loss.discount, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
     }

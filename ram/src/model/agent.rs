@@ -28,6 +28,7 @@ pub struct Agent {
     hidden: usize,
     plan: DrawPlan,
     location_into_core: bool,
+    answers_early: bool,
 }
 
 /// The settings of a new agent.
@@ -43,6 +44,8 @@ pub struct AgentOptions<'a> {
     pub location_into_core: bool,
     /// Whether the baseline knows the true class's probability: see [`Baseline`].
     pub informed_baseline: bool,
+    /// Whether an agent that decides once is asked for its answer after each glimpse too, as some losses need.
+    pub answers_early: bool,
     /// When the agent decides.
     pub decisions: Decisions,
 }
@@ -115,8 +118,8 @@ pub struct Episode<'t, R: Real> {
     /// bₜ `[batch]` at each step that chooses something: at all N steps, or only at the last one if the agent decides once and
     /// its locations are not learned.
     pub baselines: Steps<'t, R>,
-    /// The output of the action network at each decision, [batch, outputs]: the logits of the classes at h_N, or at each of N
-    /// steps the log-probabilities ln π(·) of the actions.
+    /// The output of the action network at each decision, [batch, outputs]: the logits of the classes at h_N (and before, if the
+    /// agent answers early), or at each of N steps the log-probabilities ln π(·) of the actions.
     pub decisions: Steps<'t, R>,
     /// The actions aₜ at each of N steps, `[batch]`, whole numbers; empty if the agent decides once.
     pub actions: Steps<'t, R>,
@@ -181,7 +184,8 @@ impl Agent {
         outputs: usize,
         rng: &mut impl Rng,
     ) -> Agent {
-        let AgentOptions { model, policy, edge, location_into_core, informed_baseline, decisions } = options;
+        let AgentOptions { model, policy, edge, location_into_core, informed_baseline, answers_early, decisions } =
+            options;
         // 1 − g/W, or 0 if the patch is wider than the image.
         let inside = (1.0 - model.patch as f64 / edge as f64).max(0.0);
         let glimpses = model.glimpses;
@@ -213,6 +217,7 @@ impl Agent {
                 is_discrete: policy.grid > 0,
             },
             location_into_core,
+            answers_early,
         };
         agent.set_std(policy.std);
         agent
@@ -303,6 +308,9 @@ impl Agent {
             }
             if step == self.plan.glimpses {
                 break;
+            }
+            if self.answers_early {
+                episode.decisions.push(self.action.logits(state.h));
             }
             let (next, chosen) = self.next_location(t, state.h, step, draws);
             l = next;

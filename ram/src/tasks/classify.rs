@@ -63,12 +63,12 @@ use autograd::{Real, Recording, Var};
 use datasets::{Batch, DigitBox, Loader, Source};
 
 use super::task::{Batches, Examples, Inputs, Observed, Recorder, Task, Training, Verdict};
-use crate::config::{Config, LossKind, Reward};
+use crate::config::{Config, LossKind, Returns, Reward};
 use crate::data::{TestData, TrainingData};
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective, Terms};
 use crate::model::action::{self, argmax};
-use crate::model::{Decisions, Draws, Episode, Images, Labelled, Locations};
+use crate::model::{Decisions, Draws, Episode, Images, Labelled, Locations, Steps};
 use crate::network::Network;
 use crate::reinforce::{self, Term, baseline_error, reinforce};
 use crate::split::SplitName;
@@ -301,27 +301,69 @@ pub fn hybrid_loss<'t, R: Real>(
     episodes: usize,
 ) -> LossTerms<'t, R> {
     let logits = episode.last_decision();
-    let reward = match reward {
+    // What a decision by these logits would earn.
+    let earned = |logits: Var<'t, R>| match reward {
         Reward::Argmax => action::reward(action::most_likely(logits), labels),
         Reward::Sampled => action::reward(action::sample(logits, uniforms.iter().copied()), labels),
-        // E_{a ∼ π}[R] = π(a*|h_T)
+        // E_{a ∼ π}[R] = π(a*|h)
         Reward::Probability => action::belief(logits, labels),
-        // log π(a*|h_T)
+        // log π(a*|h)
         Reward::LogProbability => logits.stop_gradient().cross_entropy(labels).scale(-R::ONE),
     };
+    let reward = earned(logits);
     // −log π(a*_T | s₁:_T)
     let decisions = Term { episodes: logits.cross_entropy(labels), factor: 1.0 / episodes as f64 };
+    let beside = (objective.early_weight > 0.0).then(|| early_term(episode, labels, objective, episodes)).flatten();
     // One glimpse at a given place chooses no location: it has neither term.
     let (choices, learned) = episode.location_choices();
     if choices.is_empty() {
-        return objective.weigh(Terms { decisions, entropy: None, location: None, baseline: None }, reward);
+        return objective.weigh(Terms { decisions, beside, location: None, baseline: None }, reward);
     }
-    // The reward comes at the end: Rₜ = R for every choice of a location.
-    let returns = repeated(reward, choices.len());
+    let returns = match objective.returns {
+        // The reward comes at the end: Rₜ = R for every choice of a location.
+        Returns::Episode => repeated(reward, choices.len()),
+        Returns::ToGo => gains_to_go(episode, earned, objective.discount),
+    };
     let baselines = reinforce::baselines(objective.baseline, &learned, &returns, objective.samples);
     let location = reinforce(&choices, &returns, &baselines, episodes);
     let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &learned, episodes));
-    objective.weigh(Terms { decisions, entropy: None, location: Some(location), baseline }, reward)
+    objective.weigh(Terms { decisions, beside, location: Some(location), baseline }, reward)
+}
+
+/// The cross entropy after each glimpse but the last, averaged over them, by its weight; none where there is one glimpse.
+#[track_caller]
+fn early_term<'t, R: Real>(
+    episode: &Episode<'t, R>,
+    labels: &[u32],
+    objective: &Objective,
+    episodes: usize,
+) -> Option<Term<'t, R>> {
+    let (_, early) = episode.decisions.split_last()?;
+    // −Σ_{t<T} log π(a*|hₜ)
+    let sum = early.iter().map(|logits| logits.cross_entropy(labels)).reduce(|sum, nats| sum + nats)?;
+    Some(Term { episodes: sum, factor: objective.early_weight / (episodes * early.len()) as f64 })
+}
+
+/// Rₜ = Σ_{s>t} γˢ⁻ᵗ⁻¹ (Vₛ − Vₛ₋₁) for each choice of a location, where Vₛ is what a decision after s glimpses would earn, and
+/// V₀ = 0. With γ = 1 the sum telescopes to V_T − Vₜ. A smaller γ blames a location first of all for what is seen there.
+#[track_caller]
+fn gains_to_go<'t, R: Real>(
+    episode: &Episode<'t, R>,
+    earned: impl Fn(Var<'t, R>) -> Var<'t, R>,
+    discount: f64,
+) -> Steps<'t, R> {
+    let values: Steps<R> = episode.decisions.iter().map(|&logits| earned(logits)).collect();
+    let gamma = R::from_f64(discount);
+    let mut returns = Steps::new();
+    for s in (1..values.len()).rev() {
+        let gain = values[s] - values[s - 1];
+        returns.push(returns.last().map_or(gain, |&later: &Var<R>| gain + later.scale(gamma)));
+    }
+    if episode.first.is_some() {
+        returns.push(returns.last().map_or(values[0], |&later: &Var<R>| values[0] + later.scale(gamma)));
+    }
+    returns.reverse();
+    returns
 }
 
 /// Pure REINFORCE: eq. (2) for the locations and for the class too, a ∼ π(a), drawn by these uniform numbers `[batch]`.
@@ -346,7 +388,7 @@ pub fn reinforce_loss<'t, R: Real>(
     let decisions = reinforce(&[log_prob], &returns[last..], &baselines[last..], episodes);
     let location = (last > 0).then(|| reinforce(&locations, &returns[..last], &baselines[..last], episodes));
     let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &learned, episodes));
-    objective.weigh(Terms { decisions, entropy: None, location, baseline }, reward)
+    objective.weigh(Terms { decisions, beside: None, location, baseline }, reward)
 }
 
 /// Cross entropy alone, for a network that chooses nothing but the class.
@@ -359,10 +401,10 @@ pub fn supervised_loss<'t, R: Real>(
 ) -> LossTerms<'t, R> {
     let reward = action::reward(action::most_likely(logits), labels);
     let decisions = Term { episodes: logits.cross_entropy(labels), factor: 1.0 / images as f64 };
-    objective.weigh(Terms { decisions, entropy: None, location: None, baseline: None }, reward)
+    objective.weigh(Terms { decisions, beside: None, location: None, baseline: None }, reward)
 }
 
 /// Rₜ = R at each of so many steps.
-fn repeated<'t, R: Real>(reward: Var<'t, R>, steps: usize) -> crate::model::Steps<'t, R> {
+fn repeated<'t, R: Real>(reward: Var<'t, R>, steps: usize) -> Steps<'t, R> {
     std::iter::repeat_n(reward, steps).collect()
 }

@@ -145,6 +145,12 @@ impl Play {
                 "loss.baseline is informed, but a game has no true class: choose learned, leave-one-out or none".into(),
             );
         }
+        if config.loss.early_weight > 0.0 {
+            let weight = config.loss.early_weight;
+            faults.push(format!(
+                "loss.early_weight is {weight}, but must be 0 for a game, which is decided after each glimpse"
+            ));
+        }
         if config.policy.locations == Locations::Oracle {
             faults.push(
                 "policy.locations is oracle, which knows where a digit lies: choose another one for a game".into(),
@@ -453,7 +459,7 @@ pub fn play_loss<'t, R: Real>(
         let learned: Steps<R> = first.into_iter().chain(episode.baselines.iter().copied()).collect();
         baseline_error(&returns, &learned, games)
     });
-    objective.weigh(Terms { decisions, entropy, location, baseline }, whole)
+    objective.weigh(Terms { decisions, beside: entropy, location, baseline }, whole)
 }
 
 /// Rₜ = Σ_{s≥t} γˢ⁻ᵗ rₛ of the moves, N × `[games]`, from their rewards [N, games]. The first is footnote 1's R.
