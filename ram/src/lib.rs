@@ -42,6 +42,7 @@ pub mod split;
 pub mod tasks;
 pub mod threads;
 pub mod train;
+pub mod zoo;
 
 pub use config::Config;
 pub use error::RamError;
