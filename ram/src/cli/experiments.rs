@@ -1,6 +1,7 @@
 //! `ram experiments`: the rows of the paper's tables.
 
 use ram::experiments::{Experiment, flops, parameters};
+use ram::zoo::Zoo;
 use serde_json::json;
 
 use super::output::{Ended, say};
@@ -18,10 +19,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2}"));
     if !args.json {
         say(&format!(
-            "{:<21} {:<11} {:<46} {:>7} {:>7} {:>10} {:>9} {:>8}",
+            "{:<22} {:<11} {:<46} {:>7} {:>7} {:>10} {:>9} {:>8}",
             "name", "table", "row", "paper %", "later %", "parameters", "MFLOP", "minutes"
         ))?;
     }
+    // Without a zoo nothing is marked.
+    let pretrained = Zoo::find(None).and_then(|zoo| zoo.names()).unwrap_or_default();
+    let is_pretrained = |name: &str| pretrained.iter().any(|other| other == name);
     for experiment in Experiment::all() {
         let config = experiment.config(&[])?;
         let (parameters, flops) = (parameters(&config), flops(&config));
@@ -29,12 +33,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         if args.json {
             say(&json!({
                 "name": name, "table": table, "row": row, "paper": paper, "later": later, "parameters": parameters,
-                "flops": flops, "minutes": minutes,
+                "flops": flops, "minutes": minutes, "pretrained": is_pretrained(name),
             })
             .to_string())?;
         } else {
             say(&format!(
-                "{name:<21} {table:<11} {row:<46} {:>7} {:>7} {parameters:>10} {:>9.2} {minutes:>8}",
+                "{:<22} {table:<11} {row:<46} {:>7} {:>7} {parameters:>10} {:>9.2} {minutes:>8}",
+                if is_pretrained(name) { format!("{name} *") } else { name.to_owned() },
                 number(paper),
                 number(later),
                 flops / 1e6,
@@ -47,6 +52,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
              minutes are on two cores.\n\
              Train a row with `ram train --experiment NAME`, and a table with `ram reproduce table1a`.",
         )?;
+        if !pretrained.is_empty() {
+            say(
+                "* has a pretrained model: --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.",
+            )?;
+        }
     }
     Ok(Ended::Done)
 }

@@ -119,17 +119,27 @@ impl Zoo {
         Err(RamError::checkpoint(&path, message))
     }
 
+    /// Checks that no model has this name, unless it may be replaced.
+    ///
+    /// # Errors
+    /// [`RamError::Run`] where there is one.
+    pub fn check_free(&self, name: &str, replace: bool) -> Result<(), RamError> {
+        let path = self.file(name);
+        if !path.exists() || replace {
+            return Ok(());
+        }
+        let message =
+            "a pretrained model of this name exists already; replace it with --force, or choose another --name";
+        Err(RamError::run(&path, message))
+    }
+
     /// Writes the file of the model `name`, completely or not at all; the folder is made if it does not exist. Returns the path.
     ///
     /// # Errors
-    /// [`RamError::Run`] where the file exists and `replace` does not allow to replace it, or where it cannot be written.
+    /// As [`Zoo::check_free`], and [`RamError::Run`] where the file cannot be written.
     pub fn write(&self, name: &str, bytes: &[u8], replace: bool) -> Result<PathBuf, RamError> {
+        self.check_free(name, replace)?;
         let path = self.file(name);
-        if path.exists() && !replace {
-            let message =
-                "a pretrained model of this name exists already; replace it with --force, or choose another --name";
-            return Err(RamError::run(&path, message));
-        }
         let written = std::fs::create_dir_all(&self.path).and_then(|()| atomic::write(&path, bytes));
         written.map_err(|error| unwritable(&path, &error))?;
         Ok(path)

@@ -87,13 +87,15 @@ pub fn differences(name: &str, config: &Config) -> Result<Vec<String>, RamError>
     keys.retain(|key| !key.starts_with("seed:"));
     let of_row =
         |key: &&String| ["data.", "model.", "policy.locations", "policy.grid"].iter().any(|s| key.starts_with(s));
-    match keys.iter().find(of_row) {
-        Some(key) => Err(RamError::Config(format!(
-            "--name {name}: this run is not the experiment {name}, whose configuration has another value ({key}: the \
-             experiment's, the run's); choose another --name"
-        ))),
-        None => Ok(keys),
+    let others: Vec<_> = keys.iter().filter(of_row).map(String::as_str).collect();
+    if others.is_empty() {
+        return Ok(keys);
     }
+    Err(RamError::Config(format!(
+        "--name {name}: this run is not the experiment {name}, since these keys differ (the experiment's value, the run's): \
+         {}; choose another --name",
+        others.join("; ")
+    )))
 }
 
 /// Makes the pretrained model `name` from the best checkpoint of a run. `known` is the run's own test result; without it the test
