@@ -120,6 +120,10 @@ fn list(args: &List) -> anyhow::Result<Ended> {
     }
     if !args.json {
         let word = if names.len() == 1 { "model" } else { "models" };
+        if names.is_empty() {
+            say(&format!("\nThere is no model in {}; `ram zoo add RUN` makes one.", zoo.path().display()))?;
+            return Ok(Ended::Done);
+        }
         say(&format!(
             "\n{} {word} in {}. Use one with --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.",
             names.len(),
