@@ -200,6 +200,7 @@ fn experiments_with_a_pretrained_model_are_marked() {
     assert!(marked.out.contains("\n* has a pretrained model"));
     let none = place.ram_with("RAM_ZOO", place.path("empty"), "experiments");
     assert!(!none.succeeds().contains('*'), "{}", none.out);
+    place.ram_with("RAM_ZOO", "none", "experiments").fails(4, &["none: RAM_ZOO names this folder"]);
     let json = place.ram_with("RAM_ZOO", place.path("zoo"), "experiments --json").succeeds().to_owned();
     let marked: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(marked.iter().filter(|line| line["pretrained"] == true).count(), 1);

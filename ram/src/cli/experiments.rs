@@ -2,6 +2,7 @@
 
 use ram::experiments::{Experiment, flops, parameters};
 use ram::zoo::Zoo;
+use ram::zoo::folder::VARIABLE;
 use serde_json::json;
 
 use super::output::{Ended, say};
@@ -23,8 +24,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             "name", "table", "row", "paper %", "later %", "parameters", "MFLOP", "minutes"
         ))?;
     }
-    // Without a zoo nothing is marked.
-    let pretrained = Zoo::find(None).and_then(|zoo| zoo.names()).unwrap_or_default();
+    // Without a zoo nothing is marked; one that is named must be there.
+    let pretrained = match Zoo::find(None).and_then(|zoo| zoo.names()) {
+        Err(error) if std::env::var_os(VARIABLE).is_some() => return Err(error.into()),
+        found => found.unwrap_or_default(),
+    };
     let is_pretrained = |name: &str| pretrained.iter().any(|other| other == name);
     for experiment in Experiment::all() {
         let config = experiment.config(&[])?;
