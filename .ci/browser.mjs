@@ -174,6 +174,11 @@ async function play(page, name) {
 
 /** The cursor of the curves, by keys and by pointer. */
 async function hover(page, name) {
+  if ((await page.eval("report.epochs.length")) === 0) {
+    const told = await page.eval("document.querySelector('#curves .body').textContent");
+    check(told.includes("not kept"), `${name}: the curves are missing, and it says ${told}`);
+    return;
+  }
   const chart = "#curves .chart svg[role=slider]";
   await page.eval(`document.querySelector("${chart}").focus()`);
   await page.key("Home");

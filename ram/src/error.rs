@@ -34,7 +34,7 @@ pub enum RamError {
         message: String,
     },
 
-    /// A run folder cannot be made, opened or written. Exit code 4.
+    /// A run folder or the folder of pretrained models cannot be made, opened or written. Exit code 4.
     #[error("{}: {message}", path.display())]
     Run {
         /// The folder, or the file in it.

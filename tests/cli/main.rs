@@ -8,3 +8,4 @@ mod place;
 mod report;
 mod run;
 mod search;
+mod zoo;

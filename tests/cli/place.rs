@@ -127,7 +127,7 @@ impl Place {
         for variable in ["RAM_DATA_DIR", "CARGO", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
             command.env_remove(variable);
         }
-        for variable in ["RAM_TRIAL", "SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "PARALLEL_SEQ"] {
+        for variable in ["RAM_ZOO", "RAM_TRIAL", "SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", "PARALLEL_SEQ"] {
             command.env_remove(variable);
         }
     }

@@ -7,7 +7,7 @@ use autograd::op::{Backward, Forward, Op, Setup};
 use autograd::optim::{Adam, Optimiser};
 use autograd::{Grads, ParamId, Params, Real, Shape, Tape, accumulate};
 use datasets::rng::{Key, Purpose};
-use ram::config::{Base, Canvas, Config, Source};
+use ram::config::{Base, Canvas, Config, Reward, Source};
 use ram::data::TrainingData;
 use ram::losses::{Losses, Objective};
 use ram::model::{Agent, Decisions, DrawKey, Draws, Images, Mode};

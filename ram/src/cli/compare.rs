@@ -13,7 +13,7 @@ use ram::runs::metrics::EpochMetrics;
 use ram::runs::run_folder::RunFolder;
 use serde_json::json;
 
-use super::eval::find;
+use super::chosen::find;
 use super::output::{Ended, percent, say};
 
 /// Options of `ram compare`.

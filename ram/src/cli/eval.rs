@@ -1,6 +1,6 @@
 //! `ram eval`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use ram::config::{Base, Config};
@@ -9,11 +9,11 @@ use ram::evaluate::evaluator::evaluate_on;
 use ram::evaluate::trained::Trained;
 use ram::evaluation::Evaluation;
 use ram::model::Decisions;
-use ram::runs::run_folder::{RunFolder, Which};
 use ram::split::SplitName;
 use ram::threads::Threads;
 use serde_json::json;
 
+use super::chosen::{Chosen, Places, Which};
 use super::options::Machine;
 use super::output::{Ended, complain, percent, say};
 use super::sources;
@@ -21,20 +21,20 @@ use super::sources;
 /// Options of `ram eval`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The run: its folder, or its name in --runs.
-    run: PathBuf,
+    /// The run: its folder, or its name in --runs. It may also be a checkpoint file.
+    #[arg(required_unless_present = "pretrained", conflicts_with = "pretrained")]
+    run: Option<PathBuf>,
 
     /// The part of the data.
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
 
-    /// The checkpoint: the one with the lowest validation error, or the newest.
-    #[arg(long, value_enum, default_value_t = Checkpoint::Best)]
-    which: Checkpoint,
+    /// The checkpoint: the one with the lowest validation error, or the newest [default: best]
+    #[arg(long, value_enum, conflicts_with = "pretrained")]
+    which: Option<Which>,
 
-    /// The folder of all runs.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    runs: PathBuf,
+    #[command(flatten)]
+    places: Places,
 
     /// Average the classes' probabilities over N first locations, which is not the paper's protocol of a single pass.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -63,15 +63,6 @@ pub enum Split {
     Test,
 }
 
-/// A checkpoint of a run.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Checkpoint {
-    /// The checkpoint with the lowest validation error.
-    Best,
-    /// The newest checkpoint.
-    Last,
-}
-
 impl Split {
     /// The part, and its name.
     pub fn named(self) -> (SplitName, &'static str) {
@@ -82,26 +73,15 @@ impl Split {
     }
 }
 
-impl Checkpoint {
-    /// The checkpoint, and its name.
-    pub fn which(self) -> (Which, &'static str) {
-        match self {
-            Checkpoint::Best => (Which::Best, "best"),
-            Checkpoint::Last => (Which::Last, "last"),
-        }
-    }
-}
-
 /// Evaluates a checkpoint and prints the result.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
-    let path = find(&args.run, &args.runs);
-    let (which, which_name) = args.which.which();
     let (split, split_name) = args.split.named();
-    let mut checkpoint = RunFolder::read(&path, which)?;
-    other_data(&mut checkpoint, args)?;
+    let mut chosen = Chosen::open(args.run.as_deref(), &args.places, args.which)?;
+    other_data(&mut chosen.checkpoint, args)?;
+    let checkpoint = &chosen.checkpoint;
     let passes = usize::from(args.passes);
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
-    let trained = Trained::of(&checkpoint)?;
+    let trained = Trained::of(checkpoint)?;
     let plays = trained.task.decisions() == Decisions::Each;
     if passes > 1 && plays {
         let message = format!(
@@ -116,14 +96,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
     let Evaluation { error, loss, count, on_digit, ref fixation_spread, ref tracking, .. } = result;
     if args.json {
-        say(&json!({
-            "run": path.display().to_string(), "which": which_name, "split": split_name, "epoch": epoch,
-            "passes": passes, "count": count,
+        let object = json!({
+            "split": split_name, "passes": passes, "count": count,
             "error": error, "standard_error": standard_error(error, count), "loss": loss, "on_digit": on_digit,
             "fixation_spread": fixation_spread, "tracking": tracking, "error_after": result.error_after,
             "baselines": result.baselines, "confusion": result.confusion, "density": result.density, "weights": weights,
-        })
-        .to_string())?;
+        });
+        say(&chosen.add_facts(object).to_string())?;
         return Ok(Ended::Done);
     }
     let averaged = if passes > 1 { format!(", probabilities averaged over {passes} passes") } else { String::new() };
@@ -135,9 +114,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         String::new()
     };
     say(&format!(
-        "{}, {which_name} checkpoint, after epoch {epoch}\n\
+        "{}, {}, after epoch {epoch}\n\
          {split_name} error       {} ± {} (one standard error) of {count} {}{part}{averaged}",
-        path.display(),
+        chosen.path(),
+        chosen.kind(),
         percent(error),
         percent(standard_error(error, count)),
         if plays { "games" } else { "images" },
@@ -162,6 +142,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         say(&format!("on the digit     {} of the glimpses", percent(share)))?;
     }
     say(&format!("weights          {weights}"))?;
+    if let Some(recorded) = chosen.recorded() {
+        say(&format!("recorded         {recorded} of the test set"))?;
+    }
     Ok(Ended::Done)
 }
 
@@ -188,25 +171,9 @@ pub fn standard_error(share: f64, count: usize) -> f64 {
     ((share * (1.0 - share)).max(0.0) / count.max(1) as f64).sqrt()
 }
 
-/// The folder of a run, which is given as a path or as a name in the folder of all runs.
-pub fn find(run: &Path, runs: &Path) -> PathBuf {
-    let named = runs.join(run);
-    if !run.join("run.json").exists() && named.exists() { named } else { run.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_run_is_found_by_folder_or_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = folder.path().join("a");
-        std::fs::create_dir(&run).unwrap();
-        assert_eq!(find(Path::new("a"), folder.path()), run);
-        assert_eq!(find(&run, Path::new("runs")), run);
-        assert_eq!(find(Path::new("no-such"), folder.path()), Path::new("no-such"));
-    }
 
     #[test]
     fn the_standard_error_is_the_binomials() {

@@ -1,6 +1,8 @@
 //! `ram experiments`: the rows of the paper's tables.
 
 use ram::experiments::{Experiment, flops, parameters};
+use ram::zoo::Zoo;
+use ram::zoo::folder::VARIABLE;
 use serde_json::json;
 
 use super::output::{Ended, say};
@@ -18,10 +20,16 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2}"));
     if !args.json {
         say(&format!(
-            "{:<21} {:<11} {:<46} {:>7} {:>7} {:>10} {:>9} {:>8}",
+            "{:<22} {:<11} {:<46} {:>7} {:>7} {:>10} {:>9} {:>8}",
             "name", "table", "row", "paper %", "later %", "parameters", "MFLOP", "minutes"
         ))?;
     }
+    // Without a zoo nothing is marked; one that is named must be there.
+    let pretrained = match Zoo::find(None).and_then(|zoo| zoo.names()) {
+        Err(error) if std::env::var_os(VARIABLE).is_some() => return Err(error.into()),
+        found => found.unwrap_or_default(),
+    };
+    let is_pretrained = |name: &str| pretrained.iter().any(|other| other == name);
     for experiment in Experiment::all() {
         let config = experiment.config(&[])?;
         let (parameters, flops) = (parameters(&config), flops(&config));
@@ -29,12 +37,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         if args.json {
             say(&json!({
                 "name": name, "table": table, "row": row, "paper": paper, "later": later, "parameters": parameters,
-                "flops": flops, "minutes": minutes,
+                "flops": flops, "minutes": minutes, "pretrained": is_pretrained(name),
             })
             .to_string())?;
         } else {
             say(&format!(
-                "{name:<21} {table:<11} {row:<46} {:>7} {:>7} {parameters:>10} {:>9.2} {minutes:>8}",
+                "{:<22} {table:<11} {row:<46} {:>7} {:>7} {parameters:>10} {:>9.2} {minutes:>8}",
+                if is_pretrained(name) { format!("{name} *") } else { name.to_owned() },
                 number(paper),
                 number(later),
                 flops / 1e6,
@@ -47,6 +56,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
              minutes are on two cores.\n\
              Train a row with `ram train --experiment NAME`, and a table with `ram reproduce table1a`.",
         )?;
+        if !pretrained.is_empty() {
+            say(
+                "* has a pretrained model: --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.",
+            )?;
+        }
     }
     Ok(Ended::Done)
 }

@@ -11,11 +11,10 @@ use ram::evaluate::trained::Trained;
 use ram::figures::look::{Captions, look};
 use ram::figures::{Format, animation, check_gif};
 use ram::runs::atomic;
-use ram::runs::checkpoint::Checkpoint;
-use ram::runs::run_folder::RunFolder;
 use serde_json::{Value, json};
 
-use super::eval::{self, find};
+use super::chosen::{Chosen, Places, Which};
+use super::eval;
 use super::output::{Ended, percent, say};
 
 /// The number of images that are traced at the same time in the search for images to show.
@@ -27,8 +26,9 @@ const MOVING: usize = 24;
 /// Options of `ram look`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The run: its folder, or its name in --runs.
-    run: PathBuf,
+    /// The run: its folder, or its name in --runs. It may also be a checkpoint file.
+    #[arg(required_unless_present = "pretrained", conflicts_with = "pretrained")]
+    run: Option<PathBuf>,
 
     /// The file of the picture; its extension chooses the format [default: look.png, if there is no --gif]
     #[arg(long, value_name = "FILE.png|FILE.svg")]
@@ -62,13 +62,12 @@ pub struct Args {
     #[arg(long, value_name = "true|false", requires = "image")]
     invert: Option<bool>,
 
-    /// The checkpoint: the one with the lowest validation error, or the newest.
-    #[arg(long, value_enum, default_value_t = eval::Checkpoint::Best)]
-    which: eval::Checkpoint,
+    /// The checkpoint: the one with the lowest validation error, or the newest [default: best]
+    #[arg(long, value_enum, conflicts_with = "pretrained")]
+    which: Option<Which>,
 
-    /// The folder of all runs.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    runs: PathBuf,
+    #[command(flatten)]
+    places: Places,
 
     /// The folder of MNIST's files [default: $RAM_DATA_DIR]
     #[arg(long, value_name = "DIR")]
@@ -102,14 +101,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         return Err(RamError::Config(format!("--rows {rows}: an animation has at most {MOVING} images")).into());
     }
 
-    let path = find(&args.run, &args.runs);
-    let checkpoint = RunFolder::read(&path, args.which.which().0)?;
-    let trained = Trained::of(&checkpoint)?;
+    let chosen = Chosen::open(args.run.as_deref(), &args.places, args.which)?;
+    let trained = Trained::of(&chosen.checkpoint)?;
     let tracer = Tracer::new(&trained)?;
     if let Some(game) = trained.config.data.source.game() {
         return Err(RamError::Config(format!(
             "{}: this run plays {} and classifies no images; watch it with `ram play {}`",
-            path.display(),
+            chosen.path(),
             game.title,
             game.name
         ))
@@ -117,10 +115,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     let shown = match &args.image {
         Some(image) => of_user(args, tracer, image)?,
-        None => of_split(args, tracer, &checkpoint, rows)?,
+        None => of_split(args, tracer, &chosen, rows)?,
     };
-    let captions =
-        Captions { title: title(&path, tracer.config()), subtitle: shown.subtitle, classes: tracer.classes().to_vec() };
+    let captions = Captions {
+        title: title(&chosen.name(), tracer.config()),
+        subtitle: shown.subtitle,
+        classes: tracer.classes().to_vec(),
+    };
     let mut written = Vec::new();
     if let (Some(out), Some(format)) = (&out, format) {
         write(out, &format.write(&look(&shown.traces, &captions)))?;
@@ -130,14 +131,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         write(gif, &animation::sequences(&shown.traces, &captions.classes, &captions.title))?;
         written.push(gif.display().to_string());
     }
-    let epoch = checkpoint.state.epoch;
     say(&if args.json {
         let mut object = json!({
-            "out": out, "gif": args.gif, "run": path, "which": args.which.which().1, "epoch": epoch,
-            "classes": captions.classes, "rows": shown.traces.iter().map(row_json).collect::<Vec<_>>(),
+            "out": out, "gif": args.gif, "classes": captions.classes, "rows": shown.traces.iter().map(row_json).collect::<Vec<_>>(),
         });
         object.as_object_mut().expect("an object").extend(shown.facts.as_object().cloned().unwrap_or_default());
-        object.to_string()
+        chosen.add_facts(object).to_string()
     } else {
         format!("{}\n{}\nwrote {}", captions.title, captions.subtitle, written.join(", "))
     })?;
@@ -145,7 +144,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 }
 
 /// The first images of the split that the options select.
-fn of_split(args: &Args, tracer: Tracer, checkpoint: &Checkpoint, rows: usize) -> anyhow::Result<Shown> {
+fn of_split(args: &Args, tracer: Tracer, chosen: &Chosen, rows: usize) -> anyhow::Result<Shown> {
     let class = args.class.as_deref().map(|name| class_of(name, tracer.classes())).transpose()?;
     let (split, split_name) = args.split.named();
     let examples = tracer.examples(split, args.data_dir.as_deref())?;
@@ -174,11 +173,11 @@ fn of_split(args: &Args, tracer: Tracer, checkpoint: &Checkpoint, rows: usize) -
         (false, false) => format!(". Shown: images{of_class}"),
     };
     let subtitle = format!(
-        "{}, {split_name}: {} of {count} images wrong; {} checkpoint, epoch {}{only}",
+        "{}, {split_name}: {} of {count} images wrong; {}, epoch {}{only}",
         data(tracer.config()),
         percent(evaluation.error),
-        args.which.which().1,
-        checkpoint.state.epoch
+        chosen.kind(),
+        chosen.checkpoint.state.epoch
     );
     let facts = json!({ "split": split_name, "count": count, "error": evaluation.error });
     Ok(Shown { traces, subtitle, facts })
@@ -214,8 +213,7 @@ fn row_json(trace: &Trace) -> Value {
 }
 
 /// `cluttered-1: RAM, 8 glimpses, 12×12, 3 scales`, as in the paper's tables.
-pub fn title(path: &Path, config: &Config) -> String {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+pub fn title(name: &str, config: &Config) -> String {
     let (model, patch) = (&config.model, config.model.patch);
     let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
     format!("{name}: RAM, {}, {patch}×{patch}, {}", count(model.glimpses, "glimpse"), count(model.scales, "scale"))

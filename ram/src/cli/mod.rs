@@ -1,6 +1,7 @@
 //! The command line: a file for each subcommand, and the parts that they share.
 
 mod bench;
+mod chosen;
 mod compare;
 mod data;
 mod demo;
@@ -22,6 +23,7 @@ mod search;
 mod shapes;
 mod sources;
 mod train;
+mod zoo;
 
 use std::io;
 use std::panic;
@@ -39,7 +41,7 @@ Exit codes:
   1    failure: a file that cannot be read or written, training that diverged, an internal fault
   2    the command line or the configuration is wrong
   3    a data set is missing or damaged
-  4    a run folder or a checkpoint is missing, damaged, locked or of another version
+  4    a run folder, a checkpoint or a pretrained model is missing, damaged, locked or of another version
   75   stopped by SIGTERM, SIGUSR1 or SIGHUP, and saved; run the same command again, `ram train` with --resume
   130  interrupted by Ctrl-C; `ram train` has saved and says how to resume
 
@@ -48,6 +50,8 @@ Environment:
   RAM_DATA_DIR  the folder of MNIST's files, if --data-dir is not given [default: the files that `ram data fetch` fetched]
   RAM_CACHE_DIR the folder that `ram data fetch` writes to [default: ram in the user's folder for caches]
   RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest ones of this machine]
+  RAM_ZOO       the folder of the pretrained models, if --zoo is not given [default: ram/zoo in a folder above the program,
+                in the current folder, or in the sources from which the program was built]
   RAM_TRIAL     the number of the trial that `ram search run` runs";
 
 /// Recurrent Models of Visual Attention: trains a network that looks at a few small patches of an image.
@@ -84,6 +88,8 @@ enum Command {
     Compare(compare::Args),
     /// Show one training step: every variable of eq. (2), its gradient, and the line that computes it.
     Explain(explain::Args),
+    /// List the pretrained models, or make one from a run.
+    Zoo(zoo::Args),
     /// List the rows of the paper's tables.
     Experiments(experiments::Args),
     /// Train and test the missing rows of a table, and compare our figures with the paper's.
@@ -129,6 +135,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Zoo(args)) => zoo::run(&args),
         Some(Command::Experiments(args)) => experiments::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Search(command)) => search::run(&command),
@@ -189,7 +196,7 @@ mod tests {
         for code in ["0 ", "1 ", "2 ", "3 ", "4 ", "75 ", "130 "] {
             assert!(top.contains(&format!("\n  {code}")), "{code} in {top}");
         }
-        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_CACHE_DIR", "RAM_KERNELS", "RAM_TRIAL"] {
+        for variable in ["NO_COLOR", "RAM_DATA_DIR", "RAM_CACHE_DIR", "RAM_KERNELS", "RAM_ZOO", "RAM_TRIAL"] {
             assert!(top.contains(&format!("\n  {variable}")), "{variable} in {top}");
         }
         let train = command.find_subcommand_mut("train").unwrap().render_long_help().to_string();

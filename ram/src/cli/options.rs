@@ -57,8 +57,8 @@ impl Configuration {
         sets.extend(self.strict.then(|| "data.strict=true".to_owned()));
         let with = |more: Vec<String>| [&sets[..], &more, &self.set].concat();
         let config = Config::load(base, &with(Vec::new()))?;
-        // A configuration file sets the size and the channels itself.
-        if self.data.is_none() || matches!(base, Base::File(_)) {
+        // A whole configuration sets the size and the channels itself.
+        if self.data.is_none() || matches!(base, Base::File(_) | Base::Text { .. }) {
             return Ok(config);
         }
         Config::load(base, &with(sources::sets_of_files(&config, data_dir)?))

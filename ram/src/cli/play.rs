@@ -1,9 +1,10 @@
 //! `ram play`
 
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use clap::ArgGroup;
 use console::{Key as Pressed, Term};
 use datasets::rng::{Key, Purpose};
 use ram::environments::{Environment, GAMES, Game};
@@ -12,11 +13,10 @@ use ram::evaluate::trace::{Glimpse, Trace, Tracer, Window};
 use ram::evaluate::trained::Trained;
 use ram::figures::animation::{self, Words};
 use ram::figures::check_gif;
-use ram::runs::run_folder::RunFolder;
 use ram::split::SplitName;
 use serde_json::json;
 
-use super::eval::{Checkpoint, find};
+use super::chosen::{Chosen, Places, Which};
 use super::look::write;
 use super::output::{Ended, percent, say};
 
@@ -25,25 +25,26 @@ const MOVING: u32 = 24;
 
 /// Options of `ram play`.
 #[derive(clap::Args)]
+#[command(group(ArgGroup::new("agent").args(["run", "pretrained"])))]
 pub struct Args {
     /// The game.
     #[arg(value_parser = GAMES.iter().map(|game| game.name).collect::<Vec<_>>())]
     game: String,
 
-    /// The run that plays: its folder, or its name in --runs. Without a run you play yourself with the arrow keys.
+    /// The run that plays: its folder, or its name in --runs. Without a run or --pretrained you play yourself with the arrow keys.
+    #[arg(conflicts_with = "pretrained")]
     run: Option<PathBuf>,
 
     /// Play yourself while the run's agent looks on; the windows of its retina are drawn.
-    #[arg(long, requires = "run")]
+    #[arg(long, requires = "agent")]
     keys: bool,
 
-    /// The checkpoint: the one that lost the fewest validation games, or the newest.
-    #[arg(long, value_enum, default_value_t = Checkpoint::Best)]
-    which: Checkpoint,
+    /// The checkpoint: the one that lost the fewest validation games, or the newest [default: best]
+    #[arg(long, value_enum, requires = "run")]
+    which: Option<Which>,
 
-    /// The folder of all runs.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    runs: PathBuf,
+    #[command(flatten)]
+    places: Places,
 
     /// The number of games.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -58,7 +59,7 @@ pub struct Args {
     speed: u16,
 
     /// Write an animation of the games side by side, with the windows of the retina, instead of drawing; at most 24 games.
-    #[arg(long, value_name = "FILE.gif", requires = "run", conflicts_with = "keys")]
+    #[arg(long, value_name = "FILE.gif", requires = "agent", conflicts_with = "keys")]
     gif: Option<PathBuf>,
 
     /// Print JSON, one object per game, instead of drawing.
@@ -73,13 +74,14 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         return Err(RamError::Config(format!("--games {}: an animation has at most {MOVING}", args.games)).into());
     }
     let game = ram::environments::game(&args.game).expect("the command line was checked");
-    let Some(run) = &args.run else {
+    if args.run.is_none() && args.places.pretrained.is_none() {
         if args.json {
             return Err(RamError::Config("--json shows how a run plays; name the run".to_owned()).into());
         }
         return play_with_keys(args, game, None);
-    };
-    let trained = Trained::of(&RunFolder::read(&find(run, &args.runs), args.which.which().0)?)?;
+    }
+    let chosen = Chosen::open(args.run.as_deref(), &args.places, args.which)?;
+    let trained = Trained::of(&chosen.checkpoint)?;
     if trained.config.data.source.game() != Some(game) {
         return Err(RamError::Config(format!(
             "{}: this run does not play {name}; name a run that was trained with data.source={name}",
@@ -89,11 +91,15 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         .into());
     }
     let tracer = Tracer::new(&trained)?;
-    if args.keys { play_with_keys(args, game, Some(tracer)) } else { let_agent_play(args, game, tracer) }
+    if args.keys {
+        play_with_keys(args, game, Some(tracer))
+    } else {
+        let_agent_play(args, game, tracer, &chosen.name())
+    }
 }
 
 /// Lets an agent play. The games are drawn on a terminal; otherwise only their results are printed.
-fn let_agent_play(args: &Args, game: &Game, tracer: Tracer) -> anyhow::Result<Ended> {
+fn let_agent_play(args: &Args, game: &Game, tracer: Tracer, name: &str) -> anyhow::Result<Ended> {
     let first = args.from.unwrap_or(0) as usize;
     let mut board = Board::new(!args.json && args.gif.is_none() && io::stdout().is_terminal());
     let examples = tracer.examples(SplitName::Validation, None)?;
@@ -101,7 +107,6 @@ fn let_agent_play(args: &Args, game: &Game, tracer: Tracer) -> anyhow::Result<En
     let rules = (game.open)(tracer.config().data.size)?;
     let words = Words { actions: tracer.classes(), outcomes: rules.outcomes() };
     if let Some(gif) = &args.gif {
-        let name = args.run.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         write(gif, &animation::games(&traces, &words, &format!("{name}: {}", game.title)))?;
     }
     let mut won = 0.0;

@@ -8,21 +8,24 @@ use ram::evaluate::predict::{Prediction, Predictor};
 use ram::figures::Format;
 use ram::figures::look::{Captions, look};
 use ram::model::ModelKind;
-use ram::runs::run_folder::{RunFolder, Which};
 use serde_json::json;
 
-use super::eval::find;
+use super::chosen::{Chosen, Places};
 use super::look::{title, write};
 use super::output::{Ended, complain, say};
 
 /// Options of `ram predict`.
 #[derive(clap::Args)]
+#[command(
+    override_usage = "ram predict [OPTIONS] <RUN> <IMAGES>...\n       ram predict [OPTIONS] --pretrained <NAME> <IMAGES>..."
+)]
 pub struct Args {
-    /// The run: its folder, or its name in --runs.
-    run: PathBuf,
+    /// The run: its folder, or its name in --runs. It may also be a checkpoint file. With --pretrained there is no run.
+    #[arg(required_unless_present = "pretrained")]
+    run: Option<PathBuf>,
 
     /// PNG or JPEG files of any size.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "pretrained")]
     images: Vec<PathBuf>,
 
     /// Whether to invert the pictures first [default: true if a picture is dark on bright and the run's images are digits]
@@ -37,28 +40,42 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
 
-    /// The folder of all runs.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    runs: PathBuf,
+    #[command(flatten)]
+    places: Places,
 
     /// Print JSON, one object per picture, with the probabilities of all classes.
     #[arg(long)]
     json: bool,
 }
 
+impl Args {
+    /// The run, if there is one, and the pictures: with --pretrained, the first name is already a picture.
+    fn run_and_images(&self) -> Result<(Option<&Path>, Vec<&Path>), RamError> {
+        let (run, first) = match self.places.pretrained {
+            Some(_) => (None, self.run.as_deref()),
+            None => (self.run.as_deref(), None),
+        };
+        let images: Vec<_> = first.into_iter().chain(self.images.iter().map(PathBuf::as_path)).collect();
+        match images[..] {
+            [] => Err(RamError::Config("there is no picture to classify; name PNG or JPEG files".to_owned())),
+            _ => Ok((run, images)),
+        }
+    }
+}
+
 /// Prints the class of each picture. An error with one picture does not stop the others.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let format = args.out.as_deref().map(Format::of).transpose()?;
-    let path = find(&args.run, &args.runs);
-    let checkpoint = RunFolder::read(&path, Which::Best)?;
-    let predictor = Predictor::new(&checkpoint)?;
+    let (run, images) = args.run_and_images()?;
+    let chosen = Chosen::open(run, &args.places, None)?;
+    let predictor = Predictor::new(&chosen.checkpoint)?;
     if args.out.is_some() && predictor.config().model.kind != ModelKind::Ram {
         let message =
-            format!("{}: this network sees the whole image at once and has no glimpses to draw", path.display());
+            format!("{}: this network sees the whole image at once and has no glimpses to draw", chosen.path());
         return Err(RamError::Config(message).into());
     }
     let (mut failed, mut traces) = (None, Vec::new());
-    for image in &args.images {
+    for &image in &images {
         let found = Picture::read(image).map_err(RamError::from);
         match found.and_then(|picture| predictor.predict(&picture, args.invert)) {
             Ok(prediction) => {
@@ -78,9 +95,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         }
     }
     if let (Some(out), Some(format), false) = (&args.out, format, traces.is_empty()) {
-        let names: Vec<_> = args.images.iter().map(|image| image.display().to_string()).collect();
+        let names: Vec<_> = images.iter().map(|image| image.display().to_string()).collect();
         let captions = Captions {
-            title: title(&path, predictor.config()),
+            title: title(&chosen.name(), predictor.config()),
             subtitle: names.join(", "),
             classes: predictor.classes().to_vec(),
         };

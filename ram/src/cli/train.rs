@@ -14,7 +14,7 @@ use ram::runs::tensorboard::EventFile;
 use ram::train::trainer::{Outcome, Progress, Trainer};
 use serde_json::json;
 
-use super::eval::find;
+use super::chosen::{Chosen, Origin, Places};
 use super::interrupt;
 use super::options::{Configuration, Machine};
 use super::output::{Ended, command_line, complain, percent, program, quoted, say};
@@ -29,22 +29,21 @@ pub struct Args {
     #[command(flatten)]
     machine: Machine,
 
-    /// The folder of all runs.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    runs: PathBuf,
+    #[command(flatten)]
+    places: Places,
 
     /// The run's name, which is its folder in --runs [default: the name of the preset or experiment, with a number]
     #[arg(long)]
     name: Option<String>,
 
-    /// Start with the weights of another run: its folder, or its name in --runs. Its configuration is used too, unless another
-    /// one is named; only the classes may differ.
-    #[arg(long, value_name = "RUN")]
+    /// Start with the weights of another run: its folder, or its name in --runs, or a checkpoint file. Its configuration is used
+    /// too, unless another one is named; only the classes may differ. --pretrained starts with a pretrained model in the same way.
+    #[arg(long, value_name = "RUN", conflicts_with = "pretrained")]
     init_from: Option<PathBuf>,
 
     /// Continue the run --name, with its own configuration.
     #[arg(long, requires = "name",
-          conflicts_with_all = ["preset", "experiment", "config", "data", "strict", "set", "force", "init_from"])]
+          conflicts_with_all = ["preset", "experiment", "config", "data", "strict", "set", "force", "init_from", "pretrained"])]
     resume: bool,
 
     /// Replace the run --name if there is one.
@@ -113,7 +112,7 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
     Ok(match &args.name {
         Some(name) if args.resume => {
-            let Resumed { run, checkpoint, config, notice } = RunFolder::resume(&args.runs.join(name))?;
+            let Resumed { run, checkpoint, config, notice } = RunFolder::resume(&args.places.runs.join(name))?;
             if let Some(notice) = notice {
                 complain(&format!("warning: {notice}"));
             }
@@ -121,13 +120,14 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
             (run, trainer, config)
         }
         name => {
-            let config = configuration(args, data_dir)?;
+            let start = match (&args.init_from, &args.places.pretrained) {
+                (None, None) => None,
+                (from, _) => Some(Chosen::open(from.as_deref(), &args.places, None)?),
+            };
+            let config = configuration(args, start.as_ref(), data_dir)?;
             // This comes before the folder is made, so that missing data cannot leave an empty run.
             let mut trainer = Trainer::new(config.clone(), data_dir, threads)?;
-            let start = match &args.init_from {
-                Some(from) => Some(begin_from(&mut trainer, &find(from, &args.runs))?),
-                None => None,
-            };
+            let start = start.map(|start| begin_from(&mut trainer, &start)).transpose()?;
             let stem = stem(args);
             let name = name.as_deref().map_or(Name::Numbered(&stem), Name::Given);
             let existing = if args.force { Existing::Replace } else { Existing::Refuse };
@@ -135,7 +135,7 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
             if let Some(start) = info.init_from.as_ref().filter(|_| !args.json) {
                 say(&start.to_string())?;
             }
-            (RunFolder::create(&args.runs, name, &config, &info, existing)?, trainer, config)
+            (RunFolder::create(&args.places.runs, name, &config, &info, existing)?, trainer, config)
         }
     })
 }
@@ -173,26 +173,35 @@ fn finished(args: &Args, path: &Path, best_error: f64, best_epoch: usize) -> any
     Ok(Ended::Done)
 }
 
-/// The configuration that the options name, or else that of --init-from.
-fn configuration(args: &Args, data_dir: Option<&Path>) -> Result<Config, RamError> {
+/// The configuration that the options name, or else that of the weights to start with.
+fn configuration(args: &Args, start: Option<&Chosen>, data_dir: Option<&Path>) -> Result<Config, RamError> {
     let Configuration { preset, experiment, config, .. } = &args.configuration;
-    match &args.init_from {
-        Some(from) if preset.is_none() && experiment.is_none() && config.is_none() => {
-            let path = find(from, &args.runs);
-            // This fails if the path is not a run.
-            RunFolder::config(&path)?;
-            args.configuration.load_from(Base::File(&path.join("config.toml")), data_dir)
-        }
+    match start {
+        Some(start) if preset.is_none() && experiment.is_none() && config.is_none() => match &start.origin {
+            Origin::Run(path, _) => {
+                // This fails if its file is damaged.
+                RunFolder::config(path)?;
+                args.configuration.load_from(Base::File(&path.join("config.toml")), data_dir)
+            }
+            _ => {
+                let origin = format!("the configuration of {}", start.path());
+                let text = &start.checkpoint.state.config;
+                args.configuration.load_from(Base::Text { text, origin: &origin }, data_dir)
+            }
+        },
         _ => args.configuration.load(data_dir),
     }
 }
 
-/// Gives a new trainer the weights of the run at `path`.
-fn begin_from(trainer: &mut Trainer, path: &Path) -> Result<InitFrom, RamError> {
-    let checkpoint = RunFolder::read(path, Which::Best)?;
-    let drawn = trainer.begin_from(&checkpoint)?;
+/// Gives a new trainer the weights of a trained model.
+fn begin_from(trainer: &mut Trainer, start: &Chosen) -> Result<InitFrom, RamError> {
+    let checkpoint = &start.checkpoint;
+    let drawn = trainer.begin_from(checkpoint)?;
     Ok(InitFrom {
-        run: path.display().to_string(),
+        run: match &start.origin {
+            Origin::Pretrained(facts, _) => format!("the pretrained model {}", facts.name),
+            _ => start.path(),
+        },
         epoch: checkpoint.state.epoch,
         weights: checkpoint.weights_hash(),
         drawn,
@@ -228,8 +237,8 @@ fn say_unless_json(args: &Args, text: impl FnOnce() -> String) -> std::io::Resul
 fn resume_command(args: &Args, path: &Path) -> String {
     let name = path.file_name().map(Path::new).unwrap_or(path);
     let mut command = format!("{} train --resume --name {}", program(), quoted(name));
-    if args.runs != Path::new("runs") {
-        command += &format!(" --runs {}", quoted(&args.runs));
+    if args.places.runs != Path::new("runs") {
+        command += &format!(" --runs {}", quoted(&args.places.runs));
     }
     if let Some(folder) = &args.machine.data_dir {
         command += &format!(" --data-dir {}", quoted(folder));
@@ -244,13 +253,14 @@ fn resume_command(args: &Args, path: &Path) -> String {
 }
 
 /// The first part of the name of a run without --name; a number follows it. It is the preset, or the name of the configuration
-/// file, of the folder of pictures or of the run in --init-from.
+/// file, of the folder of pictures or of the weights to start with.
 fn stem(args: &Args) -> String {
     let configuration = &args.configuration;
     let own = configuration.data.as_deref().and_then(|data| data.strip_prefix("folder:")).map(Path::new);
     let unnamed = configuration.preset.is_none() && configuration.experiment.is_none();
     let path = configuration.config.as_deref().or(own.filter(|_| unnamed));
-    let path = path.or(args.init_from.as_deref().filter(|_| unnamed));
+    let start = args.init_from.as_deref().or(args.places.pretrained.as_deref().map(Path::new));
+    let path = path.or(start.filter(|_| unnamed));
     path.map_or_else(|| configuration.preset().to_owned(), stem_of)
 }
 

@@ -14,6 +14,13 @@ pub enum Base<'a> {
     Experiment(&'a str),
     /// A TOML file.
     File(&'a Path),
+    /// TOML, as a checkpoint holds it.
+    Text {
+        /// The text.
+        text: &'a str,
+        /// What errors call it.
+        origin: &'a str,
+    },
 }
 
 /// A built-in configuration: its name and its TOML text.

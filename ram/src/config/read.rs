@@ -46,6 +46,7 @@ impl Config {
                 })?;
                 settings_in(&text, &path.display().to_string())?
             }
+            Base::Text { text, origin } => settings_in(text, origin)?,
         };
         for set in sets {
             settings.push(setting_of(set)?);

@@ -15,6 +15,9 @@ pub struct Report {
     pub kind: &'static str,
     /// The resolved configuration, TOML.
     pub config: String,
+    /// Where the weights come from, if there is no folder of a run; then the curves of the training are not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// The command line that made the run.
     pub command: String,
     /// The version of the program that made the run.

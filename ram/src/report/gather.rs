@@ -11,14 +11,28 @@ use crate::error::RamError;
 use crate::evaluate::evaluator::evaluate_on;
 use crate::evaluate::trace::Tracer;
 use crate::evaluate::trained::Trained;
-use crate::evaluation::{Evaluation, GRID};
+use crate::evaluation::GRID;
 use crate::model::core::CoreKind;
 use crate::model::{Decisions, Locations, ModelKind};
+use crate::runs::checkpoint::Checkpoint;
 use crate::runs::metrics::EpochMetrics;
 use crate::runs::run_folder::{RunFolder, Which};
 use crate::runs::run_info::read_info;
 use crate::split::SplitName;
 use crate::threads::Threads;
+
+/// Weights without the folder of a run: those of a pretrained model, or of a checkpoint file alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone<'a> {
+    /// The weights.
+    pub checkpoint: &'a Checkpoint,
+    /// The title of the report.
+    pub name: &'a str,
+    /// Where the weights come from, in words.
+    pub origin: &'a str,
+    /// The known test error, 0 to 1.
+    pub test: Option<f64>,
+}
 
 /// Evaluates a checkpoint of the run at `path` and gathers what there is to tell. The test part stays closed unless
 /// `options` name it.
@@ -29,9 +43,49 @@ use crate::threads::Threads;
 pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
     let info = read_info(path)?;
     let checkpoint = RunFolder::read(path, options.which)?;
+    let (mut report, config) = evaluated(&checkpoint, options)?;
+    let mut epochs = RunFolder::metrics(path)?;
+    report.results = results(path, &config, &epochs, options.split, report.found.error);
+    // The matrices of the checkpoint's own evaluation are there; those of every epoch would be most of the file.
+    for line in &mut epochs {
+        (line.density, line.confusion) = (Vec::new(), Vec::new());
+    }
+    Ok(Report {
+        run: name_of(path),
+        command: info.command.join(" "),
+        version: info.versions.get("ram").cloned().unwrap_or_default(),
+        epochs,
+        timings: RunFolder::timings(path)?,
+        ..report
+    })
+}
+
+/// As [`gather`], but for weights without the folder of a run, so without the curves of the training. `options.which` does not
+/// matter.
+///
+/// # Errors
+/// As [`gather`].
+pub fn gather_alone(alone: &Alone, options: &Options) -> Result<Report, RamError> {
+    let (report, config) = evaluated(alone.checkpoint, options)?;
+    let state = &alone.checkpoint.state;
+    let found = (options.split == SplitName::Test).then_some(report.found.error);
+    let own = ResultRow {
+        run: alone.name.to_owned(),
+        policy: policy_of(&config),
+        seed: config.seed,
+        validation: state.best_error,
+        epoch: state.best_epoch,
+        test: found.or(alone.test),
+        own: true,
+    };
+    Ok(Report { run: alone.name.to_owned(), origin: Some(alone.origin.to_owned()), results: vec![own], ..report })
+}
+
+/// What an evaluation of the checkpoint tells, and the configuration.
+fn evaluated(checkpoint: &Checkpoint, options: &Options) -> Result<(Report, Config), RamError> {
     let trained = match options.task.clone() {
-        Some(task) => Trained::for_task(task, &checkpoint)?,
-        None => Trained::of(&checkpoint)?,
+        Some(task) => Trained::for_task(task, checkpoint)?,
+        None => Trained::of(checkpoint)?,
     };
     let config = trained.config.clone();
     let examples = trained.examples(options.split, options.data_dir)?;
@@ -41,21 +95,11 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
     let plays = trained.task.decisions() == Decisions::Each;
     let tracer = Tracer::new(&trained).ok();
     let items = shown::items(&trained, tracer, &examples, &numbers);
-
-    let mut epochs = RunFolder::metrics(path)?;
-    let results = results(path, &config, &epochs, options.split, &evaluation);
-    // The matrices of the checkpoint's own evaluation are there; those of every epoch would be most of the file.
-    for line in &mut epochs {
-        (line.density, line.confusion) = (Vec::new(), Vec::new());
-    }
     let p = evaluation.error;
-    Ok(Report {
-        run: name_of(path),
+    let report = Report {
         about: about(&config),
         kind: if plays { "game" } else { config.model.kind.name() },
         config: config.to_toml(),
-        command: info.command.join(" "),
-        version: info.versions.get("ram").cloned().unwrap_or_default(),
         which: match options.which {
             Which::Best => "best",
             Which::Last => "last",
@@ -68,8 +112,6 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
         weights_hash: checkpoint.weights_hash(),
         parameters: trained.parameters(),
         classes: checkpoint.state.classes.clone(),
-        epochs,
-        timings: RunFolder::timings(path)?,
         found: Measurements {
             error: p,
             standard_error: ((p * (1.0 - p)).max(0.0) / evaluation.count.max(1) as f64).sqrt(),
@@ -85,24 +127,19 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
             confusion: evaluation.confusion,
             tracking: evaluation.tracking,
         },
-        results,
-        weights: weights::first_layer(&checkpoint, &config),
+        weights: weights::first_layer(checkpoint, &config),
         retina: tracer.map(|tracer| [tracer.retina().patch, tracer.retina().scales]),
         items,
-    })
+        ..Report::default()
+    };
+    Ok((report, config))
 }
 
 /// This run, then the runs beside it whose configurations differ in the seed and the policy of locations alone.
-fn results(
-    path: &Path,
-    config: &Config,
-    epochs: &[EpochMetrics],
-    split: SplitName,
-    found: &Evaluation,
-) -> Vec<ResultRow> {
+fn results(path: &Path, config: &Config, epochs: &[EpochMetrics], split: SplitName, error: f64) -> Vec<ResultRow> {
     let mut own = row(path, config, epochs, true);
     if split == SplitName::Test {
-        own.test = Some(found.error);
+        own.test = Some(error);
     }
     let mut rows = vec![own];
     let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -132,17 +169,22 @@ fn row(path: &Path, config: &Config, epochs: &[EpochMetrics], own: bool) -> Resu
     let tested = tested.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
     ResultRow {
         run: name_of(path),
-        policy: match config.model.kind {
-            ModelKind::Ram => config.policy.locations.name().to_owned(),
-            ModelKind::Fc => "fc, sees all".to_owned(),
-            ModelKind::Conv => "conv, sees all".to_owned(),
-            ModelKind::Cnn => "cnn, sees all".to_owned(),
-        },
+        policy: policy_of(config),
         seed: config.seed,
         validation: best.map(|line| line.validation.error),
         epoch: best.map(|line| line.epoch),
         test: tested.and_then(|json| json["error"].as_f64()),
         own,
+    }
+}
+
+/// Who chooses the locations; for networks without glimpses, their kind.
+fn policy_of(config: &Config) -> String {
+    match config.model.kind {
+        ModelKind::Ram => config.policy.locations.name().to_owned(),
+        ModelKind::Fc => "fc, sees all".to_owned(),
+        ModelKind::Conv => "conv, sees all".to_owned(),
+        ModelKind::Cnn => "cnn, sees all".to_owned(),
     }
 }
 

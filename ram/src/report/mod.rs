@@ -14,7 +14,7 @@ mod weights;
 use std::path::{Path, PathBuf};
 
 pub use data::Report;
-pub use gather::gather;
+pub use gather::{Alone, gather, gather_alone};
 pub use options::Options;
 
 use crate::error::RamError;
@@ -33,13 +33,17 @@ const SCRIPTS: [&str; 3] = [include_str!("charts.js"), include_str!("player.js")
 /// As [`gather`], and [`RamError::Io`] where the file cannot be written.
 pub fn write(path: &Path, out: Option<&Path>, options: &Options) -> Result<PathBuf, RamError> {
     let out = out.map_or_else(|| path.join(REPORT), Path::to_owned);
-    let page = html(&gather(path, options)?);
-    atomic::write(&out, page.as_bytes()).map_err(|source| RamError::Io {
-        action: "write",
-        path: out.clone(),
-        source,
-    })?;
+    save(&gather(path, options)?, &out)?;
     Ok(out)
+}
+
+/// Writes a report as a page.
+///
+/// # Errors
+/// [`RamError::Io`] where the file cannot be written.
+pub fn save(report: &Report, out: &Path) -> Result<(), RamError> {
+    let write = atomic::write(out, html(report).as_bytes());
+    write.map_err(|source| RamError::Io { action: "write", path: out.to_owned(), source })
 }
 
 /// The report as an HTML page.

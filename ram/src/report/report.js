@@ -33,11 +33,11 @@ function results() {
   const what = games ? "games lost" : "error";
   const rows = report.results.map((row) => ({
     own: row.own,
-    cells: [row.run + (row.own ? " (this run)" : ""), row.policy, [String(row.seed), "number"], share(row.validation), [row.epoch === null ? "–" : String(row.epoch), "number"], share(row.test)],
+    cells: [row.run + (row.own && !report.origin ? " (this run)" : ""), row.policy, [String(row.seed), "number"], share(row.validation), [row.epoch === null ? "–" : String(row.epoch), "number"], share(row.test)],
   }));
   const caption = report.results.length > 1
     ? "This run, and those in the same folder that differ in the seed or in who chooses the locations"
-    : "This run";
+    : report.origin ?? "This run";
   part("results").append(table(caption, ["run", "locations", ["seed", "number"], [`lowest validation ${what}`, "number"], ["epoch", "number"], [`test ${what}`, "number"]], rows));
   if (report.results.every((row) => row.test === null)) {
     part("results").append(el("p", { class: "faint" }, "This page does not use the test split."));
@@ -91,6 +91,7 @@ function density(counts, name) {
 function curves() {
   const body = part("curves");
   const charts = body.querySelector(".charts");
+  if (report.origin) body.append(el("p", {}, "The curves of the training are not kept with these weights."));
   if (!charts) return;
   const group = [];
   for (const picture of charts.querySelectorAll("[data-chart]")) new Cursor(picture, group);
@@ -141,7 +142,7 @@ function weights() {
 
 function configuration() {
   part("configuration").append(
-    el("p", { class: "faint" }, `ram ${report.version}, made by: ${report.command}`),
+    el("p", { class: "faint" }, report.origin ?? `ram ${report.version}, made by: ${report.command}`),
     el("p", { class: "faint" }, `SHA-256 of the weights: ${report.weights_hash}`),
     el("pre", { tabindex: 0, "aria-label": "Configuration, TOML" }, report.config));
 }

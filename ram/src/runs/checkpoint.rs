@@ -147,8 +147,9 @@ impl Checkpoint {
     /// As [`Checkpoint::read`].
     pub fn decode(path: &Path, bytes: &[u8]) -> Result<Checkpoint, RamError> {
         let fail = |message: String| RamError::damaged(path, message);
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| fail(fault(&error, bytes.len())))?;
-        let file = SafeTensors::deserialize(bytes).map_err(|error| fail(fault(&error, bytes.len())))?;
+        let faulty = |error| fail(format!("{}; {DAMAGED}", fault(&error, bytes.len())));
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(faulty)?;
+        let file = SafeTensors::deserialize(bytes).map_err(faulty)?;
 
         let header = metadata.metadata().as_ref().and_then(|map| map.get(KEY)).ok_or_else(|| {
             fail(format!(
@@ -284,17 +285,17 @@ pub(crate) fn check_format(found: &serde_json::Value, what: &str) -> Result<(), 
 const DAMAGED: &str = "the file is damaged: use another checkpoint of the run, or train again";
 const OTHER_MODEL: &str = "the checkpoint is of another model: use the configuration that it was trained with";
 
-fn fault(error: &SafeTensorError, bytes: usize) -> String {
+/// Why a file of so many bytes is not a safetensors file.
+pub(crate) fn fault(error: &SafeTensorError, bytes: usize) -> String {
     use SafeTensorError::*;
-    let what = match error {
+    match error {
         HeaderTooSmall | InvalidHeaderLength => format!("cut short ({bytes} bytes), or not a safetensors file"),
         MetadataIncompleteBuffer => format!("{bytes} bytes are not as many as its header says: cut short or continued"),
         HeaderTooLarge | InvalidHeader(_) | InvalidHeaderDeserialization(_) => {
             format!("not a safetensors file: {error}")
         }
         other => format!("damaged safetensors header: {other}"),
-    };
-    format!("{what}; {DAMAGED}")
+    }
 }
 
 fn content_hash(state: &serde_json::Value, sorted: &[Tensor]) -> String {
@@ -314,7 +315,8 @@ fn add_tensors(hasher: &mut Sha256, sorted: &[Tensor]) {
     }
 }
 
-fn hex(hasher: Sha256) -> String {
+/// The hash in hexadecimal.
+pub(crate) fn hex(hasher: Sha256) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -334,4 +336,4 @@ impl View for &Tensor<'_> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

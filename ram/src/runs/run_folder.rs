@@ -322,7 +322,11 @@ pub(super) fn read_config(path: &Path) -> Result<Config, RamError> {
         .map_err(|error| RamError::run(path, format!("{error}; put it back, or train again")))
 }
 
-fn check_name(name: &str) -> Result<(), RamError> {
+/// Checks that a name may be that of a run.
+///
+/// # Errors
+/// [`RamError::Config`] that says what a name may consist of.
+pub fn check_name(name: &str) -> Result<(), RamError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let fine = name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '-' || c == '.') && name.len() <= 100;
     if fine {

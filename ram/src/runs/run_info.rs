@@ -34,11 +34,11 @@ pub struct RunInfo {
 /// The run whose weights another run began with. It is not needed to resume that other run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InitFrom {
-    /// Its folder, as it was given on the command line.
+    /// Its folder or file, as it was given on the command line, or the words `the pretrained model NAME`.
     pub run: String,
-    /// The epoch of its best checkpoint.
+    /// The epoch after which the weights were saved.
     pub epoch: usize,
-    /// The SHA-256 of that checkpoint's weights.
+    /// The SHA-256 of the weights.
     pub weights: String,
     /// The parameters that were drawn all the same.
     pub drawn: Vec<String>,
