@@ -26,6 +26,7 @@ const RAM: &[&str] = &[
     "runs",
     "evaluate",
     "train",
+    "tables",
     "bench",
     "figures",
     "report",
