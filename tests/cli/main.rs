@@ -6,5 +6,6 @@ mod look;
 mod memory;
 mod place;
 mod report;
+mod reproduce;
 mod run;
 mod search;

@@ -11,6 +11,9 @@ use crate::tasks::Scripted;
 /// The number of first locations over which the other protocol averages.
 pub const PASSES: usize = 10;
 
+/// The longest line of prose in a compact page, in characters.
+const WIDTH: usize = 125;
+
 /// How much a page shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -26,7 +29,8 @@ pub fn page(rows: &[Row], left_out: &[String], form: Form, quick: bool) -> Strin
     if form == Form::Full {
         text += "# Recurrent Models of Visual Attention: our figures beside the paper's\n\n";
     }
-    text += &about(rows, form);
+    let about = about(rows, form);
+    text += &if form == Form::Compact { wrapped(&about) } else { about };
     if quick {
         text += "\n**A smoke run: built-in digits and a small budget. These figures mean nothing.**\n";
     }
@@ -39,7 +43,7 @@ pub fn page(rows: &[Row], left_out: &[String], form: Form, quick: bool) -> Strin
         _ = write!(text, "\n{level} {}\n\n{}", table.title, errors(&rows));
         match form {
             Form::Full => _ = write!(text, "\n{}", sizes(&rows)),
-            Form::Compact => rows.iter().for_each(|row| text += &controls(row)),
+            Form::Compact => rows.iter().for_each(|row| text += &wrapped(&controls(row))),
         }
     }
     if !left_out.is_empty() {
@@ -79,7 +83,8 @@ fn about(rows: &[Row], form: Form) -> String {
         if !threads.is_empty() {
             let threads: Vec<_> = threads.iter().map(usize::to_string).collect();
             let kernels: Vec<_> = kernels.into_iter().collect();
-            _ = write!(text, ", with {} threads and the kernels {}", threads.join(" or "), kernels.join(", "));
+            let noun = if threads == ["1"] { "thread" } else { "threads" };
+            _ = write!(text, ", with {} {noun} and the kernels {}", threads.join(" or "), kernels.join(", "));
         }
         text += "; they are known where the run kept its times.\n";
     }
@@ -177,7 +182,8 @@ fn controls(row: &Row) -> String {
     ];
     let parts = known.into_iter().filter_map(|(words, name)| {
         let errors = row.errors_of_control(name);
-        (!errors.is_empty()).then(|| format!("{} % with {words}", figure(&errors, None, None)))
+        let seeds = if errors.len() == 1 { " (1 seed)" } else { "" };
+        (!errors.is_empty()).then(|| format!("{} % with {words}{seeds}", mean(&errors)))
     });
     let parts: Vec<_> = parts.collect();
     if parts.is_empty() {
@@ -185,6 +191,25 @@ fn controls(row: &Row) -> String {
     } else {
         format!("\nThe same network as in \"{}\" has an error of {}.\n", row.row, parts.join(", "))
     }
+}
+
+/// The text in lines of about the length that the documents have.
+fn wrapped(text: &str) -> String {
+    let line = |line: &str| {
+        let (mut text, mut width) = (String::new(), 0);
+        for word in line.split(' ') {
+            let long = word.chars().count();
+            if width > 0 {
+                let breaks = width + 1 + long > WIDTH;
+                text.push(if breaks { '\n' } else { ' ' });
+                width = if breaks { 0 } else { width + 1 };
+            }
+            text += word;
+            width += long;
+        }
+        text + "\n"
+    };
+    text.lines().map(line).collect()
 }
 
 fn markdown(header: &[&str], lines: &[Vec<String>]) -> String {

@@ -76,16 +76,24 @@ fn records_stand_in_their_row_and_column() {
         sizes("| RAM, 6").contains("| 209420 | 2.47 | 1.5 (1 of 2 seeds) | `ram train --experiment mnist-ram-6` |"),
         "{text}"
     );
-    assert!(text.contains("with 1 threads and the kernels avx2"), "{text}");
+    assert!(text.contains("with 1 thread and the kernels avx2"), "{text}");
     assert!(text.contains("the first location is "), "{text}");
 
     let compact = page(&rows, &[], Form::Compact, false);
     assert_eq!(line(&compact, "| RAM, 6"), line(&text, "| RAM, 6"));
     assert!(
-        compact.contains("\"RAM, 7 glimpses, 8×8, 1 scale\" has an error of 30.00 (1 seed) % with random locations."),
+        compact.contains("\"RAM, 7 glimpses, 8×8, 1 scale\" has an error of 30.00 % with random locations (1 seed)."),
         "{compact}"
     );
     assert!(!compact.contains("ram train") && compact.contains("\n### Table 1a\n"), "{compact}");
+}
+
+#[test]
+fn long_lines_are_broken_between_words() {
+    let text = wrapped(&"ab ".repeat(100));
+    assert!(text.lines().count() == 3 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    assert_eq!(text.split_whitespace().count(), 100);
+    assert_eq!(wrapped("\na b\n"), "\na b\n");
 }
 
 #[test]
