@@ -77,11 +77,13 @@ impl<'a> Jobs<'a> {
             while !self.stop.load(Ordering::Relaxed)
                 && let Some((at, planned)) = next()
             {
-                let fault =
-                    |_| Err(RamError::Training("the program failed in this run; the others went on".to_owned()));
+                let fault = |_| Err(RamError::Training("the program failed in this run".to_owned()));
                 let result = catch_unwind(AssertUnwindSafe(|| self.told(planned))).unwrap_or_else(fault);
-                if matches!(result, Err(RamError::Data(_))) {
-                    self.stop.store(true, Ordering::Relaxed);
+                match &result {
+                    Err(RamError::Data(_)) => self.stop.store(true, Ordering::Relaxed),
+                    // It is told again at the end, which may be days away.
+                    Err(error) => complain(&format!("{} failed: {error}", planned.name)),
+                    Ok(_) => {}
                 }
                 ended.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
             }
@@ -100,9 +102,6 @@ impl<'a> Jobs<'a> {
                 Err(error @ RamError::Data(_)) => return Err(error.into()),
                 Err(error) => worked.failed.push((&runs[at], error)),
             }
-        }
-        if worked.interrupted {
-            worked.failed.iter().for_each(|(planned, error)| complain(&format!("{} failed: {error}", planned.name)));
         }
         Ok(worked)
     }

@@ -163,7 +163,7 @@ fn write(path: &Path, text: &str) -> Result<(), RamError> {
 /// The error of some runs, which the others survived.
 fn failure(failed: &[(&Planned, RamError)], all: usize) -> anyhow::Error {
     let lines: Vec<_> = failed.iter().map(|(planned, error)| format!("\n{}: {error}", planned.name)).collect();
-    anyhow::anyhow!("{} of {all} runs failed, the others are complete:{}", failed.len(), lines.concat())
+    anyhow::anyhow!("{} of {all} runs failed:{}", failed.len(), lines.concat())
 }
 
 fn arguments() -> String {
