@@ -8,7 +8,7 @@ use ram::tables::keep::{self, Keeping};
 use ram::tables::plan::{Plan, Planned};
 use ram::tables::record::Tested;
 
-use super::Args;
+use super::args::Args;
 use super::jobs::{Jobs, Ran};
 use crate::cli::interrupt;
 use crate::cli::output::{Ended, complain, percent, say};

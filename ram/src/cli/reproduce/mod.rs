@@ -1,106 +1,25 @@
 //! `ram reproduce`: trains the missing runs of a table, tests each once, and compares our figures with the paper's.
 
+mod args;
 mod jobs;
 mod keep;
 mod report;
 mod status;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::builder::PossibleValue;
 use ram::error::RamError;
-use ram::experiments::TABLES;
 use ram::runs::atomic;
 use ram::tables::keep::{same_configuration, unwritable};
 use ram::tables::page::{Form, page};
-use ram::tables::plan::{ALL, Plan, Planned};
+use ram::tables::plan::{Plan, Planned};
 use ram::tables::record::{RESULT, Record};
 use ram::tables::rows::rows;
 
+pub use self::args::Args;
 use self::jobs::{Jobs, Worked};
 use super::interrupt;
-use super::options::Machine;
 use super::output::{Ended, command_line, complain, program, quoted, say};
-
-/// Options of `ram reproduce`.
-#[derive(clap::Args)]
-#[command(after_help = "\
-Without --status, --adopt, --keep or --report, the missing runs are trained and tested: of every experiment the first seed, then the
-other seeds, and at last the controls. The command can be stopped at any moment and run again. Several processes may do this in one
-folder at the same time; a run that another process is training is skipped.")]
-pub struct Args {
-    /// The table.
-    #[arg(value_parser = targets())]
-    target: String,
-
-    /// Train each experiment with the seeds 1 to N.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
-    seeds: u16,
-
-    /// Make a smoke run with built-in digits and a small budget.
-    #[arg(long)]
-    quick: bool,
-
-    /// The folder of the runs [default: runs/reproduce, or runs/quick with --quick]
-    #[arg(long, value_name = "DIR")]
-    runs: Option<PathBuf>,
-
-    /// Change a key of every experiment, such as train.epochs=3; may be given several times.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-
-    /// Train N runs at the same time; --threads are those of each run [default: the cores shared among the N]
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "mode", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: u16,
-
-    /// Only show how far each run is, and how long the rest will take.
-    #[arg(long, group = "mode")]
-    status: bool,
-
-    /// With --status: print JSON, one object per line.
-    #[arg(long, requires = "status")]
-    json: bool,
-
-    /// Only take over a finished run that `ram train` made with the settings of an experiment: copy it into --runs under its name
-    /// there, and test it. May be given several times.
-    #[arg(long, value_name = "RUN", group = "mode")]
-    adopt: Vec<PathBuf>,
-
-    /// Only copy what each tested run proved into this folder of records, and write the summary there.
-    #[arg(long, value_name = "DIR", group = "mode")]
-    keep: Option<PathBuf>,
-
-    /// Only print the tables from kept records.
-    #[arg(long, group = "mode")]
-    report: bool,
-
-    /// With --report: the folder of records, as --keep made it [default: the records that the program carries]
-    #[arg(long, value_name = "DIR", requires = "report")]
-    records: Option<PathBuf>,
-
-    /// With --report: leave out sizes, times and commands.
-    #[arg(long, requires = "report")]
-    compact: bool,
-
-    /// With --report: write it into this file, between the lines `<!-- tables -->` and `<!-- /tables -->`.
-    #[arg(long, value_name = "FILE", requires = "report")]
-    into: Option<PathBuf>,
-
-    #[command(flatten)]
-    machine: Machine,
-}
-
-/// The possible targets: the name of each table, and [`ALL`].
-fn targets() -> Vec<PossibleValue> {
-    let tables = TABLES.iter().map(|table| PossibleValue::new(table.name).help(table.about));
-    tables.chain([PossibleValue::new(ALL).help("All tables")]).collect()
-}
-
-impl Args {
-    fn folder(&self) -> PathBuf {
-        self.runs.clone().unwrap_or_else(|| PathBuf::from(if self.quick { "runs/quick" } else { "runs/reproduce" }))
-    }
-}
 
 /// Does what the options ask for.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {

@@ -9,7 +9,7 @@ use ram::tables::plan::Plan;
 use ram::tables::record::Kept;
 use ram::tables::rows::{current, rows};
 
-use super::Args;
+use super::args::Args;
 use crate::cli::output::{Ended, say};
 
 /// The lines in a document between which the tables stand.
