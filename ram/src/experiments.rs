@@ -41,7 +41,14 @@ const fn table([name, id, title, about]: [&'static str; 4]) -> Table {
     Table { name, id, title, about, has_controls: true }
 }
 
-/// A row of a table.
+impl Table {
+    /// The rows of the table, in its order.
+    pub fn rows(&self) -> Vec<Experiment> {
+        Experiment::all().into_iter().filter(|e| e.table == self.id && e.beside.is_none()).collect()
+    }
+}
+
+/// A row of a table, or a variant of a row whose figure stands in a column of its own.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
@@ -56,6 +63,12 @@ pub struct Experiment {
     pub paper: Option<f64>,
     /// The error in the paper's later, published version, as other authors quote it.
     pub later: Option<f64>,
+    /// The test error in per cent that we aim at.
+    pub goal: Option<f64>,
+    /// The name of the row beside which the figure of this experiment stands; `None` for a row.
+    pub beside: Option<String>,
+    /// The column in which it stands there.
+    pub column: Option<String>,
     /// The expected training time on two cores, in minutes.
     pub minutes: u32,
 }
@@ -78,6 +91,17 @@ impl Experiment {
     /// No experiment has this name; the message suggests the nearest one.
     pub fn find(name: &str) -> Result<Experiment, RamError> {
         built_in::experiment(name).map(|(name, text)| Experiment::read(name, text))
+    }
+
+    /// The row in which the figure of this experiment stands: itself, or the one that it stands beside.
+    pub fn in_row(&self) -> Experiment {
+        let row = self.beside.as_deref().and_then(|name| Experiment::find(name).ok());
+        row.unwrap_or_else(|| self.clone())
+    }
+
+    /// The variants of this row, which stand beside it.
+    pub fn variants(&self) -> Vec<Experiment> {
+        Experiment::all().into_iter().filter(|e| e.beside.as_deref() == Some(self.name)).collect()
     }
 
     /// The configuration of the experiment, with `sets` applied.
@@ -152,12 +176,29 @@ mod tests {
     #[test]
     fn the_papers_25_rows_are_there_and_each_is_a_configuration() {
         let all = Experiment::all();
-        let count = |table: &str| all.iter().filter(|experiment| experiment.table == table).count();
-        assert_eq!(["1a", "1b", "2a", "2b", "4.2"].map(count), [8, 6, 6, 4, 1]);
+        let rows = |id: &str| TABLES.iter().find(|table| table.id == id).unwrap().rows().len();
+        assert_eq!(["1a", "1b", "2a", "2b", "4.2"].map(rows), [8, 6, 6, 4, 1]);
         assert_eq!(all.iter().filter(|experiment| experiment.paper.is_some()).count(), 25);
         for experiment in &all {
             let config = experiment.config(&[]).unwrap_or_else(|error| panic!("{}: {error}", experiment.name));
             assert!(parameters(&config) > 10_000 && flops(&config) > 1e4, "{}", experiment.name);
+        }
+    }
+
+    #[test]
+    fn a_variant_stands_in_a_column_of_a_row_of_its_table() {
+        let all = Experiment::all();
+        let variants: Vec<_> = all.iter().filter(|experiment| experiment.beside.is_some()).collect();
+        assert!(variants.iter().any(|experiment| experiment.name == "mnist-lstm-6"));
+        for variant in variants {
+            let row = Experiment::find(variant.beside.as_deref().unwrap()).unwrap();
+            assert_eq!((&variant.table, &variant.row), (&row.table, &row.row), "{}", variant.name);
+            assert!(row.beside.is_none() && variant.in_row() == row && row.variants().contains(variant));
+            assert!(variant.paper.is_none() && variant.later.is_none(), "{}: these are the row's", variant.name);
+        }
+        for experiment in &all {
+            assert_eq!(experiment.beside.is_some(), experiment.column.is_some(), "{}", experiment.name);
+            assert!(TABLES.iter().any(|table| table.id == experiment.table), "{}", experiment.name);
         }
     }
 

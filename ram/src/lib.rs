@@ -11,7 +11,8 @@
 //! 6. [`environments`]: the rules of the game of Sec. 4.2; [`comparators`]: the networks of Tables 1 and 2 that see
 //!    the whole image; [`experiments`]: every row of the paper as a configuration;
 //!    [`evaluate::trace`]: what an agent did, in plain numbers.
-//! 7. [`search`]: how hyperparameters are found; [`zoo`]: pretrained models.
+//! 7. [`search`]: how hyperparameters are found; [`zoo`]: pretrained models; [`tables`]: the paper's tables beside
+//!    our figures.
 //!
 //! A program trains an agent in a game of its own as the example in [`tasks::play`] does, and on images of its own as the one in
 //! [`tasks::classify`] does. With the feature `figures`, the module of that name draws what was traced.
@@ -39,6 +40,7 @@ pub mod runs;
 pub mod schedule;
 pub mod search;
 pub mod split;
+pub mod tables;
 pub mod tasks;
 pub mod threads;
 pub mod train;

@@ -6,6 +6,7 @@ mod look;
 mod memory;
 mod place;
 mod report;
+mod reproduce;
 mod run;
 mod search;
 mod zoo;

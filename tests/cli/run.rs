@@ -535,6 +535,9 @@ fn the_quick_reproduction_holds() {
             let (first, last) = (number(&run["first_loss"]), number(&run["last_loss"]));
             assert!(last < first, "{name}, {}: the loss goes from {first} to {last}", run["locations"]);
         }
+        for column in row["columns"].as_array().unwrap() {
+            assert_eq!(column["runs"].as_array().unwrap().len(), 1, "{name}, {}", column["column"]);
+        }
         // Two small epochs say nothing of the game but that it is played.
         let errors = row["runs"].as_array().unwrap().iter().map(|run| number(&run["error"]));
         assert!(errors.clone().count() == 1 && errors.clone().all(|error| error < 0.999), "{name}");

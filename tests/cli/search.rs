@@ -38,7 +38,7 @@ impl Place {
 
 /// Waits until there is such a file.
 #[track_caller]
-fn wait_for(path: &Path) {
+pub fn wait_for(path: &Path) {
     let begun = Instant::now();
     while !path.exists() {
         assert!(begun.elapsed() < Duration::from_secs(120), "no {}", path.display());
@@ -47,7 +47,7 @@ fn wait_for(path: &Path) {
 }
 
 #[cfg(unix)]
-fn signal(child: &Child, signal: &str) {
+pub fn signal(child: &Child, signal: &str) {
     assert!(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success());
 }
 

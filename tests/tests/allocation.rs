@@ -4,8 +4,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ram::config::{Base, Canvas, Config, LossKind, OptimiserKind, Source};
-use ram::model::Locations;
+use ram::config::{Base, Canvas, Config, LossKind, OptimiserKind, Returns, Reward, Source};
+use ram::model::{First, Locations};
 use ram::reinforce::BaselineKind;
 use ram::schedule::Rates;
 use ram::tasks;
@@ -91,6 +91,13 @@ fn nothing_is_allocated_from_the_second_step_on() {
     (config.train.batch, config.train.samples, config.loss.baseline) = (32, 4, BaselineKind::LeaveOneOut);
     let counts = allocations(&config, 2);
     assert_eq!(counts[1..].iter().sum::<usize>(), 0, "samples: by step {counts:?}");
+
+    // An informed baseline, gains to go, early answers, and a chosen first location.
+    (config.train.batch, config.train.samples, config.loss.baseline) = (128, 1, BaselineKind::Informed);
+    (config.loss.reward, config.loss.returns, config.loss.early_weight) = (Reward::Probability, Returns::ToGo, 0.3);
+    config.policy.first = First::Learned;
+    let counts = allocations(&config, 2);
+    assert_eq!(counts[1..].iter().sum::<usize>(), 0, "informed: by step {counts:?}");
 
     // Games.
     let sets = ["data.train=150", "train.batch=64"].map(str::to_owned);

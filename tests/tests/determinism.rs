@@ -219,6 +219,23 @@ fn the_cut_does_not_show() {
         images(&["model.glimpses=1"]),
         images(&["model.kind=fc"]),
         images(&["model.kind=conv"]),
+        images(&["model.kind=cnn", "model.filters=3"]),
+        images(&[
+            "policy.first=learned",
+            "policy.mean=inside",
+            "loss.baseline=informed",
+            "loss.reward=log-probability",
+        ]),
+        images(&[
+            "policy.first=inside",
+            "loss.location_into_core=true",
+            "loss.baseline=informed",
+            "loss.reward=probability",
+            "loss.returns=to-go",
+            "loss.discount=0.5",
+            "loss.early_weight=0.3",
+        ]),
+        images(&["policy.locations=oracle"]),
         catch(&[]),
         catch(&["loss.returns=to-go", "loss.entropy_weight=0.013", "model.core=rect"]),
     ];

@@ -27,6 +27,7 @@ const RAM: &[&str] = &[
     "evaluate",
     "train",
     "zoo",
+    "tables",
     "bench",
     "figures",
     "report",

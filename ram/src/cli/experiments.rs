@@ -20,8 +20,8 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2}"));
     if !args.json {
         say(&format!(
-            "{:<22} {:<11} {:<46} {:>7} {:>7} {:>10} {:>9} {:>8}",
-            "name", "table", "row", "paper %", "later %", "parameters", "MFLOP", "minutes"
+            "{:<23} {:<11} {:<46} {:>7} {:>7} {:>7} {:>10} {:>9} {:>8}",
+            "name", "table", "row", "paper %", "later %", "goal %", "parameters", "MFLOP", "minutes"
         ))?;
     }
     // Without a zoo nothing is marked; one that is named must be there.
@@ -33,26 +33,33 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     for experiment in Experiment::all() {
         let config = experiment.config(&[])?;
         let (parameters, flops) = (parameters(&config), flops(&config));
-        let Experiment { name, table, row, paper, later, minutes } = experiment;
+        let Experiment { name, table, row, paper, later, goal, beside, column, minutes } = experiment;
         if args.json {
             say(&json!({
-                "name": name, "table": table, "row": row, "paper": paper, "later": later, "parameters": parameters,
-                "flops": flops, "minutes": minutes, "pretrained": is_pretrained(name),
+                "name": name, "table": table, "row": row, "paper": paper, "later": later, "goal": goal, "beside": beside,
+                "column": column, "parameters": parameters, "flops": flops, "minutes": minutes,
+                "pretrained": is_pretrained(name),
             })
             .to_string())?;
         } else {
+            let row = match (beside, column) {
+                (Some(beside), Some(column)) => format!("  {column}, beside {beside}"),
+                _ => row,
+            };
             say(&format!(
-                "{:<22} {table:<11} {row:<46} {:>7} {:>7} {parameters:>10} {:>9.2} {minutes:>8}",
+                "{:<23} {table:<11} {row:<46} {:>7} {:>7} {:>7} {parameters:>10} {:>9.2} {minutes:>8}",
                 if is_pretrained(name) { format!("{name} *") } else { name.to_owned() },
                 number(paper),
                 number(later),
+                number(goal),
                 flops / 1e6,
             ))?;
         }
     }
     if !args.json {
         say(
-            "\nErrors are on the test set (for games, the share of lost games); MFLOP are the operations for one image or frame; \
+            "\nErrors are on the test set (for games, the share of lost games). The goal is the error that we aim at. What stands beside \
+             a row is a variant of it, and has a column of its own in the tables. MFLOP are the operations for one image or frame; \
              minutes are on two cores.\n\
              Train a row with `ram train --experiment NAME`, and a table with `ram reproduce table1a`.",
         )?;

@@ -76,6 +76,13 @@ impl Config {
             .collect()
     }
 
+    /// The keys that differ from the preset `mnist`, as `--set` takes them: `train.epochs=3`.
+    pub fn settings(&self) -> Vec<String> {
+        let (mine, standard) = (leaves(&table_of(self)), leaves(&table_of(&Config::default())));
+        let changed = std::iter::zip(mine, standard).filter(|(a, b)| a.1 != b.1);
+        changed.map(|((key, value), _)| format!("{key}={value}")).collect()
+    }
+
     fn from_settings(settings: Vec<Setting>) -> Result<Config, RamError> {
         let schema = table_of(&Config::default());
         let mut table = Table::new();

@@ -259,7 +259,10 @@ mod tests {
     /// Compares the evaluation with the traces, image by image.
     #[test]
     fn what_is_counted_is_what_the_traces_show() {
-        for sets in [&["policy.first=centre"][..], &["model.core=lstm", "policy.init_std=1"]] {
+        for sets in [
+            &["policy.first=centre", "loss.baseline=learned"][..],
+            &["model.core=lstm", "policy.init_std=1", "loss.baseline=learned"],
+        ] {
             let checkpoint = trained("demo", sets);
             let found = evaluate(&checkpoint, SplitName::Validation, 1, None, Some(1)).unwrap();
             let trained = Trained::of(&checkpoint).unwrap();

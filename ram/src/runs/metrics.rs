@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_line_of_an_older_version_is_read_and_written_unchanged() {
-        for path in ["mnist-6-60", "catch-learned"] {
+        for path in ["mnist-6-60", "tables/catch-seed1"] {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("record").join(path).join("metrics.jsonl");
             let text = std::fs::read_to_string(path).unwrap();
             let lines: Vec<EpochMetrics> = read_lines(&text).unwrap();

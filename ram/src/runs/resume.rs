@@ -1,14 +1,15 @@
 //! Resuming a run: it goes on from the newest checkpoint that is not damaged, and its metrics are cut back to that checkpoint.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use crate::config::Config;
 use crate::error::RamError;
 use crate::runs::checkpoint::{Checkpoint, unwritable};
 use crate::runs::metrics::{EpochMetrics, Line, Timing};
-use crate::runs::run_folder::{CONFIG, DAMAGED, LAST, METRICS, PREVIOUS, RunFolder, TIMING, lines, read_config};
-use crate::runs::run_info::read_info;
+use crate::runs::run_folder::{BEST, CONFIG, DAMAGED, LAST, METRICS, PREVIOUS, RunFolder, TIMING, lines, read_config};
+use crate::runs::run_info::{INFO, read_info};
 
 /// A run that goes on.
 #[derive(Debug)]
@@ -90,6 +91,28 @@ impl RunFolder {
         run.rewind::<EpochMetrics>(METRICS, checkpoint.state.epoch)?;
         run.rewind::<Timing>(TIMING, checkpoint.state.epoch)?;
         Ok(Resumed { run, checkpoint, config, notice })
+    }
+
+    /// Copies a finished run into this folder, which has no checkpoint. The one that says that the run is there comes last.
+    ///
+    /// # Errors
+    /// [`RamError::Locked`] where a process writes to the other run; [`RamError::Run`] where a file cannot be read or written.
+    pub fn copy_from(&self, other: &Path) -> Result<(), RamError> {
+        let other = RunFolder::lock(other)?;
+        for name in [INFO, CONFIG, METRICS, TIMING, BEST, LAST] {
+            let path = other.path().join(name);
+            match fs::read(&path) {
+                Ok(bytes) => self.write(name, &bytes)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && name == TIMING => {}
+                Err(error) => {
+                    return Err(RamError::run(
+                        &path,
+                        format!("cannot be read: {error}; the run is not complete without it"),
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Keeps only the lines of the first `epochs` epochs.

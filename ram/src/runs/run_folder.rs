@@ -25,12 +25,14 @@ use crate::runs::checkpoint::{self, Checkpoint, Tensor, TrainState, unwritable};
 use crate::runs::metrics::{EpochMetrics, Line, Timing, read_lines};
 use crate::runs::run_info::{INFO, RunInfo, read_info};
 
-pub(super) const CONFIG: &str = "config.toml";
-pub(super) const METRICS: &str = "metrics.jsonl";
+/// The file of the resolved configuration.
+pub const CONFIG: &str = "config.toml";
+/// The file of the metrics.
+pub const METRICS: &str = "metrics.jsonl";
 pub(super) const TIMING: &str = "timing.jsonl";
 pub(super) const LAST: &str = "last.safetensors";
 pub(super) const PREVIOUS: &str = "previous.safetensors";
-const BEST: &str = "best.safetensors";
+pub(super) const BEST: &str = "best.safetensors";
 pub(super) const DAMAGED: &str = "last.damaged.safetensors";
 /// The file of the run's report.
 pub const REPORT: &str = "report.html";
@@ -225,6 +227,12 @@ impl RunFolder {
         lines(&path.join(TIMING))
     }
 
+    /// Whether a process is writing to the run at `path`. Nothing is written to find out.
+    pub fn is_locked(path: &Path) -> bool {
+        let lock = File::open(path.join(LOCK));
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Locks the folder and removes temporary files that a killed process left.
     pub(super) fn lock(path: &Path) -> Result<RunFolder, RamError> {
         let file = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(|error| {
@@ -312,8 +320,11 @@ pub(super) fn lines<T: Line>(path: &Path) -> Result<Vec<T>, RamError> {
     }
 }
 
-/// The `config.toml` of the run at `path`.
-pub(super) fn read_config(path: &Path) -> Result<Config, RamError> {
+/// The `config.toml` in the folder of a run or of a record.
+///
+/// # Errors
+/// [`RamError::Run`] where the file cannot be read or is damaged.
+pub fn read_config(path: &Path) -> Result<Config, RamError> {
     let file = path.join(CONFIG);
     let text = fs::read_to_string(&file)
         .map_err(|error| RamError::run(&file, format!("cannot be read: {error}; put it back, or train again")))?;

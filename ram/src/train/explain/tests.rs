@@ -11,11 +11,26 @@ fn config(base: Base, sets: &[&str]) -> Config {
     Config::load(base, &sets).unwrap()
 }
 
+/// The demo's task with the paper's loss.
+fn papers(sets: &[&str]) -> Config {
+    let plain = [
+        "loss.reward=argmax",
+        "loss.returns=episode",
+        "loss.discount=1",
+        "loss.baseline=learned",
+        "loss.location_weight=1",
+        "loss.location_into_core=false",
+        "loss.early_weight=0",
+    ];
+    config(Base::Preset("demo"), &[&plain[..], sets].concat())
+}
+
 /// A configuration for every kind of step.
 fn all() -> Vec<Config> {
-    let demo = |sets: &[&str]| config(Base::Preset("demo"), sets);
+    let demo = |sets: &[&str]| papers(sets);
     vec![
         demo(&[]),
+        config(Base::Preset("demo"), &[]),
         demo(&["policy.mean=tanh", "model.core=lstm", "loss.kind=reinforce"]),
         demo(&["policy.mean=linear", "loss.reward=sampled", "policy.locations=blind", "model.retina=bilinear"]),
         demo(&["policy.grid=3", "loss.location_into_core=true"]),
@@ -79,7 +94,7 @@ fn it_is_the_step_that_training_makes() {
 
 #[test]
 fn gradients_come_from_where_the_paper_says() {
-    let explanation = explain(&config(Base::Preset("demo"), &[]), None).unwrap();
+    let explanation = explain(&papers(&[]), None).unwrap();
     assert_eq!(explanation.terms.iter().map(|term| term.name).collect::<Vec<_>>(), ["class", "location", "baseline"]);
     for parameter in &explanation.parameters {
         let expected: [bool; 3] = match parameter.name.split('.').next().unwrap() {
@@ -94,14 +109,14 @@ fn gradients_come_from_where_the_paper_says() {
         let whole = parameter.by_term.iter().sum::<f64>();
         assert!((whole - parameter.gradient).abs() <= 1e-6 * whole, "{}", parameter.name);
     }
-    let into_core = explain(&config(Base::Preset("demo"), &["loss.location_into_core=true"]), None).unwrap();
+    let into_core = explain(&papers(&["loss.location_into_core=true"]), None).unwrap();
     let core = into_core.parameters.iter().find(|parameter| parameter.name == "core.glimpse.weight").unwrap();
     assert!(core.by_term[0] > 0.0 && core.by_term[1] > 0.0 && core.by_term[2] == 0.0);
 }
 
 #[test]
 fn locations_as_drawn_are_constants_and_steps_have_numbers() {
-    let explanation = explain(&config(Base::Preset("demo"), &[]), None).unwrap();
+    let explanation = explain(&papers(&[]), None).unwrap();
     let of = |symbol: &str| explanation.variables.iter().find(|variable| variable.symbol == symbol).unwrap();
     assert_eq!((of("l₀").gradient, of("l₁").gradient, of("l₁").shape.clone()), (None, None, vec![48, 2]));
     assert!(of("μ₁").gradient.unwrap() > 0.0 && of("h₄").gradient.unwrap() > 0.0);

@@ -1,0 +1,155 @@
+//! Keeps what a finished run proved, and takes over runs that `ram train` made.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::plan::{Plan, Planned};
+use super::record::{Kept, RESULT, Record, SUMMARY, Tested, is_complete};
+use crate::error::RamError;
+use crate::runs::atomic;
+use crate::runs::run_folder::{CONFIG, METRICS, Name, RunFolder};
+use crate::runs::run_info::read_info;
+
+/// What became of a run that was to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// It has a new record.
+    New,
+    /// Its record was there, but said less.
+    Completed,
+    /// Its record was there and says the same.
+    Known,
+}
+
+/// Copies what the tested run at `run` proved into its folder in `records`. A record of another configuration or of other weights
+/// is never replaced.
+///
+/// # Errors
+/// [`RamError::Run`] where such a record is there, the run has other settings than the plan's, or a file cannot be read or
+/// written.
+pub fn keep(run: &Path, planned: &Planned, tested: Tested, records: &Path) -> Result<Keeping, RamError> {
+    same_configuration(run, planned)?;
+    let record = Record::of_run(run, planned, tested)?;
+    let folder = records.join(&planned.name);
+    let mut keeping = Keeping::New;
+    if folder.join(RESULT).exists() {
+        let there = Kept::read(&folder)?;
+        let mut differences = there.config.differences(&planned.config);
+        if there.record.tested.weights != record.tested.weights {
+            differences.push(format!("the weights: {}, {}", there.record.tested.weights, record.tested.weights));
+        }
+        if !differences.is_empty() {
+            return Err(RamError::run(
+                &folder,
+                format!(
+                    "is the record of another run: it differs from {} in {}; remove the record if this run shall replace it",
+                    run.display(),
+                    differences.join("; ")
+                ),
+            ));
+        }
+        // A record without times may have been completed by a run of the same bits, never the other way round.
+        if there.record == record || record.seconds.is_none() {
+            return Ok(Keeping::Known);
+        }
+        keeping = Keeping::Completed;
+    }
+    fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
+    for name in [CONFIG, METRICS] {
+        copy(&run.join(name), &folder.join(name))?;
+    }
+    let text = serde_json::to_string_pretty(&record).expect("numbers and names") + "\n";
+    let path = folder.join(RESULT);
+    atomic::write(&path, text.as_bytes()).map_err(|error| unwritable(&path, &error))?;
+    Ok(keeping)
+}
+
+/// Writes the summary of the records in a folder, and returns its path and the number of records.
+///
+/// # Errors
+/// As [`Kept::read_all`], or the file cannot be written.
+pub fn write_summary(records: &Path) -> Result<(PathBuf, usize), RamError> {
+    fs::create_dir_all(records).map_err(|error| unwritable(records, &error))?;
+    let (path, all) = (records.join(SUMMARY), Kept::read_all(records)?);
+    let lines: String = all.iter().map(Kept::to_line).collect();
+    atomic::write(&path, lines.as_bytes()).map_err(|error| unwritable(&path, &error))?;
+    Ok((path, all.len()))
+}
+
+/// Checks that the run at `path` has the configuration of the plan.
+///
+/// # Errors
+/// [`RamError::Run`] that names the keys that differ.
+pub fn same_configuration(path: &Path, planned: &Planned) -> Result<(), RamError> {
+    let differences = RunFolder::config(path)?.differences(&planned.config);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(RamError::run(
+        path,
+        format!(
+            "this run has other settings than {} (found, expected: {}); choose another --runs, or remove it",
+            planned.experiment.name,
+            differences.join("; ")
+        ),
+    ))
+}
+
+/// Copies a finished run, of whatever name, into the folder `runs`, under the name that it has in the plan.
+///
+/// # Errors
+/// [`RamError::Run`] where there is no finished run, it began with the weights of another run, no experiment of the plan has its
+/// configuration, or there is a run of that name already; [`RamError::Locked`] if a process writes to either.
+pub fn adopt(plan: &Plan, from: &Path, runs: &Path) -> Result<Planned, RamError> {
+    let info = read_info(from)?;
+    let planned = plan.with_configuration(&RunFolder::config(from)?).map_err(|error| {
+        RamError::run(from, format!("{error}; choose another target, or train it with the settings of a row"))
+    })?;
+    if let Some(init) = info.init_from {
+        return Err(RamError::run(
+            from,
+            format!(
+                "began with the weights of {}, but the runs of a table begin with drawn ones; train it anew",
+                init.run
+            ),
+        ));
+    }
+    let metrics = RunFolder::metrics(from)?;
+    if !is_complete(&planned.config, &metrics) {
+        return Err(RamError::run(
+            from,
+            format!(
+                "has {} of {} epochs, but only a finished run can be adopted; finish it with `ram train --resume`",
+                metrics.len(),
+                planned.config.train.epochs
+            ),
+        ));
+    }
+    let to = runs.join(&planned.name);
+    let is_same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a));
+    if is_same(from, &to) {
+        return Ok(planned);
+    }
+    let target = RunFolder::claim(runs, Name::Given(&planned.name))?;
+    if target.has_checkpoint() || to.join(RESULT).exists() {
+        return Err(RamError::run(&to, "there is a run of this name already; remove it, or choose another --runs"));
+    }
+    target.copy_from(from)?;
+    if from.join(RESULT).exists() {
+        // It was tested already, and once is enough.
+        copy(&from.join(RESULT), &to.join(RESULT))?;
+    }
+    Ok(planned)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), RamError> {
+    let bytes =
+        fs::read(from).map_err(|error| RamError::run(from, format!("cannot be read: {error}; allow reading it")))?;
+    atomic::write(to, &bytes).map_err(|error| unwritable(to, &error))
+}
+
+/// The error of a file that cannot be written.
+pub fn unwritable(path: &Path, error: &io::Error) -> RamError {
+    RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then run it again"))
+}

@@ -1,0 +1,8 @@
+//! The paper's tables beside our own figures: [`plan`] says which runs a table needs, [`record`] what a finished run proved,
+//! [`keep`] puts that where it stays, [`rows`] gives each record its row, and [`page`] prints the tables.
+
+pub mod keep;
+pub mod page;
+pub mod plan;
+pub mod record;
+pub mod rows;

@@ -1,0 +1,171 @@
+use super::*;
+use crate::tables::plan::Plan;
+use crate::tables::record::{Kept, Tested};
+use crate::tables::rows::{current, rows};
+
+fn record(experiment: &str, locations: &str, seed: u64, error: f64) -> Record {
+    let tested = Tested {
+        seed,
+        locations: locations.to_owned(),
+        error,
+        error_of_passes: Some(error - 0.001),
+        count: 10_000,
+        validation_error: error,
+        first_loss: 1.0,
+        last_loss: 0.1,
+        epochs: 3,
+        weights: "0".to_owned(),
+    };
+    Record {
+        experiment: experiment.to_owned(),
+        command: String::new(),
+        tested,
+        best_epoch: 2,
+        kernels: vec!["avx2".to_owned()],
+        threads: vec![1],
+        seconds: Some(180.0),
+        seconds_to_paper: (seed == 1).then_some(90.0),
+    }
+}
+
+fn plan(target: &str) -> Plan {
+    Plan::new(target, 1, false, Vec::new()).unwrap()
+}
+
+fn line<'a>(text: &'a str, begin: &str) -> &'a str {
+    text.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("no {begin} in\n{text}"))
+}
+
+#[test]
+fn the_mean_has_a_deviation_from_two_runs_on() {
+    assert_eq!(mean(&[]), "–");
+    assert_eq!(mean(&[0.0123]), "1.23");
+    assert_eq!(mean(&[0.01, 0.03]), "2.00 ± 1.41");
+}
+
+#[test]
+fn a_figure_at_a_bar_has_reached_it() {
+    assert_eq!(figure(&[0.0129], Some(1.29), Some(0.75)), "1.29 (1 seed) ✓");
+    assert_eq!(figure(&[0.0130], Some(1.29), Some(0.75)), "1.30 (1 seed)");
+    assert_eq!(figure(&[0.0075, 0.0075], Some(1.29), Some(0.75)), "0.75 ± 0.00 ✓★");
+    assert_eq!(figure(&[0.02], None, Some(2.0)), "2.00 (1 seed) ★");
+    assert_eq!(figure(&[], Some(1.0), Some(1.0)), "–");
+}
+
+#[test]
+fn records_stand_in_their_row_and_column() {
+    let records = [
+        record("mnist-ram-6", "learned", 1, 0.010),
+        record("mnist-ram-6", "learned", 2, 0.012),
+        record("mnist-ram-7", "random", 1, 0.3),
+        record("mnist-lstm-6", "learned", 1, 0.007),
+    ];
+    let rows = rows(&plan("table1a"), records).unwrap();
+    assert_eq!(rows.len(), 8);
+    let text = page(&rows, &[], Form::Full, false);
+    assert!(text.contains("| ours | 10 first locations | LSTM core | paper | later | goal |"), "{text}");
+    assert_eq!(
+        line(&text, "| RAM, 6"),
+        "| RAM, 6 glimpses, 8×8, 1 scale | **1.10 ± 0.14 ✓** | 1.00 ± 0.14 | 0.70 (1 seed) ✓★ | 1.29 | 1.12 | 0.75 |"
+    );
+    // A row without a record is shown all the same; only one row has the variant.
+    assert_eq!(line(&text, "| RAM, 5"), "| RAM, 5 glimpses, 8×8, 1 scale | – | – |  | 1.55 | 1.34 | 0.95 |");
+    let sizes = |row: &str| text.lines().filter(|line| line.starts_with(row)).nth(1).unwrap().to_owned();
+    assert!(sizes("| RAM, 7").contains("| 30.00 (1 seed) | – | – |"), "{text}");
+    assert!(
+        sizes("| RAM, 6").contains("| 209420 | 2.47 | 1.5 (1 of 2 seeds) | `ram train --experiment mnist-ram-6` |"),
+        "{text}"
+    );
+    assert!(text.contains("with 1 thread and the kernels avx2"), "{text}");
+    assert!(text.contains("the first location is "), "{text}");
+
+    let compact = page(&rows, &[], Form::Compact, false);
+    assert_eq!(line(&compact, "| RAM, 6"), line(&text, "| RAM, 6"));
+    assert!(
+        compact.contains("\"RAM, 7 glimpses, 8×8, 1 scale\" has an error of 30.00 % with random locations (1 seed)."),
+        "{compact}"
+    );
+    assert!(!compact.contains("ram train") && compact.contains("\n### Table 1a\n"), "{compact}");
+}
+
+#[test]
+fn long_lines_are_broken_between_words() {
+    let text = wrapped(&"ab ".repeat(100));
+    assert!(text.lines().count() == 3 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    assert_eq!(text.split_whitespace().count(), 100);
+    assert_eq!(wrapped("\na b\n"), "\na b\n");
+}
+
+#[test]
+fn a_variant_with_a_goal_of_its_own_says_so() {
+    let rows = rows(&plan("table2a"), [record("cluttered-60-lstm-8", "learned", 1, 0.028)]).unwrap();
+    let text = page(&rows, &[], Form::Compact, false);
+    assert!(
+        line(&text, "| RAM, 8").ends_with("| – | – | 2.80 (1 seed) ✓ | 5.23 | 4.04 | 3.00; LSTM core: 2.60 |"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_record_of_other_settings_is_left_out_and_told() {
+    let plan = plan("table1a");
+    let planned = plan.with_name("mnist-ram-6-seed1").unwrap().unwrap();
+    let mut old = planned.config.clone();
+    old.optimiser.clip = 1.0;
+    let kept = |experiment: &str, config: &crate::Config| Kept {
+        record: record(experiment, "learned", 1, 0.01),
+        config: config.clone(),
+    };
+    let all = vec![
+        kept("mnist-ram-6", &old),
+        kept("mnist-ram-66", &old),
+        kept("catch", &old),
+        kept("mnist-ram-6", &planned.config),
+    ];
+    let (records, left_out) = current(&plan, all).unwrap();
+    // The game's is of another table.
+    assert_eq!(records.len(), 1);
+    assert_eq!(
+        left_out,
+        [
+            format!("`mnist-ram-6-seed1`: optimiser.clip: 1.0, {:?}", planned.config.optimiser.clip),
+            "`mnist-ram-66-seed1`: there is no experiment `mnist-ram-66`".to_owned()
+        ]
+    );
+    let text = page(&rows(&plan, records).unwrap(), &left_out, Form::Compact, false);
+    assert!(text.contains("2 records are left out") && text.contains("- `mnist-ram-66-seed1`"), "{text}");
+}
+
+#[test]
+fn the_first_location_is_told_for_each_kind_of_row() {
+    let mut rows = rows(&plan("table1b"), []).unwrap();
+    rows.iter_mut().for_each(|row| row.first = row.first.as_ref().map(|_| "centre".to_owned()));
+    assert_eq!(first_location(&rows).unwrap(), "the centre of the image");
+    rows.last_mut().unwrap().first = Some("random".to_owned());
+    assert_eq!(
+        first_location(&rows).unwrap(),
+        "the centre of the image in translated-60-ram-4, translated-60-ram-6 and drawn uniformly on the image in translated-60-ram-8"
+    );
+    rows.truncate(3);
+    assert_eq!(first_location(&rows), None);
+}
+
+/// The records of this repository: each has its line in the summary, and its files agree.
+#[test]
+fn the_summary_is_what_the_records_say() {
+    let records = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("record/tables");
+    let kept = Kept::read_all(&records).unwrap();
+    let lines: String = kept.iter().map(Kept::to_line).collect();
+    let summary = std::fs::read_to_string(records.join(crate::tables::record::SUMMARY)).unwrap();
+    assert!(lines == summary, "the summary is stale: run `ram reproduce all --keep ram/record/tables`");
+    assert_eq!(Kept::embedded().unwrap(), kept);
+    assert!(kept.len() >= 8, "{} records", kept.len());
+    // Each belongs to an experiment and says how it is repeated.
+    let plan = plan("all");
+    for Kept { record, config } in kept {
+        let planned = plan.with_name(&record.name()).unwrap().expect("a run of a table");
+        if config.differences(&planned.config).is_empty() {
+            assert_eq!(record.command, planned.command);
+        }
+    }
+}
