@@ -15,7 +15,7 @@ const SMALL: &str = "--quick --set data.train=64 --set data.validation=32 --set 
 
 /// The four rows and the three controls of a table.
 const ROWS: [&str; 4] = ["cluttered-100-conv", "cluttered-100-ram-4", "cluttered-100-ram-6", "cluttered-100-ram-8"];
-const CONTROLS: [&str; 3] = ["random", "centre", "blind"];
+const CONTROLS: [&str; 3] = ["random", "centre", "blind", "oracle"];
 
 fn place() -> Place {
     Place::with_files(&[("tiny.toml", TINY)])
@@ -35,8 +35,8 @@ fn a_table_is_trained_kept_and_reported() {
     let place = place();
     let (small, runs) = (format!("reproduce table2b {SMALL}"), "--runs runs");
     let waiting = lines(place.ram(&format!("{small} {runs} --status --json")).succeeds());
-    assert_eq!((&waiting[7]["waiting"], &waiting[7]["runs"]), (&7.into(), &7.into()));
-    assert!(waiting[7]["minutes_left"].as_f64().unwrap() > 0.0 && !place.path("runs").exists(), "it only reads");
+    assert_eq!((&waiting[8]["waiting"], &waiting[8]["runs"]), (&8.into(), &8.into()));
+    assert!(waiting[8]["minutes_left"].as_f64().unwrap() > 0.0 && !place.path("runs").exists(), "it only reads");
 
     let trained = place.ram(&format!("{small} {runs} --jobs 2 --threads 1"));
     assert!(trained.succeeds().contains("cluttered-100-conv-seed1 is done: validation error"), "{}", trained.out);
@@ -49,7 +49,7 @@ fn a_table_is_trained_kept_and_reported() {
     assert!(run["seconds"].as_f64().unwrap() > 0.0 && run["threads"] == serde_json::json!([1]), "{run}");
 
     let status = place.ram(&format!("{small} {runs} --status"));
-    assert!(status.succeeds().contains("7 runs: 7 done; 0 minutes of training are left"), "{}", status.out);
+    assert!(status.succeeds().contains("8 runs: 8 done; 0 minutes of training are left"), "{}", status.out);
     let blind = status.out.lines().find(|line| line.starts_with("cluttered-100-ram-8-blind-seed1 ")).unwrap();
     assert_eq!(blind.split_whitespace().skip(1).take(2).collect::<Vec<_>>(), ["done", "2/2"]);
 
@@ -79,13 +79,25 @@ fn a_table_is_trained_kept_and_reported() {
 fn records(place: &Place, small: &str) {
     let keep = |runs: &str| place.ram(&format!("{small} --runs {runs} --keep records"));
     let kept = keep("runs");
-    assert!(kept.succeeds().contains("summary.jsonl has the lines of 7 records"), "{}", kept.out);
-    assert_eq!(lines(&String::from_utf8(place.bytes("records/summary.jsonl")).unwrap()).len(), 7);
-    for file in ["config.toml", "metrics.jsonl"] {
-        let of = |folder: &str| place.bytes(&format!("{folder}/cluttered-100-ram-8-blind-seed1/{file}"));
-        assert_eq!(of("runs"), of("records"), "{file}");
+    assert!(kept.succeeds().contains("summary.jsonl has the lines of 8 records"), "{}", kept.out);
+    assert_eq!(lines(&String::from_utf8(place.bytes("records/summary.jsonl")).unwrap()).len(), 8);
+    let of = |folder: &str, file: &str| {
+        String::from_utf8(place.bytes(&format!("{folder}/cluttered-100-ram-8-blind-seed1/{file}"))).unwrap()
+    };
+    assert_eq!(of("runs", "config.toml"), of("records", "config.toml"));
+    // What is large is kept of the best epoch alone, and everything else of all.
+    let thin = |folder: &str| -> Vec<serde_json::Value> {
+        let of_line = |line: &str| serde_json::from_str(line).unwrap();
+        of(folder, "metrics.jsonl").lines().map(of_line).collect()
+    };
+    let (whole, mut kept) = (thin("runs"), thin("records"));
+    assert_eq!(kept.iter().filter(|line| line.get("density").is_some() && line.get("confusion").is_some()).count(), 1);
+    for (line, whole) in kept.iter_mut().zip(&whole).filter(|(line, _)| line.get("density").is_none()) {
+        line["density"] = whole["density"].clone();
+        line["confusion"] = whole["confusion"].clone();
     }
-    assert_eq!(keep("runs").succeeds().matches("was kept before").count(), 7);
+    assert_eq!(kept, whole);
+    assert_eq!(keep("runs").succeeds().matches("was kept before").count(), 8);
 
     let report = place.ram(&format!("{small} --report --records records"));
     let text = report.succeeds();
@@ -96,7 +108,7 @@ fn records(place: &Place, small: &str) {
     // Of other settings than the rows have without the small budget.
     let others = place.ram("reproduce table2b --report --records records");
     assert!(
-        others.succeeds().contains("7 records are left out") && others.out.contains("train.epochs: 2, "),
+        others.succeeds().contains("8 records are left out") && others.out.contains("train.epochs: 2, "),
         "{}",
         others.out
     );
@@ -106,7 +118,7 @@ fn records(place: &Place, small: &str) {
     let longer = place.ram(&format!("{small} --set optimiser.clip=3 --runs longer"));
     longer.succeeds();
     let refused = place.ram(&format!("{small} --set optimiser.clip=3 --runs longer --keep records"));
-    refused.fails(1, &["7 of the runs cannot be kept", "is the record of another run", "optimiser.clip: "]);
+    refused.fails(1, &["8 of the runs cannot be kept", "is the record of another run", "optimiser.clip: "]);
     assert!(
         place.bytes("records/cluttered-100-conv-seed1/config.toml")
             == place.bytes("runs/cluttered-100-conv-seed1/config.toml")
@@ -116,7 +128,7 @@ fn records(place: &Place, small: &str) {
         .fails(4, &["longer/cluttered-100", "other settings", "optimiser.clip: 3.0, "]);
     let differs = place.ram(&format!("{small} --runs longer --status"));
     assert!(
-        differs.succeeds().contains("7 runs: 7 differs") && differs.out.contains("other settings"),
+        differs.succeeds().contains("8 runs: 8 differs") && differs.out.contains("other settings"),
         "{}",
         differs.out
     );

@@ -8,6 +8,7 @@ use super::plan::{Plan, Planned};
 use super::record::{Kept, RESULT, Record, SUMMARY, Tested, is_complete};
 use crate::error::RamError;
 use crate::runs::atomic;
+use crate::runs::metrics::{EpochMetrics, Line};
 use crate::runs::run_folder::{CONFIG, METRICS, Name, RunFolder};
 use crate::runs::run_info::read_info;
 
@@ -56,13 +57,25 @@ pub fn keep(run: &Path, planned: &Planned, tested: Tested, records: &Path) -> Re
         keeping = Keeping::Completed;
     }
     fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
-    for name in [CONFIG, METRICS] {
-        copy(&run.join(name), &folder.join(name))?;
-    }
+    copy(&run.join(CONFIG), &folder.join(CONFIG))?;
+    let (path, lines) = (folder.join(METRICS), thinned(RunFolder::metrics(run)?, record.best_epoch));
+    atomic::write(&path, lines.as_bytes()).map_err(|error| unwritable(&path, &error))?;
     let text = serde_json::to_string_pretty(&record).expect("numbers and names") + "\n";
     let path = folder.join(RESULT);
     atomic::write(&path, text.as_bytes()).map_err(|error| unwritable(&path, &error))?;
     Ok(keeping)
+}
+
+/// The lines of `metrics.jsonl`, of which only that of the best epoch keeps the confusion matrix and where glimpses fell: they are
+/// nine tenths of the file.
+fn thinned(metrics: Vec<EpochMetrics>, best: usize) -> String {
+    let line = |mut line: EpochMetrics| {
+        if line.epoch != best {
+            (line.confusion, line.density) = (Vec::new(), Vec::new());
+        }
+        line.to_line()
+    };
+    metrics.into_iter().map(line).collect()
 }
 
 /// Writes the summary of the records in a folder, and returns its path and the number of records.

@@ -1,6 +1,7 @@
 //! What a finished run proved: its only evaluation on the test set, and what its metrics and its clock say.
 //!
-//! A record is a folder with `config.toml` and `metrics.jsonl`, as the run wrote them, and `test.json`, a [`Record`]. The file
+//! A record is a folder with `config.toml` and `metrics.jsonl`, as the run wrote them (but for confusion matrices and for where
+//! glimpses fell, which only the best epoch keeps), and `test.json`, a [`Record`]. The file
 //! `summary.jsonl` beside the records has a line for each of them. Those of this repository lie in `ram/record/tables`, and the
 //! program carries their summary.
 
