@@ -15,7 +15,7 @@ const SMALL: &str = "--quick --set data.train=64 --set data.validation=32 --set 
 
 /// The four rows and the three controls of a table.
 const ROWS: [&str; 4] = ["cluttered-100-conv", "cluttered-100-ram-4", "cluttered-100-ram-6", "cluttered-100-ram-8"];
-const CONTROLS: [&str; 3] = ["random", "centre", "blind", "oracle"];
+const CONTROLS: [&str; 4] = ["random", "centre", "blind", "oracle"];
 
 fn place() -> Place {
     Place::with_files(&[("tiny.toml", TINY)])
