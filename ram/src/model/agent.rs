@@ -1,6 +1,7 @@
 //! The agent: the iteration of Fig. 1C, and an episode of several iterations.
 
-use autograd::{ParamId, Params, Real, Recording, Var};
+use autograd::nn::{Init, Linear};
+use autograd::{Params, Real, Recording, Var};
 use rand::Rng;
 
 use super::action::{self, ActionNetwork, Decisions, Mode};
@@ -23,8 +24,8 @@ pub struct Agent {
     location: LocationNetwork,
     action: ActionNetwork,
     baseline: Baseline,
-    /// The learned vector v [hidden] from which l₀ is chosen, if it is.
-    first: Option<ParamId>,
+    /// The learned vector v from which l₀ is chosen, if it is: v = Linear(1).
+    first: Option<Linear>,
     hidden: usize,
     plan: DrawPlan,
     location_into_core: bool,
@@ -206,7 +207,7 @@ impl Agent {
             location,
             action: ActionNetwork::new(params, model.hidden, outputs, rng),
             baseline: Baseline::new(params, model.hidden, informed_baseline, rng),
-            first: chooses_first.then(|| params.add("location.first", [model.hidden], |v| v.fill(R::ZERO))),
+            first: chooses_first.then(|| Linear::new(params, "location.first", [1, model.hidden], Init::Zeros, rng)),
             hidden: model.hidden,
             plan: DrawPlan {
                 glimpses,
@@ -365,8 +366,8 @@ impl Agent {
         if self.plan.first != First::Learned {
             return (t.constant([batch, 2], &draws.first), None);
         }
-        let v = t.zeros([batch, self.hidden]);
-        let v = self.first.map_or(v, |id| v.add_row(t.param(id)));
+        let one = t.filled("one", [batch, 1], |y| y.fill(R::ONE));
+        let v = self.first.map_or_else(|| t.zeros([batch, self.hidden]), |first| one.linear(first));
         let seen = if self.plan.locations == Locations::Blind { self.step_number(t, batch, 0) } else { v };
         // l₀ ∼ N(f_l(v), σ²)
         let Chosen { location, mean, log_prob } = self.location.choose(t, seen, &draws.first, draws.mode);

@@ -165,7 +165,7 @@ pub fn parameter(config: &Config, name: &str) -> SourceLine {
         (ModelKind::Ram, "glimpse.retina") => find(GLIMPSE, "rho.linear_then(self.retina"),
         (ModelKind::Ram, "glimpse.location") => find(GLIMPSE, "location.linear_then(self.location"),
         (ModelKind::Ram, "glimpse.hg" | "glimpse.hl") => find(GLIMPSE, "linear_sum(&[(hg, self.from_retina)"),
-        (ModelKind::Ram, _) if name == "location.first" => find(AGENT, "v.add_row(t.param(id))"),
+        (ModelKind::Ram, "location.first") => find(AGENT, "|first| one.linear(first)"),
         (ModelKind::Ram, "location") if config.policy.grid > 0 => mean(&config.policy),
         (ModelKind::Ram, "location") => find(LOCATION, "let mean = h.linear(self.linear);"),
         (ModelKind::Ram, "action") => find(ACTION, "h.linear(self.linear)"),
