@@ -121,14 +121,12 @@ impl Config {
         faults.number("loss.baseline_weight", loss.baseline_weight, weight, "from 0 to 1000000");
 
         faults.number("loss.early_weight", loss.early_weight, weight, "from 0 to 1000000");
-        if self.data.source.game().is_none() && loss.returns == Returns::ToGo {
-            faults.unless(
-                loss.kind == LossKind::Hybrid && loss.reward != Reward::Sampled,
-                "loss.returns",
-                "to-go",
-                "episode for images, unless loss.kind is hybrid and loss.reward is not sampled",
-            );
-        }
+        faults.unless(
+            [loss.returns == Returns::ToGo, loss.kind == LossKind::Hybrid, loss.reward == Reward::Sampled] != [true; 3],
+            "loss.returns",
+            "to-go",
+            "episode with loss.kind=hybrid and loss.reward=sampled, which draws a class only at the end",
+        );
         faults.number("loss.entropy_weight", loss.entropy_weight, weight, "from 0 to 1000000");
         faults.number("loss.discount", loss.discount, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
     }

@@ -92,6 +92,10 @@ impl Classify {
     }
 
     fn training_data(&self, config: &Config, dir: Option<&Path>) -> Result<TrainingData, RamError> {
+        if config.loss.kind == LossKind::Reinforce && config.loss.returns == Returns::ToGo {
+            let message = "loss.returns is to-go, but must be episode for images with loss.kind=reinforce, which rewards the last choice";
+            return Err(RamError::Config(message.to_owned()));
+        }
         let data = match &self.source {
             Some(source) => TrainingData::of(config, &**source),
             None => TrainingData::open(config, dir),
