@@ -96,6 +96,13 @@ impl Classify {
             let message = "loss.returns is to-go, but must be episode for images with loss.kind=reinforce, which rewards the last choice";
             return Err(RamError::Config(message.to_owned()));
         }
+        if config.loss.kind == LossKind::Reinforce && config.loss.early_weight > 0.0 {
+            let message = format!(
+                "loss.early_weight is {}, but must be 0 with loss.kind=reinforce, which uses no label but for the reward",
+                config.loss.early_weight
+            );
+            return Err(RamError::Config(message));
+        }
         let data = match &self.source {
             Some(source) => TrainingData::of(config, &**source),
             None => TrainingData::open(config, dir),

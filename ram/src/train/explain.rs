@@ -315,6 +315,9 @@ fn terms<'t>(loss: &LossTerms<'t, f32>, config: &Config, plays: bool) -> Vec<(Te
     let class = match (plays, config.loss.kind) {
         (true, _) => format!("−1/M Σᵢ Σₜ log π(aₜⁱ){advantage}{entropy}"),
         (_, LossKind::Reinforce) if config.model.kind == ModelKind::Ram => format!("−1/M Σᵢ log π(aⁱ){last}"),
+        _ if config.loss.early_weight > 0.0 && config.model.kind == ModelKind::Ram => {
+            format!("−1/M Σᵢ log π(a*ⁱ), and {} times its mean after earlier glimpses", config.loss.early_weight)
+        }
         _ => "−1/M Σᵢ log π(a*ⁱ)".to_owned(),
     };
     let location = format!("−1/M Σᵢ Σₜ log π(lₜⁱ){advantage}");

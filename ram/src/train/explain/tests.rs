@@ -93,6 +93,18 @@ fn it_is_the_step_that_training_makes() {
 }
 
 #[test]
+fn early_answers_are_told_and_refused_without_labels() {
+    let told = explain(&config(Base::Preset("demo"), &[]), None).unwrap();
+    assert!(told.terms[0].equation.ends_with("and 0.3 times its mean after earlier glimpses"), "{:?}", told.terms[0]);
+    for (set, part) in
+        [("loss.early_weight=0.5", "loss.early_weight is 0.5"), ("loss.returns=to-go", "loss.returns is to-go")]
+    {
+        let error = explain(&papers(&["loss.kind=reinforce", set]), None).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
 fn gradients_come_from_where_the_paper_says() {
     let explanation = explain(&papers(&[]), None).unwrap();
     assert_eq!(explanation.terms.iter().map(|term| term.name).collect::<Vec<_>>(), ["class", "location", "baseline"]);
