@@ -77,7 +77,19 @@ pub enum Which {
 pub struct RunFolder {
     path: PathBuf,
     /// Keeps the lock until it is dropped.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The lock of a run's folder. It is given back when it is dropped: a child process that another thread is just starting has the file
+/// open too, and would keep the lock for that moment.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where this fails, the lock ends with the file.
+        _ = self.0.unlock();
+    }
 }
 
 impl RunFolder {
@@ -250,7 +262,7 @@ impl RunFolder {
             Err(TryLockError::Error(_)) => {}
         }
         atomic::clean(path).map_err(|error| unwritable(path, &error))?;
-        Ok(RunFolder { path: path.to_owned(), _lock: file })
+        Ok(RunFolder { path: path.to_owned(), _lock: Lock(file) })
     }
 
     /// Removes the files of a run that exists already, if `existing` allows it.

@@ -195,3 +195,17 @@ fn stale_temporaries_go_when_the_run_is_opened() {
     RunFolder::resume(&path).unwrap();
     assert!(!stale.exists());
 }
+
+/// A duplicate of the file, as a child process has it while it starts, does not keep the lock.
+#[test]
+fn a_lock_ends_with_its_holder() {
+    let runs = tempfile::tempdir().unwrap();
+    let path = trained(runs.path(), 1);
+    let resumed = RunFolder::resume(&path).unwrap();
+    let duplicate = resumed.run._lock.0.try_clone().unwrap();
+    assert!(RunFolder::is_locked(&path));
+    drop(resumed);
+    assert!(!RunFolder::is_locked(&path));
+    RunFolder::resume(&path).unwrap();
+    drop(duplicate);
+}
