@@ -31,6 +31,7 @@ pub mod experiments;
 pub mod figures;
 pub mod guide;
 pub mod losses;
+mod memory;
 pub mod model;
 pub mod network;
 pub mod reinforce;

@@ -146,6 +146,20 @@ impl Losses {
     pub fn plus(&self, other: &Losses) -> Losses {
         zip(self, other, |a, b| a + b)
     }
+
+    /// The first number that is infinite or not a number, with its name. The terms come before their sum, to name the cause.
+    pub fn not_finite(&self) -> Option<(&'static str, f64)> {
+        let named = [
+            ("classification term of the loss", self.classification),
+            ("location term of the loss", self.location),
+            ("baseline's term of the loss", self.baseline),
+            ("loss", self.total),
+            ("reward", self.reward),
+            ("error", self.error),
+            ("norm of the gradient", self.grad_norm),
+        ];
+        named.into_iter().find(|(_, x)| !x.is_finite())
+    }
 }
 
 fn zip(a: &Losses, b: &Losses, f: impl Fn(f64, f64) -> f64) -> Losses {

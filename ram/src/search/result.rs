@@ -18,6 +18,8 @@ pub enum State {
     Done,
     /// Its loss became infinite or not a number. The same trial ends so every time.
     Diverged,
+    /// Its values make a configuration that cannot be trained, such as one that needs more memory than there is.
+    Failed,
     /// It waits at the end of a rung, or it was given up there.
     Paused,
 }
@@ -31,7 +33,7 @@ pub struct TrialResult {
     pub trial: u32,
     /// How it stands.
     pub state: State,
-    /// The lowest validation error, 0 to 1; `None` where it diverged.
+    /// The lowest validation error, 0 to 1; `None` where it diverged or failed.
     pub error: Option<f64>,
     /// The validation loss after the epoch with the lowest error.
     pub loss: Option<f64>,
@@ -44,7 +46,7 @@ pub struct TrialResult {
     /// The SHA-256 of the best weights, when the trial is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
-    /// Why it diverged.
+    /// Why it diverged or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

@@ -14,6 +14,7 @@ use crate::evaluate::evaluator::evaluate_on;
 use crate::evaluate::trained::Subject;
 use crate::evaluation::Evaluation;
 use crate::losses::Losses;
+use crate::memory;
 use crate::runs::checkpoint::{self, Checkpoint, PARAMS, Tensor, TrainState};
 use crate::runs::metrics::{EpochMetrics, Timing};
 use crate::runs::run_folder::RunFolder;
@@ -69,7 +70,7 @@ impl Trainer {
     /// `RAM_DATA_DIR`); `threads` is the number of threads (default: one for each core).
     ///
     /// # Errors
-    /// The configuration is faulty, data are missing or damaged, or threads cannot be started.
+    /// The configuration is faulty or needs more memory than there is, data are missing or damaged, or threads cannot be started.
     pub fn new(config: Config, data_dir: Option<&Path>, threads: Option<usize>) -> Result<Trainer, RamError> {
         config.validate()?;
         let task = tasks::named(&config)?;
@@ -87,7 +88,9 @@ impl Trainer {
         threads: Option<usize>,
     ) -> Result<Trainer, RamError> {
         config.validate()?;
+        memory::check_images(&config)?;
         let data = task.training(&config, data_dir)?;
+        memory::check_network(&config, [data.channels, data.outputs.len()], task.decisions())?;
         let learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
         let state = TrainState { config: config.to_toml(), classes: data.outputs.clone(), ..TrainState::default() };
         Ok(Trainer { config, data, learner, state, threads: Threads::new(threads)? })
@@ -275,7 +278,10 @@ impl Loop<'_> {
         while let Some(batch) = data.batches.next_batch()? {
             rate = rates(config, state.optimiser_steps, steps);
             let losses = learner.step(batch, state.epoch as u64, rate);
-            check_finite(config, state, &losses)?;
+            if let Some((term, found)) = losses.not_finite() {
+                let when = format!("epoch {}, step {}", state.epoch + 1, state.step + 1);
+                return Err(diverged(config, &when, &format!("the {term} is {found}: {}", learner.blame())));
+            }
             state.step += 1;
             state.optimiser_steps += 1;
             state.running.add(&losses, batch.len());
@@ -299,6 +305,14 @@ impl Loop<'_> {
         state.step = 0;
         let train = std::mem::take(&mut state.running).mean();
         let metrics = EpochMetrics::new(config, state.epoch, state.optimiser_steps, rates, train, &evaluation);
+        // Nothing is written or compared before this: a number that is not finite would count as the best, or break the files.
+        let when = format!("after epoch {}", state.epoch);
+        if let Some(name) = learner.broken_parameter() {
+            return Err(diverged(config, &when, &format!("parameter {name} holds numbers that are not finite")));
+        }
+        if let Some((name, found)) = metrics.not_finite() {
+            return Err(diverged(config, &when, &format!("{name} is {found}")));
+        }
         let is_better = state.best_error.is_none_or(|best| evaluation.error < best);
         if is_better {
             (state.best_error, state.best_epoch, state.epochs_since_best) =
@@ -329,24 +343,16 @@ impl Loop<'_> {
     }
 }
 
-/// # Errors
-/// [`RamError::Diverged`] if the loss or the gradient is not finite.
-fn check_finite(config: &Config, state: &TrainState, losses: &Losses) -> Result<(), RamError> {
-    if losses.total.is_finite() && losses.grad_norm.is_finite() {
-        return Ok(());
-    }
+/// The error of a training with numbers that are not finite: when, what, and what to do.
+fn diverged(config: &Config, when: &str, what: &str) -> RamError {
     let clip = match config.optimiser.clip {
         0.0 => "optimiser.clip=1".to_owned(),
         clip => format!("a lower optimiser.clip (it is {clip})"),
     };
-    Err(RamError::Diverged(format!(
-        "epoch {}, step {}: the loss is {} and the gradient's norm {}; try a lower optimiser.learning_rate (it is {}) or {clip}",
-        state.epoch + 1,
-        state.step + 1,
-        losses.total,
-        losses.grad_norm,
-        config.optimiser.learning_rate,
-    )))
+    let rate = config.optimiser.learning_rate;
+    RamError::Diverged(format!(
+        "{when}: the training diverged, {what}; try a lower optimiser.learning_rate (it is {rate}) or {clip}"
+    ))
 }
 
 fn names(kind: &str, params: &Params<f32>) -> Vec<String> {
