@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a command without an error ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,11 +13,22 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Prints a line. Unlike `println!`, a closed pipe is an error, not a panic.
+/// Whether the command goes on when nobody reads its output any more.
+static WORKS: AtomicBool = AtomicBool::new(false);
+
+/// Says that this command does work that matters more than its output, such as a training: it goes on when the reader of its output
+/// is gone. Other commands end then, as `ram … | head` should.
+pub fn outlive_the_reader() {
+    WORKS.store(true, Ordering::Relaxed);
+}
+
+/// Prints a line. Unlike `println!`, a closed pipe is an error, not a panic; see also [`outlive_the_reader`].
 pub fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe && WORKS.load(Ordering::Relaxed) => Ok(()),
+        result => result,
+    }
 }
 
 /// Prints a line on standard error; a closed stream is ignored.

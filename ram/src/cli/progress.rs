@@ -88,11 +88,25 @@ fn speaks_unicode() -> bool {
     cfg!(windows) || locale.is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
 }
 
+/// Whether a bar can be drawn on standard error.
+fn draws_bars() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term != "dumb") && io::stderr().is_terminal()
+}
+
+/// A bar that counts `total` things, on a terminal alone.
+pub fn counter(total: u64, things: &str) -> ProgressBar {
+    if !draws_bars() {
+        return ProgressBar::hidden();
+    }
+    let template = format!("{{pos}}/{{len}} {things} [{{wide_bar}}] {{eta}} left");
+    let style = ProgressStyle::with_template(&template).expect("a valid template").progress_chars("=> ");
+    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(style)
+}
+
 impl Console {
     /// A console for a training of `epochs` epochs; `label` stands before every line.
     pub fn new(label: &str, epochs: usize, json: bool) -> Console {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let shown = !json && !dumb && io::stderr().is_terminal();
+        let shown = !json && draws_bars();
         // https://no-color.org
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let curves = (shown && speaks_unicode()).then(|| Curves::new(colour));

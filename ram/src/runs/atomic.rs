@@ -28,13 +28,13 @@ pub fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> io::Result<(
 }
 
 fn replace(path: &Path, previous: Option<&Path>, bytes: &[u8]) -> io::Result<()> {
-    let followed = followed(path)?;
-    let path = followed.as_path();
     if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         let mut device = File::options().write(true).open(path)?;
         device.write_all(bytes)?;
         return device.flush();
     }
+    let followed = followed(path)?;
+    let path = followed.as_path();
     let temporary = temporary(path)?;
     let result = (|| {
         let mut file = File::create(&temporary)?;

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::error::RamError;
+use crate::files;
 use crate::runs::atomic;
 use crate::runs::checkpoint::{self, Checkpoint, Tensor, TrainState, unwritable};
 use crate::runs::metrics::{EpochMetrics, Line, Timing, read_lines};
@@ -175,10 +176,16 @@ impl RunFolder {
             Which::Last => LAST,
         });
         if !file.exists() {
-            return Err(RamError::run(
-                &file,
-                "the run has no such checkpoint: it has not completed an epoch; train it with `ram train --resume`",
-            ));
+            let advice = match which {
+                Which::Best if lines::<EpochMetrics>(&path.join(METRICS)).is_ok_and(|lines| !lines.is_empty()) => {
+                    "is missing, though the run has completed an epoch; take its last checkpoint with --which last, put the file back, \
+                     or train again with --force"
+                }
+                _ => {
+                    "the run has no such checkpoint: it has not completed an epoch; train it with `ram train --resume`"
+                }
+            };
+            return Err(RamError::run(&file, advice));
         }
         Checkpoint::read(&file)
     }
@@ -228,7 +235,10 @@ impl RunFolder {
     /// # Errors
     /// [`RamError::Run`] where the file cannot be read or is damaged.
     pub fn metrics(path: &Path) -> Result<Vec<EpochMetrics>, RamError> {
-        lines(&path.join(METRICS))
+        let file = path.join(METRICS);
+        let lines: Vec<EpochMetrics> = lines(&file)?;
+        check_epochs(&file, &lines)?;
+        Ok(lines)
     }
 
     /// The epochs in the `timing.jsonl` of the run at `path`; none where there is no such file.
@@ -324,11 +334,29 @@ impl RunFolder {
 
 /// The records of a `.jsonl` file; none where there is no file.
 pub(super) fn lines<T: Line>(path: &Path) -> Result<Vec<T>, RamError> {
-    match fs::read_to_string(path) {
+    match files::read_text(path, files::DATA) {
         Ok(text) => read_lines(&text)
             .map_err(|error| RamError::run(path, format!("{error}; the file is damaged: repair or remove that line"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(RamError::run(path, format!("cannot be read: {error}"))),
+    }
+}
+
+/// Whether lines belong to the epochs 1, 2, 3 …, without one that is missing or doubled.
+///
+/// # Errors
+/// [`RamError::Run`] with the first line that is another.
+pub(super) fn check_epochs(path: &Path, lines: &[EpochMetrics]) -> Result<(), RamError> {
+    match lines.iter().zip(1..).find(|(line, epoch)| line.epoch != *epoch) {
+        None => Ok(()),
+        Some((line, epoch)) => Err(RamError::run(
+            path,
+            format!(
+                "line {epoch} is of epoch {}, expected epoch {epoch}: lines are missing or doubled; put the file back, or train again \
+                 with --force",
+                line.epoch
+            ),
+        )),
     }
 }
 
@@ -338,7 +366,7 @@ pub(super) fn lines<T: Line>(path: &Path) -> Result<Vec<T>, RamError> {
 /// [`RamError::Run`] where the file cannot be read or is damaged.
 pub fn read_config(path: &Path) -> Result<Config, RamError> {
     let file = path.join(CONFIG);
-    let text = fs::read_to_string(&file)
+    let text = files::read_text(&file, files::TEXT)
         .map_err(|error| RamError::run(&file, format!("cannot be read: {error}; put it back, or train again")))?;
     // It names the file and the line.
     Config::from_toml(&text, CONFIG)

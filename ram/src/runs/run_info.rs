@@ -1,13 +1,13 @@
 //! `run.json`: which command made a run, with which versions and from which weights.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::RamError;
+use crate::files;
 use crate::runs::checkpoint::{FORMAT, check_format};
 
 /// The name of the file in a run's folder.
@@ -76,7 +76,7 @@ impl RunInfo {
 /// [`RamError::Run`] where there is no run, its `run.json` is damaged, or it has another format version.
 pub fn read_info(path: &Path) -> Result<RunInfo, RamError> {
     let file = path.join(INFO);
-    let text = fs::read_to_string(&file).map_err(|error| {
+    let text = files::read_text(&file, files::TEXT).map_err(|error| {
         if path.is_dir() {
             RamError::run(
                 path,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use crate::error::RamError;
+use crate::files;
 use crate::runs::atomic;
 
 /// How a trial stands.
@@ -63,7 +64,7 @@ impl TrialResult {
 
 /// Reads a value from a file; `None` where there is no file.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RamError> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match files::read(path, files::DATA) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(RamError::run(path, format!("cannot be read: {error}"))),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use autograd::Params;
@@ -22,6 +22,31 @@ use crate::schedule::{Rates, rates};
 use crate::split::SplitName;
 use crate::tasks::{self, Task, Training, check_classes};
 use crate::threads::Threads;
+
+/// How many trainings of this process are under way.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a training of this process is under way, which means that it would save its state if it were asked to stop. A program
+/// that is told to end need not wait otherwise, for example while data are made.
+pub fn is_under_way() -> bool {
+    UNDER_WAY.load(Ordering::SeqCst) > 0
+}
+
+/// Counts a training as long as it lives.
+struct UnderWay;
+
+impl UnderWay {
+    fn new() -> UnderWay {
+        UNDER_WAY.fetch_add(1, Ordering::SeqCst);
+        UnderWay
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 /// Observes the progress of a training.
 pub trait Progress: Send {
@@ -211,6 +236,7 @@ impl Trainer {
         stop: &AtomicBool,
         progress: &mut dyn Progress,
     ) -> Result<Outcome, RamError> {
+        let _under_way = UnderWay::new();
         let Trainer { config, data, learner, state, threads } = self;
         let mut training = Loop { config, data, learner, state, run, stop, progress };
         // The loop itself runs on the pool, so that a step distributes its work without a lock or an allocation.
@@ -252,6 +278,7 @@ struct Loop<'a> {
 impl Loop<'_> {
     /// Trains until `epochs` epochs are done, patience runs out, or `stop` is set.
     fn until(&mut self, epochs: usize) -> Result<Outcome, RamError> {
+        self.save_first()?;
         let patience = self.config.train.patience;
         let out_of_patience = |state: &TrainState| patience > 0 && state.epochs_since_best >= patience;
         while self.state.epoch < self.config.train.epochs.min(epochs) && !out_of_patience(self.state) {
@@ -328,6 +355,15 @@ impl Loop<'_> {
         self.save(is_better)?;
         self.progress.epoch(&metrics, seconds, images_per_second);
         Ok(())
+    }
+
+    /// Saves the initial weights of a new run. This shows before the first epoch whether a checkpoint can be written, and a training
+    /// that is killed in its first epoch can be resumed.
+    fn save_first(&mut self) -> Result<(), RamError> {
+        match &self.run {
+            Some(run) if !run.has_checkpoint() => self.save(false),
+            _ => Ok(()),
+        }
     }
 
     /// Saves a checkpoint, and if `is_best`, also as the best one.
