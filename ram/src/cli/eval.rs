@@ -9,11 +9,12 @@ use ram::evaluate::evaluator::evaluate_on;
 use ram::evaluate::trained::Trained;
 use ram::evaluation::Evaluation;
 use ram::model::Decisions;
+use ram::runs::run_folder::TestError;
 use ram::split::SplitName;
 use ram::threads::Threads;
 use serde_json::json;
 
-use super::chosen::{Chosen, Places, Which};
+use super::chosen::{Chosen, Origin, Places, Which};
 use super::options::Machine;
 use super::output::{Ended, complain, percent, say};
 use super::sources;
@@ -80,7 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     other_data(&mut chosen.checkpoint, args)?;
     let checkpoint = &chosen.checkpoint;
     let passes = usize::from(args.passes);
-    let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
+    let (data_dir, threads) = (chosen.data_dir(args.machine.data_dir.as_deref()), args.machine.threads.count());
     let trained = Trained::of(checkpoint)?;
     let plays = trained.task.decisions() == Decisions::Each;
     if passes > 1 && plays {
@@ -89,12 +90,18 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         );
         return Err(RamError::Config(message).into());
     }
-    let examples = trained.examples(split, data_dir)?;
+    let examples = chosen.of_its_data(trained.examples(split, data_dir.as_deref()))?;
     examples.notes.iter().for_each(|note| complain(&format!("warning: {note}")));
     let evaluation = || evaluate_on(&trained.config, trained.subject(), &examples, passes);
     let result = Threads::new(threads)?.install(evaluation);
     let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
     let Evaluation { error, loss, count, on_digit, ref fixation_spread, ref tracking, .. } = result;
+    if let Origin::Run(path, Which::Best) = &chosen.origin
+        && (split, passes, &args.data) == (SplitName::Test, 1, &None)
+        && let Err(fault) = (TestError { epoch, error, count }).write(path)
+    {
+        complain(&format!("warning: the report of the run will not tell this error: {fault}"));
+    }
     if args.json {
         let object = json!({
             "split": split_name, "passes": passes, "count": count,

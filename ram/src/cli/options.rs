@@ -73,7 +73,8 @@ impl Configuration {
 /// Options for the machine that the command runs on.
 #[derive(clap::Args)]
 pub struct Machine {
-    /// The folder of MNIST's files, or where relative paths of your data begin [default: $RAM_DATA_DIR, else the fetched files]
+    /// The folder of MNIST's files, or where relative paths of your data begin [default: that of the run, else $RAM_DATA_DIR, else the
+    /// fetched files]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 

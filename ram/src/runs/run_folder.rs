@@ -9,6 +9,7 @@
 //! | `last.safetensors` | the newest checkpoint |
 //! | `previous.safetensors` | the one before it |
 //! | `best.safetensors` | the one with the lowest validation error |
+//! | `evaluation.json` | the test error of the best checkpoint, if `ram eval --split test` was asked for it |
 //! | `report.html` | curves, tables and a player, written when the training has ended |
 //! | `events.out.tfevents.ram` | with `--tensorboard`: the metrics in TensorBoard's format |
 //!
@@ -17,6 +18,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::RamError;
@@ -37,12 +40,14 @@ pub(super) const BEST: &str = "best.safetensors";
 pub(super) const DAMAGED: &str = "last.damaged.safetensors";
 /// The file of the run's report.
 pub const REPORT: &str = "report.html";
+/// The file of the test error, which `ram eval` writes for the report; see [`TestError`].
+const TEST_ERROR: &str = "evaluation.json";
 /// The file that TensorBoard reads; its name must contain `tfevents`.
 pub const EVENTS: &str = "events.out.tfevents.ram";
 const LOCK: &str = ".lock";
 
 /// All files that a run writes except for the lock; these are removed when the run is replaced.
-const FILES: [&str; 10] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, EVENTS];
+const FILES: [&str; 11] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, EVENTS, TEST_ERROR];
 
 /// The name of a new run.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +76,35 @@ pub enum Which {
     Best,
     /// The newest.
     Last,
+}
+
+/// The content of `evaluation.json`: what the best checkpoint achieved on the test part, in one pass.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestError {
+    /// The epoch of the checkpoint.
+    pub epoch: usize,
+    /// The share of wrong answers, 0 to 1.
+    pub error: f64,
+    /// The number of images or games.
+    pub count: usize,
+}
+
+impl TestError {
+    /// Writes it into the run at `path`.
+    ///
+    /// # Errors
+    /// [`RamError::Run`] where the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), RamError> {
+        let text = serde_json::to_string(self).expect("numbers") + "\n";
+        let file = path.join(TEST_ERROR);
+        atomic::write(&file, text.as_bytes()).map_err(|error| unwritable(&file, &error))
+    }
+
+    /// That of the run at `path`, if there is one of the checkpoint of this epoch.
+    pub fn read(path: &Path, epoch: usize) -> Option<TestError> {
+        let text = files::read_text(&path.join(TEST_ERROR), files::TEXT).ok()?;
+        serde_json::from_str::<TestError>(&text).ok().filter(|found| found.epoch == epoch)
+    }
 }
 
 /// The folder of a run. While this value lives, other processes cannot write to the folder.
@@ -187,7 +221,19 @@ impl RunFolder {
             };
             return Err(RamError::run(&file, advice));
         }
-        Checkpoint::read(&file)
+        let checkpoint = Checkpoint::read(&file)?;
+        let differences = checkpoint.config()?.differences(&read_config(path)?);
+        if !differences.is_empty() {
+            return Err(RamError::run(
+                &file,
+                format!(
+                    "is a checkpoint of another run: its configuration and {CONFIG} differ (found, expected: {}); put the run's own \
+                     file back, or name this file instead of the run",
+                    differences.join("; ")
+                ),
+            ));
+        }
+        Ok(checkpoint)
     }
 
     /// The path of the folder.

@@ -89,7 +89,7 @@ impl StudyFolder {
                 Err(RamError::Config(message)) => return self.failed(trial, message),
                 trainer => trainer?,
             };
-            let info = RunInfo::new("search", machine.command.to_vec(), &config);
+            let info = RunInfo::new("search", machine.command.to_vec(), &config).with_data_dir(machine.data_dir);
             (run.begin(&config, &info, Existing::ReplaceMadeBy("search"))?, trainer)
         };
         let epochs = self.study.rungs()[rung - 1];
