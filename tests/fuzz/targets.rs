@@ -53,11 +53,26 @@ pub fn picture(bytes: &[u8]) {
 /// A folder of pictures. The bytes make a tree: a byte chooses each part of a name, and another what the file holds.
 pub fn folder(bytes: &[u8]) {
     const NAMES: [&str; 16] = [
-        "train", "val", "Validation", "test", "a", "b", "c", ".hidden", "0.png", "1.jpg", "2.JPEG", "3.txt", "4.jfif", "5.webp",
-        "é\u{1b}[31m", "x.png",
+        "train",
+        "val",
+        "Validation",
+        "test",
+        "a",
+        "b",
+        "c",
+        ".hidden",
+        "0.png",
+        "1.jpg",
+        "2.JPEG",
+        "3.txt",
+        "4.jfif",
+        "5.webp",
+        "é\u{1b}[31m",
+        "x.png",
     ];
     // The smallest grey PNG, of one white pixel.
-    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0:~\x9bU\0\0\0\nIDATx\x9cc\xf8\x0f\0\x01\x01\
+    const PNG: &[u8] =
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0:~\x9bU\0\0\0\nIDATx\x9cc\xf8\x0f\0\x01\x01\
         \x01\0\x1b\xb6\xeeV\0\0\0\0IEND\xaeB`\x82";
     let place = tempfile::tempdir().expect("a folder");
     for entry in bytes.chunks(4).take(24) {

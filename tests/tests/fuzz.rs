@@ -17,8 +17,7 @@ const VARIANTS: usize = 60;
 fn no_input_breaks_a_reader() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (name, target) in targets::TARGETS {
-        let mut files: Vec<_> =
-            fs::read_dir(corpus.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> = fs::read_dir(corpus.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         assert!(!files.is_empty(), "{name} has no inputs");
         target(&[]);
