@@ -101,6 +101,16 @@ pub struct LossTerms<'t, R: Real> {
     weights: [f64; 2],
 }
 
+impl<R: Real> LossTerms<'_, R> {
+    /// The number of steps whose baselines the baseline's term compares with returns: T for a game, and T − 1 for images, where l₀
+    /// is not chosen and the class does not count, unless they are. 0 without that term.
+    pub fn baseline_steps(&self) -> usize {
+        let per_episode =
+            |term: Term<'_, R>| (1.0 / (term.factor * term.episodes.shape().len() as f64)).round() as usize;
+        self.terms.baseline.map_or(0, per_episode)
+    }
+}
+
 impl LossTerms<'_, f32> {
     /// What each episode adds to the losses of a batch of `episodes` episodes, in the order of the episodes. `error` and
     /// `grad_norm` are 0. `add` is called once for each.

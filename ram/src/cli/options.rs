@@ -8,7 +8,7 @@ use ram::error::RamError;
 use super::sources;
 
 /// Where a configuration comes from.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Configuration {
     /// A built-in configuration: demo, mnist, translated, cluttered, cluttered-100, pictures [default: mnist]
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
