@@ -69,6 +69,7 @@ mod layer_sum;
 pub mod math;
 pub mod nn;
 mod node;
+mod norm;
 mod number;
 pub mod op;
 pub mod ops;

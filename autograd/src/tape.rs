@@ -206,6 +206,11 @@ impl<'t, R: Real> Var<'t, R> {
         })
     }
 
+    /// Whether it depends on an input or on a parameter, so that backward computes a gradient of it.
+    pub fn has_gradient(self) -> bool {
+        self.t.arena.borrow().nodes[self.id as usize].tracks
+    }
+
     /// The only element.
     ///
     /// # Panics
@@ -248,11 +253,12 @@ impl<'t, R: Real> Var<'t, R> {
     /// [`accumulate`](crate::accumulate()) does that for many tapes at once.
     ///
     /// # Panics
-    /// If self does not have exactly one element.
+    /// If self does not have exactly one element, or if it depends on no input and no parameter.
     #[track_caller]
     pub fn sweep(self) {
         let shape = self.shape();
         assert_eq!(shape.len(), 1, "backward starts at a scalar, not at {shape}; take its sum or mean");
+        assert!(self.has_gradient(), "{}", self.t.arena.borrow().no_gradient(self.id));
         self.t.arena.borrow_mut().sweep(self.id, self.t.params);
     }
 }

@@ -115,8 +115,8 @@ impl Learner {
             });
         });
         gradients(&self.params, &self.tapes[..count], &mut self.grads);
-        let clip = self.config.optimiser.clip as f32;
-        let norm = optim::clip(&mut self.grads, if clip > 0.0 { clip } else { f32::INFINITY });
+        let clip = self.config.optimiser.clip.min(f64::from(f32::MAX)) as f32;
+        let norm = if clip > 0.0 { optim::clip(&mut self.grads, clip) } else { self.grads.norm() };
         self.optimiser.step(&mut self.params, &self.grads, learning_rate as f32);
 
         // One chain over all episodes.
