@@ -212,6 +212,34 @@ fn add_columns<R: Real, S: Simd<R>, const N: usize>(s: S, x: &[R], columns: usiz
     }
 }
 
+/// y = eˣ/Σ eˣ for each row of x [rows, columns]. The largest element is subtracted first, so that nothing overflows.
+pub fn softmax<R: Real>(x: &[R], columns: usize, y: &mut [R]) {
+    R::dispatch(Softmax { x, columns, y });
+}
+
+struct Softmax<'a, R> {
+    x: &'a [R],
+    columns: usize,
+    y: &'a mut [R],
+}
+
+impl<R: Real> Kernel<R> for Softmax<'_, R> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<R>>(self, s: S) {
+        let Softmax { x, columns, y } = self;
+        for (x, y) in x.chunks(LANES * columns).zip(y.chunks_mut(LANES * columns)) {
+            let block = exp_rows(s, x, columns, y);
+            for (y, inverse_sum) in y.chunks_exact_mut(columns).zip(block.inverse_sum) {
+                for y in y {
+                    *y *= inverse_sum;
+                }
+            }
+        }
+    }
+}
+
 /// y = x − ln Σ eˣ for each row of x [rows, columns]. The largest element is subtracted first, so that nothing
 /// overflows.
 pub fn log_softmax<R: Real>(x: &[R], columns: usize, y: &mut [R]) {
