@@ -5,7 +5,7 @@
 //! 1. [`tape`]: what is recorded; and `arena.rs`, the loop in reverse that is backpropagation.
 //! 2. [`op`]: how an operation is written; then any file of `ops/`, such as `ops/unary.rs`, the table of derivatives.
 //! 3. [`params`]: where parameters and gradients live between steps; `accumulate.rs`: how gradients of many tapes are
-//!    added up; [`optim`]: how parameters change.
+//!    added up; [`optim`]: how parameters change; [`store`]: how they are kept in a file.
 //! 4. [`gradcheck`]: how we know that the gradients are right.
 //! 5. [`kernels`]: why the arithmetic is fast and gives the same bits on every machine.
 //!
@@ -79,6 +79,7 @@ pub mod params;
 mod real;
 mod shape;
 mod slab;
+pub mod store;
 pub mod tape;
 
 pub use accumulate::{accumulate, gradients};
@@ -86,4 +87,5 @@ pub use number::Number;
 pub use params::{Grads, ParamId, Params};
 pub use real::Real;
 pub use shape::Shape;
+pub use store::{Fault, StoreError};
 pub use tape::{Recording, Tape, Var};
