@@ -20,7 +20,7 @@
 //! use autograd::ops::Activation::Tanh;
 //! use autograd::optim::{Adam, Optimiser};
 //! use autograd::{Params, Tape, math};
-//! use rand::{SeedableRng, rngs::ChaCha8Rng};
+//! use autograd::rand::{SeedableRng, rngs::ChaCha8Rng};
 //!
 //! // 97 points on each of two spirals: (x, y) [194, 2] and the number of the spiral.
 //! let (mut points, mut labels) = (Vec::new(), Vec::new());
@@ -85,6 +85,7 @@ pub mod tape;
 pub use accumulate::{accumulate, gradients};
 pub use number::Number;
 pub use params::{Grads, ParamId, Params};
+pub use rand;
 pub use real::Real;
 pub use shape::Shape;
 pub use store::{Fault, StoreError};

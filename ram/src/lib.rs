@@ -48,6 +48,7 @@ pub mod zoo;
 
 pub use config::Config;
 pub use error::RamError;
+pub use rand;
 
 /// The name of the kernels' path on this machine.
 ///
