@@ -77,7 +77,7 @@ impl<R: Real> Elementwise<R, 0> for DivideBy<R> {
 /// the result is NaN.
 pub fn clip<R: Real>(grads: &mut Grads<R>, max: R) -> R {
     if !(max > R::ZERO && max.is_finite()) {
-        return R::ZERO / R::ZERO;
+        return R::NAN;
     }
     let norm = grads.norm();
     if !(norm > max && norm.is_finite()) {

@@ -39,6 +39,8 @@ pub trait Number:
     const ONE: Self;
     /// −∞
     const NEG_INFINITY: Self;
+    /// Not a number
+    const NAN: Self;
     /// The smallest and the largest positive normal number.
     const NORMAL_RANGE: (Self, Self);
     /// The largest power of two whose square is below an eighth of the largest finite number: 2⁶³ in f32, 2⁵¹¹ in f64.
@@ -111,6 +113,7 @@ impl Number for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     const NEG_INFINITY: f32 = f32::NEG_INFINITY;
+    const NAN: f32 = f32::NAN;
     const NORMAL_RANGE: (f32, f32) = (f32::MIN_POSITIVE, f32::MAX);
     const LARGEST_TO_SQUARE: f32 = (1_u64 << 63) as f32;
     const SUBNORMAL_SCALE: (f32, f32) = (16_777_216.0, 24.0);
@@ -166,6 +169,7 @@ impl Number for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     const NEG_INFINITY: f64 = f64::NEG_INFINITY;
+    const NAN: f64 = f64::NAN;
     const NORMAL_RANGE: (f64, f64) = (f64::MIN_POSITIVE, f64::MAX);
     const LARGEST_TO_SQUARE: f64 = f64::from_bits((1023 + 511) << 52);
     const SUBNORMAL_SCALE: (f64, f64) = (18_014_398_509_481_984.0, 54.0);

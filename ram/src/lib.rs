@@ -57,3 +57,8 @@ pub use rand;
 pub fn kernel_path() -> &'static str {
     autograd::kernels::path().name()
 }
+
+/// The example in the README compiles and does what it says.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
