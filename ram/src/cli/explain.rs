@@ -96,8 +96,8 @@ fn text(explanation: &Explanation, of: &str, all: bool) -> String {
     explanation.episodes.iter().for_each(|told| lines.extend(episode(told, all)));
 
     lines.push(format!(
-        "\nVariables, in the order of the computation: the first numbers of episode {example} and of their gradients, and the\n\
-         norm of the whole gradient; – for a constant"
+        "\nVariables, in the order of the computation: the first numbers of episode {example} and of their gradients,\n\
+         and the norm of the whole gradient; – for a constant"
     ));
     let shown =
         |variable: &Variable| all || glimpses <= 4 || variable.step.is_none_or(|step| step <= 2 || step == glimpses);
