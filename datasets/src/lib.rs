@@ -11,6 +11,7 @@
 //! - [`digits`]: digits that look handwritten, drawn from strokes without any file;
 //! - [`shapes`]: a small data set of colour pictures to write into folders;
 //! - [`canvas`]: images on larger, cluttered canvases ("Translated" and "Cluttered Translated MNIST");
+//! - [`shown`]: names from a disk as messages show them;
 //! - [`batches`]: shuffled batches, which a thread prepares ahead without allocating memory.
 //!
 //! ```
@@ -37,6 +38,7 @@ mod cache;
 pub mod canvas;
 pub mod digits;
 mod error;
+mod files;
 pub mod folder;
 pub mod idx;
 pub mod idx_pair;
@@ -50,7 +52,9 @@ pub mod published;
 mod rank;
 pub mod rng;
 pub mod shapes;
+pub mod shown;
 pub mod source;
+mod tree;
 
 pub use batches::{Batch, Epoch, Loader};
 pub use canvas::{Canvas, DigitBox, Fixed, Placement, fixed};
@@ -64,4 +68,5 @@ pub use mnist::{FashionMnist, Mnist};
 pub use picture::Picture;
 pub use preparation::{Fit, Preparation};
 pub use published::Published;
-pub use source::{ReadSplit, Source, Split, Splits};
+pub use source::{ReadSplit, Remark, Source, Split, Splits};
+pub use tree::PictureFile;
