@@ -125,6 +125,23 @@ impl Tree {
     }
 }
 
+/// The pictures in a folder and in the folders inside, sorted by path, with remarks on what else lies there.
+///
+/// # Errors
+/// [`DataError::Read`] if a folder cannot be listed, [`DataError::Layout`] if there is no picture.
+pub fn pictures(folder: &Path) -> Result<(Vec<PathBuf>, Vec<Remark>), DataError> {
+    let (mut found, mut unused) = (Vec::new(), Unused::default());
+    walk(folder, folder, &[], DEPTH, &mut |file, _| found.push(file), &mut unused)?;
+    found.sort();
+    let remarks = unused.remarks();
+    if found.is_empty() {
+        let others: String = remarks.iter().map(|remark| format!("; {}", remark.what)).collect();
+        let what = format!("has no PNG or JPEG files (names end in .png, .jpg, .jpeg or .jfif){others}");
+        return Err(DataError::layout(folder, what));
+    }
+    Ok((found, remarks))
+}
+
 /// Names for messages: `a, b, c`.
 pub(crate) fn listed(names: &[String]) -> String {
     names.iter().map(|name| shown::name(name)).collect::<Vec<_>>().join(", ")

@@ -19,6 +19,7 @@ use super::interrupt;
 use super::options::{Configuration, Machine};
 use super::output::{Ended, command_line, complain, percent, program, quoted, say};
 use super::progress::Console;
+use super::sources;
 
 /// Options of `ram train`.
 #[derive(clap::Args)]
@@ -64,7 +65,8 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     // This comes before the data are read, so that no signal is missed.
     let stop = interrupt::install()?;
     let (mut run, mut trainer, config) = begin(args)?;
-    trainer.notes().iter().for_each(|note| complain(&format!("warning: {note}")));
+    let notes = trainer.notes().iter().cloned().chain(sources::small_retina(&config));
+    notes.for_each(|note| complain(&format!("warning: {note}")));
     let path = run.path().to_owned();
     if config.data.source.is_user_pictures() {
         say_unless_json(args, || trainer.summary().to_owned())?;
