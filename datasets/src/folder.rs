@@ -81,6 +81,14 @@ impl Folder {
         files_of(&self.tree()?, split)
     }
 
+    /// The files of all splits.
+    ///
+    /// # Errors
+    /// As [`Folder::class_names`].
+    pub fn all_files(&self) -> Result<Vec<PictureFile>, DataError> {
+        Ok(self.tree()?.files)
+    }
+
     /// Reads a split. Files that cannot be read are left out; their errors, sorted by path, are part of the result.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The images that a configuration names: training canvases, which are drawn again in each epoch, and validation and test
 //! canvases, which are drawn once.
 
+pub mod fingerprint;
 pub mod foreign;
 mod notes;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use datasets::rng::{Key, Purpose};
 use datasets::{
     Canvas, DataError, Digits, FashionMnist, Fixed, Folder, IdxPair, Labelled, Layout, Loader, Mnist, Picture,
-    Placement, Preparation, Published, ReadSplit, Source, Split, Splits, fixed,
+    Placement, Preparation, Published, ReadSplit, Source, Split, Splits, fixed, shown,
 };
 
 use crate::config::{self, Config};
@@ -171,6 +172,22 @@ pub fn folder(config: &Config, dir: Option<&Path>) -> Folder {
 pub fn idx_pair(config: &Config, dir: Option<&Path>) -> IdxPair {
     let [images, labels] = [&config.data.path, &config.data.labels].map(|file| path(file, dir));
     IdxPair { images, labels, preparation: preparation(config), seed: config.data.split_seed }
+}
+
+/// What the images of a configuration are, in words: `MNIST`, `pictures in shapes`.
+pub fn name(config: &Config) -> String {
+    let data = &config.data;
+    let path = |path: &str| {
+        shown::name(Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)).into_owned()
+    };
+    match data.source {
+        config::Source::Mnist => "MNIST".to_owned(),
+        config::Source::FashionMnist => "Fashion-MNIST".to_owned(),
+        config::Source::Digits => "built-in digits".to_owned(),
+        config::Source::Folder => format!("pictures in {}", path(&data.path)),
+        config::Source::Idx => format!("images of {}", path(&data.path)),
+        other @ (config::Source::Game(_) | config::Source::Own) => other.name().to_owned(),
+    }
 }
 
 /// A path of the configuration. A relative one begins at `dir`, if it is given.

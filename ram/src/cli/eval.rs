@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use datasets::shown;
 use ram::config::{Base, Config};
+use ram::data::fingerprint::Fingerprint;
 use ram::data::{TestData, foreign};
 use ram::error::RamError;
 use ram::evaluate::evaluator::evaluate_on;
 use ram::evaluate::trained::Trained;
 use ram::evaluation::Evaluation;
 use ram::model::Decisions;
+use ram::runs::run_folder::RunFolder;
 use ram::split::SplitName;
 use ram::tasks::Examples;
 use ram::threads::Threads;
 use serde_json::json;
 
-use super::chosen::{Chosen, Places, Which};
+use super::chosen::{Chosen, Origin, Places, Which};
 use super::options::Machine;
 use super::output::{Ended, complain, percent, say};
 use super::sources;
@@ -48,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
 
-    /// Stop with an error if a picture cannot be read.
+    /// Stop with an error if a picture cannot be read or is not used.
     #[arg(long)]
     strict: bool,
 
@@ -92,6 +94,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             "--passes {passes}: games are played once; passes are for images, over whose first locations they average"
         );
         return Err(RamError::Config(message).into());
+    }
+    if is_foreign {
+        shared_with_training(&chosen, data_dir)?;
     }
     let (examples, is_whole) = examples(&trained, split, data_dir, is_foreign)?;
     examples.notes.iter().for_each(|note| complain(&format!("warning: {note}")));
@@ -178,6 +183,21 @@ fn other_data(checkpoint: &mut ram::runs::checkpoint::Checkpoint, args: &Args) -
     config.validate()?;
     checkpoint.state.config = config.to_toml();
     Ok(is_foreign)
+}
+
+/// Warns if pictures have the same bytes as some of the run's own, on which it may have been trained.
+fn shared_with_training(chosen: &Chosen, data_dir: Option<&Path>) -> Result<(), RamError> {
+    let Origin::Run(path, _) = &chosen.origin else { return Ok(()) };
+    let Some(own) = RunFolder::fingerprint(path)? else { return Ok(()) };
+    let Some(theirs) = Fingerprint::of(&chosen.config()?, data_dir).ok().flatten() else { return Ok(()) };
+    let shared = theirs.shared(&own);
+    if shared > 0 {
+        complain(&format!(
+            "warning: {shared} of {} files have the bytes of files of the run's own data, on which it may have been trained",
+            theirs.files.len()
+        ));
+    }
+    Ok(())
 }
 
 /// The examples to evaluate on, and whether these are all images of a data set. Of foreign images of the user's, all are taken.

@@ -224,14 +224,9 @@ pub fn title(name: &str, config: &Config) -> String {
 
 /// `MNIST, cluttered, 60×60 pixels, 4 pieces of clutter`
 pub fn data(config: &Config) -> String {
-    let word = |value: Value| value.as_str().unwrap_or("images").to_owned();
     let data = &config.data;
-    let [source, canvas] = [json!(data.source), json!(data.canvas)].map(word);
-    let source = match source.as_str() {
-        "mnist" => "MNIST".to_owned(),
-        "digits" => "built-in digits".to_owned(),
-        _ => source,
-    };
+    let (source, canvas) = (ram::data::name(config), json!(data.canvas));
+    let canvas = canvas.as_str().unwrap_or("images");
     let pieces = match data.clutter {
         0 => String::new(),
         1 => ", 1 piece of clutter".to_owned(),

@@ -29,7 +29,8 @@ pub struct Configuration {
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
 
-    /// Stop with an error if a picture cannot be read; short for --set data.strict=true.
+    /// Stop with an error if a picture cannot be read or is not used, or if a class has no training picture; short for
+    /// --set data.strict=true.
     #[arg(long)]
     pub strict: bool,
 

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use datasets::shown;
+
 /// How a command without an error ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -12,16 +14,17 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Prints a line. Unlike `println!`, a closed pipe is an error, not a panic.
+/// Prints a text of one line or several. Unlike `println!`, a closed pipe is an error, not a panic. Control characters, which names
+/// from a disk may have, are spelled out.
 pub fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
+    writeln!(out, "{}", shown::lines(text))?;
     out.flush()
 }
 
-/// Prints a line on standard error; a closed stream is ignored.
+/// Prints a line on standard error; a closed stream is ignored. Control characters are spelled out.
 pub fn complain(text: &str) {
-    _ = writeln!(io::stderr(), "{text}");
+    _ = writeln!(io::stderr(), "{}", shown::lines(text));
 }
 
 /// The call of this program, for commands that users can copy: `cargo run --release --` or its path.

@@ -16,7 +16,7 @@ const SURVEYED: usize = 200;
 const EDGE: usize = 256;
 
 /// Glimpses that see this share of a picture, or more, can find what they look for.
-const ENOUGH: f64 = 0.25;
+const ENOUGH: f64 = 0.1;
 
 /// The keys for a source: `mnist`, `fashion-mnist`, `digits`, `folder:PATH`, `idx:IMAGES,LABELS`.
 pub fn sets(data: &str) -> Result<Vec<String>, RamError> {

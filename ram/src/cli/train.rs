@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ram::config::{Base, Config};
+use ram::data::fingerprint::Fingerprint;
 use ram::error::RamError;
 use ram::losses::Losses;
 use ram::report::{self, Options};
@@ -119,6 +120,7 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
                 complain(&format!("warning: {notice}"));
             }
             let trainer = Trainer::resume(config.clone(), checkpoint, data_dir, threads)?;
+            run.check_data(&config, data_dir)?;
             (run, trainer, config)
         }
         name => {
@@ -137,7 +139,12 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
             if let Some(start) = info.init_from.as_ref().filter(|_| !args.json) {
                 say(&start.to_string())?;
             }
-            (RunFolder::create(&args.places.runs, name, &config, &info, existing)?, trainer, config)
+            let fingerprint = Fingerprint::of(&config, data_dir)?;
+            let run = RunFolder::create(&args.places.runs, name, &config, &info, existing)?;
+            if let Some(fingerprint) = fingerprint {
+                run.save_fingerprint(&fingerprint)?;
+            }
+            (run, trainer, config)
         }
     })
 }

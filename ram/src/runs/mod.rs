@@ -3,6 +3,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
+mod fingerprint;
 pub mod metrics;
 pub mod resume;
 pub mod run_folder;
