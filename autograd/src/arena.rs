@@ -13,6 +13,7 @@ use crate::params::Params;
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::slab::Slab;
+use crate::tape::NotFinite;
 
 /// All memory of a tape. Nothing is freed between steps, so the second step of the same shape allocates nothing.
 pub(crate) struct Arena<R> {
@@ -243,6 +244,19 @@ impl<R: Real> Arena<R> {
                 .expect("writing to a string cannot fail");
         }
         message
+    }
+
+    /// See [`Tape::first_not_finite`](crate::Tape::first_not_finite).
+    pub(crate) fn first_not_finite(&self) -> Option<NotFinite> {
+        let found = |node: &Node, slab: &Slab<R>, is_gradient| {
+            let all = slab.as_slice().get(node.span()).unwrap_or(&[]);
+            let found = all.iter().map(|x| x.to_f64()).find(|x| !x.is_finite())?;
+            let (operation, shape, made_at) = (self.name(node), node.shape, node.made_at);
+            Some(NotFinite { operation, shape, is_gradient, found, made_at })
+        };
+        let swept = self.nodes.iter().take(self.swept).rev().filter(|node| node.tracks);
+        let value = self.nodes.iter().find_map(|node| found(node, &self.value, false));
+        value.or_else(|| swept.into_iter().find_map(|node| found(node, &self.grad, true)))
     }
 
     /// See [`Recording::dump`](crate::Recording::dump).

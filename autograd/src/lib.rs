@@ -85,4 +85,4 @@ pub use number::Number;
 pub use params::{Grads, ParamId, Params};
 pub use real::Real;
 pub use shape::Shape;
-pub use tape::{Recording, Tape, Var};
+pub use tape::{NotFinite, Recording, Tape, Var};

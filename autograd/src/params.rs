@@ -99,12 +99,32 @@ pub struct Params<R> {
     pub(crate) used: usize,
     packed: Slab<R>,
     packed_used: usize,
+    /// Whether there are only names and shapes.
+    sizes_only: bool,
 }
 
 impl<R: Real> Params<R> {
     /// No parameters.
     pub fn new() -> Self {
-        Params { entries: Vec::new(), values: Slab::default(), used: 0, packed: Slab::default(), packed_used: 0 }
+        Params {
+            entries: Vec::new(),
+            values: Slab::default(),
+            used: 0,
+            packed: Slab::default(),
+            packed_used: 0,
+            sizes_only: false,
+        }
+    }
+
+    /// No parameters, and none that is added will have elements: there are only names and shapes. Whoever builds a network
+    /// with it learns how large the network is before any memory is taken, see [`Params::bytes`].
+    pub fn sizes_only() -> Self {
+        Params { sizes_only: true, ..Params::new() }
+    }
+
+    /// The bytes that the parameters and their packed copies take. Gradients and moments take [`Params::count`] numbers each.
+    pub fn bytes(&self) -> usize {
+        (self.used + self.packed_used).saturating_mul(size_of::<R>())
     }
 
     /// Adds a parameter. `initialise` receives its elements by rows; they are 0.
@@ -117,14 +137,17 @@ impl<R: Real> Params<R> {
         let shape = shape.into();
         let start = self.used;
         self.used += Slab::<R>::span(shape.len());
-        self.values.grow(self.used);
         let entry = Entry { name: name.to_owned(), shape, start, packed_start: self.packed_used };
         if let Some([_, transposed]) = entry.packed_spans() {
             self.packed_used += Slab::<R>::span(transposed.end);
-            self.packed.grow(self.packed_used);
         }
         self.entries.push(entry);
         let id = ParamId(self.entries.len() - 1);
+        if self.sizes_only {
+            return id;
+        }
+        self.values.grow(self.used);
+        self.packed.grow(self.packed_used);
         initialise(&mut self.values.as_mut_slice()[start..start + shape.len()]);
         self.repack(id);
         id
@@ -137,6 +160,9 @@ impl<R: Real> Params<R> {
 
     /// Changes the elements of the parameter.
     pub fn change(&mut self, id: ParamId, change: impl FnOnce(&mut [R])) {
+        if self.sizes_only {
+            return;
+        }
         let span = self.entries[id.0].span();
         change(&mut self.values.as_mut_slice()[span]);
         self.repack(id);

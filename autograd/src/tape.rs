@@ -46,6 +46,28 @@ impl<R: Real> Tape<R> {
         arena.clear();
         Recording { arena: RefCell::new(arena), tape: self, params }
     }
+
+    /// Where the last step first computed a number that is infinite or not a number: the first such value, or else the
+    /// first such gradient on the way back. `None` if all numbers are finite. This is for finding out why a training
+    /// diverged; it reads the whole tape.
+    pub fn first_not_finite(&self) -> Option<NotFinite> {
+        self.arena.first_not_finite()
+    }
+}
+
+/// The first place of a step where a number is infinite or not a number; see [`Tape::first_not_finite`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NotFinite {
+    /// The name of the operation, or of what was put on the tape.
+    pub operation: &'static str,
+    /// The shape of its output.
+    pub shape: Shape,
+    /// Whether it is the gradient of the output that is not finite, while all values of the tape are.
+    pub is_gradient: bool,
+    /// The number that was found.
+    pub found: f64,
+    /// The line of source code that recorded the operation.
+    pub made_at: &'static Location<'static>,
 }
 
 /// A step that is being recorded. When it is dropped, its memory goes back to the [`Tape`].

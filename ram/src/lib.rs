@@ -27,10 +27,13 @@ pub mod error;
 pub mod evaluate;
 pub mod evaluation;
 pub mod experiments;
+pub mod faults;
 #[cfg(feature = "figures")]
 pub mod figures;
+mod files;
 pub mod guide;
 pub mod losses;
+mod memory;
 pub mod model;
 pub mod network;
 pub mod reinforce;

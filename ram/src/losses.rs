@@ -101,6 +101,16 @@ pub struct LossTerms<'t, R: Real> {
     weights: [f64; 2],
 }
 
+impl<R: Real> LossTerms<'_, R> {
+    /// The number of steps whose baselines the baseline's term compares with returns: T for a game, and T − 1 for images, where l₀
+    /// is not chosen and the class does not count, unless they are. 0 without that term.
+    pub fn baseline_steps(&self) -> usize {
+        let per_episode =
+            |term: Term<'_, R>| (1.0 / (term.factor * term.episodes.shape().len() as f64)).round() as usize;
+        self.terms.baseline.map_or(0, per_episode)
+    }
+}
+
 impl LossTerms<'_, f32> {
     /// What each episode adds to the losses of a batch of `episodes` episodes, in the order of the episodes. `error` and
     /// `grad_norm` are 0. `add` is called once for each.
@@ -145,6 +155,20 @@ impl Losses {
     /// Adds each number to the same number of `other`.
     pub fn plus(&self, other: &Losses) -> Losses {
         zip(self, other, |a, b| a + b)
+    }
+
+    /// The first number that is infinite or not a number, with its name. The terms come before their sum, to name the cause.
+    pub fn not_finite(&self) -> Option<(&'static str, f64)> {
+        let named = [
+            ("classification term of the loss", self.classification),
+            ("location term of the loss", self.location),
+            ("baseline's term of the loss", self.baseline),
+            ("loss", self.total),
+            ("reward", self.reward),
+            ("error", self.error),
+            ("norm of the gradient", self.grad_norm),
+        ];
+        named.into_iter().find(|(_, x)| !x.is_finite())
     }
 }
 

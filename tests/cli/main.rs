@@ -2,6 +2,7 @@
 //! ram/Cargo.toml, because only there cargo hands the tests the path of the fresh binary.)
 
 mod data;
+mod faults;
 mod folders;
 mod look;
 mod memory;

@@ -94,6 +94,13 @@ pub fn program() -> OsString {
     std::env::var_os("RAM_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_ram").into())
 }
 
+/// Whether SIGINT is ignored here, as in a job in the background of a script. A program that is started so leaves it ignored.
+fn ignores_interrupts() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 2 != 0)
+}
+
 /// A folder of its own, where commands are run; nothing of this machine's settings is seen there.
 pub struct Place(TempDir);
 
@@ -134,7 +141,13 @@ impl Place {
 
     /// `ram` with the words of a line.
     pub fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(program());
+        let mut command = if ignores_interrupts() {
+            let mut command = Command::new("env");
+            command.arg("--default-signal=INT").arg(program());
+            command
+        } else {
+            Command::new(program())
+        };
         command.args(line.split_whitespace());
         self.prepare(&mut command);
         command

@@ -195,7 +195,17 @@ fn a_step_is_explained() {
     let place = place();
     let told = place.ram("explain --config tiny.toml");
     let text = told.succeeds();
-    for part in ["eq. (2)", "log π(l₁)", "h₃", "ram/src/reinforce.rs:", "core.glimpse.weight", "location"] {
+    for part in [
+        "eq. (2)",
+        "log π(l₁)",
+        "h₃",
+        "\nepisode ",
+        "Rₜ − bₜ",
+        " reinforce.rs:",
+        "farthest from 0",
+        "core.glimpse.weight",
+        "location",
+    ] {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
     let json: Value = serde_json::from_str(place.ram("explain --config tiny.toml --json").succeeds()).unwrap();
@@ -208,6 +218,19 @@ fn a_step_is_explained() {
     assert!(few + 80 < all, "{few} {all}");
     place.ram("explain --set model.glimpes=3").fails(2, &["model.glimpes", "did you mean `model.glimpse`"]);
     place.ram("explain --preset mnist").fails(3, &["MNIST"]);
+    // Without MNIST and without a wish, the built-in digits are explained.
+    let plain = place.ram("explain --set train.batch=16");
+    assert!(plain.succeeds().starts_with("The first step of the demo's training: M = 16 episodes"), "{}", plain.out);
+    assert!(plain.err.contains("built-in digits"), "{}", plain.err);
+    for text in [&told.out, &plain.out] {
+        let long = text.lines().find(|line| line.chars().count() > 100);
+        assert!(long.is_none(), "{long:?}");
+    }
+    // The step that a run would go on with.
+    place.ram("train --config tiny.toml --name a").succeeds();
+    let next = place.ram("explain a --which last");
+    assert!(next.succeeds().starts_with("The step of runs/a after 2 epochs: M = 64"), "{}", next.out);
+    place.ram("explain a --preset demo").fails(2, &["cannot be used with"]);
 }
 
 #[test]

@@ -373,11 +373,32 @@ fn another_version_and_damage_are_told() {
 }
 
 #[test]
-fn a_training_that_diverges_says_what_to_try() {
+fn a_training_that_diverges_says_where_and_what_to_try() {
     let place = place();
     let line = "train --config tiny.toml --set train.epochs=10 --set optimiser.kind=sgd --set schedule.kind=constant \
                 --set optimiser.learning_rate=100 --set optimiser.clip=0";
-    place.ram(line).fails(1, &["optimiser.learning_rate (it is 100) or optimiser.clip=1"]);
+    let parts = [
+        "epoch ",
+        ", step ",
+        "the training diverged, the ",
+        ": first in ",
+        ".rs:",
+        "optimiser.learning_rate (it is 100) or optimiser.clip=1",
+    ];
+    place.ram(line).fails(1, &parts);
+}
+
+/// One step so long that the weights stay finite, but not the next forward pass, which is the validation. Nothing of it may
+/// count as the best, or reach a file.
+#[test]
+fn a_training_that_diverges_in_its_validation_leaves_its_run_whole() {
+    let place = place();
+    let line = "train --preset demo --set data.train=64 --set data.validation=64 --set train.batch=64 --set train.epochs=1 \
+                --set schedule.kind=constant --set optimiser.learning_rate=1 --set model.glimpses=64 --threads 1 --name a";
+    place.ram(line).fails(1, &["after epoch 1: the training diverged, the validation loss is NaN", "(it is 1)"]);
+    let metrics = place.path("runs/a/metrics.jsonl");
+    assert!(!metrics.exists() || fs::read_to_string(metrics).unwrap().is_empty());
+    assert!(!place.path("runs/a/best.safetensors").exists());
 }
 
 #[test]

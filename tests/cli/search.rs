@@ -307,7 +307,12 @@ fn the_report_is_of_the_results_and_its_best_can_be_trained() {
 
     let table = place.ram("search report tiny.toml --top 2");
     assert!(table.succeeds().contains("6 trials: 6 done") && table.out.contains("train --config"), "{}", table.out);
-    assert!(place.ram("search report tiny.toml --top 0").succeeds().contains("explained"));
+    let few = place.ram("search report tiny.toml --top 0");
+    assert!(
+        few.succeeds().contains("which keys matter is told from 20 trials on; of 6 it would be chance"),
+        "{}",
+        few.out
+    );
 }
 
 /// A training that diverges is a result, and the last in the table.
@@ -325,6 +330,34 @@ fn what_diverges_is_a_result() {
     let report = place.ram("search report wild.toml");
     assert!(report.succeeds().contains("1 diverged, 5 to do"), "{}", report.out);
     assert!(!place.path("runs/wild/best.toml").exists());
+}
+
+/// Values that only diverge in the validation, and values that fit no configuration, end their trial and not the study.
+#[test]
+fn a_trial_that_cannot_be_trained_is_a_result() {
+    let place = place();
+    let study = "trials = 2\n[base]\npreset = \"demo\"\nset = [\"data.train=64\", \"data.validation=64\", \"train.batch=64\", \
+        \"train.epochs=1\", \"schedule.kind=constant\", \"optimiser.learning_rate=1\", \"model.glimpses=64\"]\n\
+        [space]\npolicy.std = { uniform = [0.1, 0.2] }\n";
+    fs::write(place.path("wild.toml"), study).unwrap();
+    place.ram("search run wild.toml --threads 1").succeeds();
+    let report = place.ram("search report wild.toml");
+    assert!(
+        report.succeeds().contains("2 trials: 0 done, 0 given up or waiting at a rung, 2 diverged"),
+        "{}",
+        report.out
+    );
+
+    // The first layer of a network that is 16384 wide and sees 1024² pixels takes 64 GiB, several times.
+    let large = study.replace(
+        "\"optimiser.learning_rate=1\", \"model.glimpses=64\"",
+        "\"model.kind=fc\", \"data.canvas=translated\", \"data.size=1024\"",
+    );
+    let large = large.replace("policy.std = { uniform = [0.1, 0.2] }", "model.hidden = { choice = [2, 16384] }");
+    fs::write(place.path("large.toml"), large.replace("trials = 2", "trials = 8")).unwrap();
+    place.ram("search run large.toml --threads 1").succeeds();
+    let report = place.ram("search report large.toml");
+    assert!(report.succeeds().contains("could not be trained, 0 to do"), "{}", report.out);
 }
 
 /// A search sees the validation images alone: it runs where the files of the test images are missing.

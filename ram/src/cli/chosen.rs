@@ -7,6 +7,7 @@ use ram::config::Config;
 use ram::error::RamError;
 use ram::runs::checkpoint::Checkpoint;
 use ram::runs::run_folder::{self, RunFolder};
+use ram::runs::run_info;
 use ram::zoo::{Facts, Number, Pretrained, Zoo};
 use serde_json::{Value, json};
 
@@ -153,6 +154,22 @@ impl Chosen {
             ),
             _ => format!("The weights of {}, {}.", self.path(), self.kind()),
         }
+    }
+
+    /// The folder of its data: the `given` one, or else the one that its run remembers.
+    pub fn data_dir(&self, given: Option<&Path>) -> Option<PathBuf> {
+        match &self.origin {
+            Origin::Run(path, _) => run_info::data_dir(path, given),
+            _ => given.map(Path::to_owned),
+        }
+    }
+
+    /// Says of missing data that they are those of this run.
+    pub fn of_its_data<T>(&self, result: Result<T, RamError>) -> Result<T, RamError> {
+        result.map_err(|error| match error {
+            RamError::Data(message) => RamError::Data(format!("the data of {}: {message}", self.path())),
+            error => error,
+        })
     }
 
     /// Its configuration.

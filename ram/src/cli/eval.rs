@@ -12,7 +12,7 @@ use ram::evaluate::evaluator::evaluate_on;
 use ram::evaluate::trained::Trained;
 use ram::evaluation::Evaluation;
 use ram::model::Decisions;
-use ram::runs::run_folder::RunFolder;
+use ram::runs::run_folder::{RunFolder, TestError};
 use ram::split::SplitName;
 use ram::tasks::Examples;
 use ram::threads::Threads;
@@ -83,10 +83,14 @@ impl Split {
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let (split, split_name) = args.split.named();
     let mut chosen = Chosen::open(args.run.as_deref(), &args.places, args.which)?;
-    let is_foreign = other_data(&mut chosen.checkpoint, args)?;
+    // The path of other pictures begins where the user says, and not in the folder that the run remembers.
+    let given = args.machine.data_dir.as_deref();
+    let own_dir = chosen.data_dir(given);
+    let is_foreign = other_data(&mut chosen.checkpoint, args, own_dir.as_deref())?;
     let checkpoint = &chosen.checkpoint;
     let passes = usize::from(args.passes);
-    let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
+    let data_dir = if is_foreign { given } else { own_dir.as_deref() };
+    let threads = args.machine.threads.count();
     let trained = Trained::of(checkpoint)?;
     let plays = trained.task.decisions() == Decisions::Each;
     if passes > 1 && plays {
@@ -98,12 +102,19 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     if is_foreign {
         shared_with_training(&chosen, data_dir)?;
     }
-    let (examples, is_whole) = examples(&trained, split, data_dir, is_foreign)?;
+    let examples = examples(&trained, split, data_dir, is_foreign);
+    let (examples, is_whole) = if is_foreign { examples } else { chosen.of_its_data(examples) }?;
     examples.notes.iter().for_each(|note| complain(&format!("warning: {note}")));
     let evaluation = || evaluate_on(&trained.config, trained.subject(), &examples, passes);
     let result = Threads::new(threads)?.install(evaluation);
     let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
     let Evaluation { error, loss, count, on_digit, ref fixation_spread, ref tracking, .. } = result;
+    if let Origin::Run(path, Which::Best) = &chosen.origin
+        && (split, passes, &args.data) == (SplitName::Test, 1, &None)
+        && let Err(fault) = (TestError { epoch, error, count }).write(path)
+    {
+        complain(&format!("warning: the report of the run will not tell this error: {fault}"));
+    }
     if args.json {
         let object = json!({
             "split": if is_whole { "all" } else { split_name }, "passes": passes, "count": count,
@@ -160,8 +171,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// Replaces the data of the training by the data that the options name. Returns whether these are other images.
-fn other_data(checkpoint: &mut ram::runs::checkpoint::Checkpoint, args: &Args) -> Result<bool, RamError> {
+/// Replaces the data of the training by the data that the options name. Returns whether these are other pictures of the user's.
+/// Those of the run lie in `own_dir`.
+fn other_data(
+    checkpoint: &mut ram::runs::checkpoint::Checkpoint,
+    args: &Args,
+    own_dir: Option<&Path>,
+) -> Result<bool, RamError> {
     let mut config = checkpoint.config()?;
     let mut is_foreign = false;
     if let Some(data) = &args.data {
@@ -171,13 +187,18 @@ fn other_data(checkpoint: &mut ram::runs::checkpoint::Checkpoint, args: &Args) -
             return Err(RamError::Config(message));
         }
         let named = Config::load(Base::Preset("mnist"), &sources::sets(data)?)?.data;
-        let files = |data: &ram::config::Data| {
-            let dir = args.machine.data_dir.as_deref().unwrap_or(Path::new(""));
-            let whole = |path: &str| dir.join(path).canonicalize().unwrap_or(dir.join(path));
+        let files = |data: &ram::config::Data, dir: Option<&Path>| {
+            let whole = |path: &str| {
+                let path = dir.unwrap_or(Path::new("")).join(path);
+                path.canonicalize().unwrap_or(path)
+            };
             (data.source, whole(&data.path), whole(&data.labels))
         };
-        is_foreign = files(&named) != files(&config.data);
-        (config.data.source, config.data.path, config.data.labels) = (named.source, named.path, named.labels);
+        let given = args.machine.data_dir.as_deref();
+        is_foreign = named.source.is_user_pictures() && files(&named, given) != files(&config.data, own_dir);
+        if is_foreign || !named.source.is_user_pictures() {
+            (config.data.source, config.data.path, config.data.labels) = (named.source, named.path, named.labels);
+        }
     }
     config.data.strict |= args.strict;
     config.validate()?;

@@ -69,7 +69,8 @@ pub struct Args {
     #[command(flatten)]
     places: Places,
 
-    /// The folder of MNIST's files [default: $RAM_DATA_DIR]
+    /// The folder of MNIST's files, or where relative paths of your data begin [default: the run's, else $RAM_DATA_DIR, else the
+    /// fetched files]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
@@ -150,7 +151,8 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 fn of_split(args: &Args, tracer: Tracer, chosen: &Chosen, rows: usize) -> anyhow::Result<Shown> {
     let class = args.class.as_deref().map(|name| class_of(name, tracer.classes())).transpose()?;
     let (split, split_name) = args.split.named();
-    let examples = tracer.examples(split, args.data_dir.as_deref())?;
+    let data_dir = chosen.data_dir(args.data_dir.as_deref());
+    let examples = chosen.of_its_data(tracer.examples(split, data_dir.as_deref()))?;
     let count = examples.count;
     let evaluation = tracer.evaluate(&examples);
     let wanted = |trace: &Trace| {

@@ -9,7 +9,7 @@ use ram::evaluate::predict;
 use super::sources;
 
 /// Where a configuration comes from.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Configuration {
     /// A built-in configuration: demo, mnist, translated, cluttered, cluttered-100, pictures [default: mnist]
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
@@ -75,7 +75,8 @@ impl Configuration {
 /// Options for the machine that the command runs on.
 #[derive(clap::Args)]
 pub struct Machine {
-    /// The folder of MNIST's files, or where relative paths of your data begin [default: $RAM_DATA_DIR, else the fetched files]
+    /// The folder of MNIST's files, or where relative paths of your data begin [default: that of the run, else $RAM_DATA_DIR, else the
+    /// fetched files]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datasets::shown;
 
@@ -14,12 +15,23 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Prints a text of one line or several. Unlike `println!`, a closed pipe is an error, not a panic. Control characters, which names
-/// from a disk may have, are spelled out.
+/// Whether the command goes on when nobody reads its output any more.
+static WORKS: AtomicBool = AtomicBool::new(false);
+
+/// Says that this command does work that matters more than its output, such as a training: it goes on when the reader of its output
+/// is gone. Other commands end then, as `ram … | head` should.
+pub fn outlive_the_reader() {
+    WORKS.store(true, Ordering::Relaxed);
+}
+
+/// Prints a text of one line or several. Unlike `println!`, a closed pipe is an error, not a panic; see also [`outlive_the_reader`].
+/// Control characters, which names from a disk may have, are spelled out.
 pub fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", shown::lines(text))?;
-    out.flush()
+    match writeln!(out, "{}", shown::lines(text)).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe && WORKS.load(Ordering::Relaxed) => Ok(()),
+        result => result,
+    }
 }
 
 /// Prints a line on standard error; a closed stream is ignored. Control characters are spelled out.

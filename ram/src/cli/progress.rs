@@ -88,11 +88,25 @@ fn speaks_unicode() -> bool {
     cfg!(windows) || locale.is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
 }
 
+/// Whether a bar can be drawn on standard error.
+fn draws_bars() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term != "dumb") && io::stderr().is_terminal()
+}
+
+/// A bar that counts `total` things, on a terminal alone.
+pub fn counter(total: u64, things: &str) -> ProgressBar {
+    if !draws_bars() {
+        return ProgressBar::hidden();
+    }
+    let template = format!("{{pos}}/{{len}} {things} [{{wide_bar}}] {{eta}} left");
+    let style = ProgressStyle::with_template(&template).expect("a valid template").progress_chars("=> ");
+    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(style)
+}
+
 impl Console {
     /// A console for a training of `epochs` epochs; `label` stands before every line.
     pub fn new(label: &str, epochs: usize, json: bool) -> Console {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let shown = !json && !dumb && io::stderr().is_terminal();
+        let shown = !json && draws_bars();
         // https://no-color.org
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let curves = (shown && speaks_unicode()).then(|| Curves::new(colour));
@@ -144,17 +158,22 @@ impl Progress for Console {
         }
         let rate = *seen as f64 / (now - *begun).as_secs_f64().max(1e-9);
         bar.set_position(position);
-        bar.set_message(format!(
-            "{}epoch {epoch}/{epochs} {rate:.0} images/s class {:.3} location {:.3} baseline {:.3}",
-            self.label, losses.classification, losses.location, losses.baseline
-        ));
+        let terms = match console::Term::stderr().size_checked() {
+            Some((_, columns)) if columns < 100 => String::new(),
+            _ => format!(
+                " class {:.3} location {:.3} baseline {:.3}",
+                losses.classification, losses.location, losses.baseline
+            ),
+        };
+        bar.set_message(format!("{}epoch {epoch}/{epochs} {rate:.0} images/s{terms}", self.label));
     }
 
     fn epoch(&mut self, metrics: &EpochMetrics, seconds: f64, images_per_second: f64) {
         let line = if self.json {
             epoch_json(self.label.trim_end(), metrics, seconds, images_per_second)
         } else {
-            format!("{}{}", self.label, epoch_line(metrics, self.epochs, seconds, images_per_second))
+            let width = width().map(|width| width.saturating_sub(self.label.chars().count()));
+            format!("{}{}", self.label, epoch_line(metrics, self.epochs, seconds, images_per_second, width))
         };
         // Training continues even if nobody reads the output any more.
         match &self.bar {
@@ -164,21 +183,42 @@ impl Progress for Console {
     }
 }
 
-/// `epoch  3/60  training 2.31 %, class 0.071, location 0.512, baseline 0.090, reward 0.977  validation 1.90 % …`
-fn epoch_line(metrics: &EpochMetrics, epochs: usize, seconds: f64, images_per_second: f64) -> String {
+/// `epoch  3/60  error 1.90 %, training 2.31 %, class 0.071, location 0.512 …`. Where that is longer than `width` columns, parts are
+/// left out, from the end.
+fn epoch_line(
+    metrics: &EpochMetrics,
+    epochs: usize,
+    seconds: f64,
+    images_per_second: f64,
+    width: Option<usize>,
+) -> String {
     let EpochMetrics { epoch, train, validation, learning_rate, .. } = metrics;
-    let width = epochs.to_string().len();
-    format!(
-        "epoch {epoch:>width$}/{epochs}  training {}, class {:.3}, location {:.3}, baseline {:.3}, reward {:.3}  \
-         validation {}, class {:.3}  rate {learning_rate:.1e}  {seconds:.1} s, {images_per_second:.0} images/s",
-        percent(train.error),
-        train.classification,
-        train.location,
-        train.baseline,
-        train.reward,
-        percent(validation.error),
-        validation.loss,
-    )
+    let digits = epochs.to_string().len();
+    let parts = [
+        format!("epoch {epoch:>digits$}/{epochs}"),
+        format!("  validation error {}", percent(validation.error)),
+        format!("  training error {}", percent(train.error)),
+        format!("  {seconds:.1} s"),
+        format!(", {images_per_second:.0} images/s"),
+        format!("  class {:.3}, location {:.3}, baseline {:.3}", train.classification, train.location, train.baseline),
+        format!("  reward {:.3}", train.reward),
+        format!("  validation class {:.3}", validation.loss),
+        format!("  rate {learning_rate:.1e}"),
+    ];
+    let mut line = String::new();
+    for part in parts {
+        if width.is_some_and(|width| line.chars().count() + part.chars().count() > width) {
+            break;
+        }
+        line += &part;
+    }
+    line
+}
+
+/// The width of the terminal that standard output goes to; `None` where it goes elsewhere.
+fn width() -> Option<usize> {
+    let terminal = console::Term::stdout();
+    terminal.is_term().then(|| terminal.size_checked().map_or(80, |(_, columns)| usize::from(columns)))
 }
 
 fn epoch_json(label: &str, metrics: &EpochMetrics, seconds: f64, images_per_second: f64) -> String {
@@ -212,12 +252,14 @@ mod tests {
 
     #[test]
     fn a_line_shows_the_loss_terms_apart() {
-        let line = epoch_line(&metrics(), 60, 41.23, 1212.7);
-        assert!(
-            line.starts_with("epoch  3/60  training 2.31 %, class 0.071, location 0.500, baseline 0.090"),
-            "{line}"
+        let line = |width| epoch_line(&metrics(), 60, 41.23, 1212.7, width);
+        assert_eq!(
+            line(None),
+            "epoch  3/60  validation error 1.90 %  training error 2.31 %  41.2 s, 1213 images/s  class 0.071, location 0.500, \
+             baseline 0.090  reward 0.000  validation class 0.061  rate 9.5e-4"
         );
-        assert!(line.ends_with("validation 1.90 %, class 0.061  rate 9.5e-4  41.2 s, 1213 images/s"), "{line}");
+        let narrow = "epoch  3/60  validation error 1.90 %  training error 2.31 %  41.2 s";
+        assert_eq!([line(Some(80)), line(Some(70))], [format!("{narrow}, 1213 images/s"), narrow.to_owned()]);
     }
 
     #[test]

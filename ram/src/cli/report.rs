@@ -46,17 +46,18 @@ pub struct Args {
 /// Evaluates the run and writes the page.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let chosen = Chosen::open(args.run.as_deref(), &args.places, args.which)?;
+    let data_dir = chosen.data_dir(args.machine.data_dir.as_deref());
     let options = Options {
         task: None,
         split: args.split.named().0,
         which: args.which.unwrap_or(Which::Best).named().0,
         count: usize::from(args.count),
         chosen: args.image.clone(),
-        data_dir: args.machine.data_dir.as_deref(),
+        data_dir: data_dir.as_deref(),
         threads: args.machine.threads.count(),
     };
     let out = match &chosen.origin {
-        Origin::Run(path, _) => report::write(path, args.out.as_deref(), &options)?,
+        Origin::Run(path, _) => chosen.of_its_data(report::write(path, args.out.as_deref(), &options))?,
         origin => {
             let out = args.out.clone().unwrap_or_else(|| format!("{}.html", chosen.name()).into());
             let test = if let Origin::Pretrained(facts, _) = origin { Some(facts.test_error) } else { None };

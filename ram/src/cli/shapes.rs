@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use datasets::shapes::{self, CLASSES, SIDE};
 use ram::error::RamError;
+use rayon::prelude::*;
 use serde_json::json;
 
 use super::output::{Ended, program, quoted, say};
+use super::progress::counter;
 
 /// Options of `ram data shapes`.
 #[derive(clap::Args)]
@@ -31,7 +33,6 @@ pub struct Args {
 
 /// Writes the pictures, each into the folder of its class.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
-    let denied = |path: &Path, source| RamError::Io { action: "write", path: path.to_owned(), source };
     if fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some()) || args.dir.is_file() {
         return Err(RamError::Config(format!(
             "{} exists already and is not empty; name a new folder",
@@ -39,15 +40,21 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         ))
         .into());
     }
-    for class in CLASSES {
-        let folder = args.dir.join(class);
-        fs::create_dir_all(&folder).map_err(|error| denied(&folder, error))?;
+    // The pictures get their place together at the end, so that a killed command leaves its name free.
+    let mut name = args.dir.file_name().unwrap_or_default().to_owned();
+    name.push(".unfinished");
+    let unfinished = args.dir.with_file_name(name);
+    _ = fs::remove_dir_all(&unfinished);
+    let result = write(&unfinished, args).and_then(|()| {
+        // Where the folder exists it is empty, but not every system renames over it.
+        _ = fs::remove_dir(&args.dir);
+        fs::rename(&unfinished, &args.dir).map_err(|error| denied(&args.dir, error))?;
+        Ok(())
+    });
+    if result.is_err() {
+        _ = fs::remove_dir_all(&unfinished);
     }
-    for number in 0..args.count {
-        let scene = shapes::draw(args.seed, number);
-        let path = args.dir.join(CLASSES[scene.class]).join(format!("{number:05}.png"));
-        fs::write(&path, png(&scene.pixels)?).map_err(|error| denied(&path, error))?;
-    }
+    result?;
     let dir = args.dir.display();
     if args.json {
         say(&json!({ "dir": dir.to_string(), "count": args.count, "classes": CLASSES, "size": SIDE }).to_string())?;
@@ -61,6 +68,28 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         ))?;
     }
     Ok(Ended::Done)
+}
+
+/// Writes all pictures into the new folder `dir`.
+fn write(dir: &Path, args: &Args) -> anyhow::Result<()> {
+    for class in CLASSES {
+        let folder = dir.join(class);
+        fs::create_dir_all(&folder).map_err(|error| denied(&folder, error))?;
+    }
+    let bar = counter(u64::from(args.count), "pictures");
+    let result = (0..args.count).into_par_iter().try_for_each(|number| {
+        let scene = shapes::draw(args.seed, number);
+        let path = dir.join(CLASSES[scene.class]).join(format!("{number:05}.png"));
+        fs::write(&path, png(&scene.pixels)?).map_err(|error| denied(&path, error))?;
+        bar.inc(1);
+        Ok(())
+    });
+    bar.finish_and_clear();
+    result
+}
+
+fn denied(path: &Path, source: std::io::Error) -> RamError {
+    RamError::Io { action: "write", path: path.to_owned(), source }
 }
 
 /// A colour PNG of pixels `[3, SIDE, SIDE]`.

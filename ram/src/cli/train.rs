@@ -10,12 +10,13 @@ use ram::report::{self, Options};
 use ram::runs::metrics::EpochMetrics;
 use ram::runs::resume::Resumed;
 use ram::runs::run_folder::{EVENTS, Existing, Name, RunFolder, Which};
-use ram::runs::run_info::{InitFrom, RunInfo};
+use ram::runs::run_info::{self, InitFrom, RunInfo};
 use ram::runs::tensorboard::EventFile;
+use ram::tables::record::is_complete;
 use ram::train::trainer::{Outcome, Progress, Trainer};
 use serde_json::json;
 
-use super::chosen::{Chosen, Origin, Places};
+use super::chosen::{Chosen, Origin, Places, find};
 use super::interrupt;
 use super::options::{Configuration, Machine};
 use super::output::{Ended, command_line, complain, percent, program, quoted, say};
@@ -43,7 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "RUN", conflicts_with = "pretrained")]
     init_from: Option<PathBuf>,
 
-    /// Continue the run --name, with its own configuration.
+    /// Continue the run --name, with its own configuration. A run that is complete is not trained longer: --init-from begins a new
+    /// one with its weights.
     #[arg(long, requires = "name",
           conflicts_with_all = ["preset", "experiment", "config", "data", "strict", "set", "force", "init_from", "pretrained"])]
     resume: bool,
@@ -115,12 +117,24 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
     let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
     Ok(match &args.name {
         Some(name) if args.resume => {
-            let Resumed { run, checkpoint, config, notice } = RunFolder::resume(&args.places.runs.join(name))?;
+            // Like everywhere, the path of a run is a name too; but a name means a run of --runs first.
+            let named = args.places.runs.join(name);
+            let path = if named.exists() { named } else { find(Path::new(name), &args.places.runs) };
+            let Resumed { run, checkpoint, config, notice } = RunFolder::resume(&path)?;
             if let Some(notice) = notice {
                 complain(&format!("warning: {notice}"));
             }
-            let trainer = Trainer::resume(config.clone(), checkpoint, data_dir, threads)?;
-            run.check_data(&config, data_dir)?;
+            if is_complete(&config, &RunFolder::metrics(run.path())?) {
+                complain(&format!(
+                    "the run is complete: there is nothing left to train. Train longer in a new run that begins with its weights:\n  \
+                     {} train --init-from {} --set train.epochs=N",
+                    program(),
+                    quoted(run.path())
+                ));
+            }
+            let data_dir = run_info::data_dir(run.path(), data_dir);
+            let trainer = Trainer::resume(config.clone(), checkpoint, data_dir.as_deref(), threads)?;
+            run.check_data(&config, data_dir.as_deref())?;
             (run, trainer, config)
         }
         name => {
@@ -135,9 +149,15 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
             let stem = stem(args);
             let name = name.as_deref().map_or(Name::Numbered(&stem), Name::Given);
             let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-            let info = RunInfo { init_from: start, ..RunInfo::new("train", command_line(), &config) };
+            let info = RunInfo::new("train", command_line(), &config).with_data_dir(data_dir);
+            let info = RunInfo { init_from: start, ..info };
             if let Some(start) = info.init_from.as_ref().filter(|_| !args.json) {
                 say(&start.to_string())?;
+                let Configuration { preset, experiment, config: file, .. } = &args.configuration;
+                if preset.is_none() && experiment.is_none() && file.is_none() {
+                    let keys = config.settings();
+                    say(&format!("its configuration is inherited, with your changes: {}", keys.join(" ")))?;
+                }
             }
             let fingerprint = Fingerprint::of(&config, data_dir)?;
             let run = RunFolder::create(&args.places.runs, name, &config, &info, existing)?;
@@ -151,9 +171,10 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
 
 /// Writes the report of a finished run and says how it ended.
 fn finished(args: &Args, path: &Path, best_error: f64, best_epoch: usize) -> anyhow::Result<Ended> {
-    let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
+    let (data_dir, threads) =
+        (run_info::data_dir(path, args.machine.data_dir.as_deref()), args.machine.threads.count());
     let weights = RunFolder::read(path, Which::Last)?.weights_hash();
-    let options = Options { data_dir, threads, ..Options::default() };
+    let options = Options { data_dir: data_dir.as_deref(), threads, ..Options::default() };
     let report = match report::write(path, None, &options) {
         Ok(report) => Some(report),
         // The run is complete without its report.

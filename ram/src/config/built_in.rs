@@ -57,7 +57,7 @@ pub(crate) const EXPERIMENTS: &[NamedText] = texts! { "experiments":
 /// [`RamError::Config`] that suggests the nearest name and lists all.
 pub(crate) fn preset(name: &str) -> Result<NamedText, RamError> {
     let names: Vec<_> = PRESETS.iter().map(|(name, _)| *name).collect();
-    find(PRESETS, name, "preset", &format!("the presets are {}", names.join(", ")))
+    find(PRESETS, name, "preset", &format!("the presets are {}", names.join(", ")), (EXPERIMENTS, "experiment"))
 }
 
 /// The experiment of this name.
@@ -65,12 +65,23 @@ pub(crate) fn preset(name: &str) -> Result<NamedText, RamError> {
 /// # Errors
 /// [`RamError::Config`] that suggests the nearest name.
 pub(crate) fn experiment(name: &str) -> Result<NamedText, RamError> {
-    find(EXPERIMENTS, name, "experiment", "`ram experiments` lists them")
+    find(EXPERIMENTS, name, "experiment", "`ram experiments` lists them", (PRESETS, "preset"))
 }
 
-fn find(texts: &[NamedText], name: &str, kind: &str, advice: &str) -> Result<NamedText, RamError> {
+/// The text of a `kind` that has this name; `others` are of another kind, which may be meant.
+fn find(
+    texts: &[NamedText],
+    name: &str,
+    kind: &str,
+    advice: &str,
+    (others, other): (&[NamedText], &str),
+) -> Result<NamedText, RamError> {
+    let is_other = others.iter().any(|(known, _)| *known == name);
     texts.iter().find(|(known, _)| *known == name).copied().ok_or_else(|| {
         let near = suggestion(nearest(name, texts.iter().map(|(name, _)| *name)));
-        RamError::Config(format!("no {kind} is called `{name}`{near}; {advice}"))
+        RamError::Config(match is_other {
+            true => format!("no {kind} is called `{name}`, but there is --{other} {name}"),
+            false => format!("no {kind} is called `{name}`{near}; {advice}"),
+        })
     })
 }

@@ -6,6 +6,7 @@ use super::Config;
 use super::built_in::{self, Base, PRESETS};
 use super::entries::{Entry, entries, nearest, suggestion};
 use crate::error::RamError;
+use crate::files;
 
 impl Config {
     /// The names of the built-in presets.
@@ -37,7 +38,7 @@ impl Config {
                 settings
             }
             Base::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
+                let text = files::read_text(path, files::TEXT).map_err(|error| {
                     RamError::Config(format!(
                         "cannot read the configuration {}: {error}; give --config a TOML file, or --preset one of {}",
                         path.display(),

@@ -6,6 +6,9 @@ use crate::error::RamError;
 use crate::model::{First, MAX_GLIMPSES, ModelKind};
 use crate::reinforce::BaselineKind;
 
+/// The smallest standard deviation of the policy. An image of 1024 pixels has its pixels 0.002 apart.
+const SMALLEST_STD: f64 = 1e-6;
+
 impl Config {
     /// Checks every range and what must fit together.
     ///
@@ -97,8 +100,10 @@ impl Config {
     /// `[policy]` and `[loss]`
     fn validate_policy_and_loss(&self, faults: &mut Faults) {
         let Config { policy, loss, .. } = self;
-        faults.number("policy.std", policy.std, |x| x > 0.0 && x <= 10.0, "above 0, at most 10");
-        faults.number("policy.std_final", policy.std_final, |x| (0.0..=10.0).contains(&x), "from 0 (off) to 10");
+        // Eq. (2) divides by the square, which must not overflow an f32.
+        let std = |x| (SMALLEST_STD..=10.0).contains(&x);
+        faults.number("policy.std", policy.std, std, "from 1e-6 to 10");
+        faults.number("policy.std_final", policy.std_final, |x| x == 0.0 || std(x), "0 (off), or from 1e-6 to 10");
         faults.unless(
             policy.grid == 0 || (2..=16).contains(&policy.grid),
             "policy.grid",
@@ -134,19 +139,25 @@ impl Config {
     /// `[optimiser]` and `[schedule]`
     fn validate_optimiser_and_schedule(&self, faults: &mut Faults) {
         let Config { optimiser, schedule, .. } = self;
-        let decay = |x| (0.0..1.0).contains(&x);
         faults.number(
             "optimiser.learning_rate",
             optimiser.learning_rate,
             |x| x > 0.0 && x <= 100.0,
             "above 0, at most 100",
         );
-        faults.number("optimiser.momentum", optimiser.momentum, decay, "from 0 to below 1");
-        faults.number("optimiser.beta1", optimiser.beta1, decay, "from 0 to below 1");
-        faults.number("optimiser.beta2", optimiser.beta2, decay, "from 0 to below 1");
+        // Closer to 1 it would be 1 as f32, and nothing would ever be forgotten.
+        let momentum = |x| (0.0..=0.999_999).contains(&x);
+        faults.number("optimiser.momentum", optimiser.momentum, momentum, "from 0 to 0.999999");
+        faults.number("optimiser.beta1", optimiser.beta1, momentum, "from 0 to 0.999999");
+        faults.number("optimiser.beta2", optimiser.beta2, momentum, "from 0 to 0.999999");
         // Not so small that they would be 0 as f32.
         faults.number("optimiser.epsilon", optimiser.epsilon, |x| (1e-30..=1.0).contains(&x), "from 1e-30 to 1");
-        faults.number("optimiser.clip", optimiser.clip, |x| x == 0.0 || x >= 1e-30, "0 (off), or 1e-30 or above");
+        faults.number(
+            "optimiser.clip",
+            optimiser.clip,
+            |x| x == 0.0 || (1e-30..=1e30).contains(&x),
+            "0 (off), or from 1e-30 to 1e30",
+        );
 
         faults.number("schedule.final", schedule.last, |x| (0.0..=1.0).contains(&x), "from 0 to 1");
         faults.number("schedule.factor", schedule.factor, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
@@ -295,10 +306,13 @@ mod tests {
     #[test]
     fn ranges_are_checked_and_all_faults_told_at_once() {
         for (set, part) in [
-            ("policy.std=0", "policy.std is 0, but must be above 0"),
+            ("policy.std=0", "policy.std is 0, but must be from 1e-6 to 10"),
+            ("policy.std=1e-20", "policy.std is 0.00000000000000000001, but must be"),
+            ("policy.std_final=1e-20", "must be 0 (off), or from 1e-6 to 10"),
+            ("optimiser.momentum=0.99999999999", "must be from 0 to 0.999999"),
             ("policy.std=nan", "policy.std is NaN"),
             ("optimiser.clip=inf", "optimiser.clip is inf"),
-            ("optimiser.clip=1e-46", "must be 0 (off), or 1e-30 or above"),
+            ("optimiser.clip=1e-46", "must be 0 (off), or from 1e-30 to 1e30"),
             ("optimiser.clip=-1", "optimiser.clip is -1"),
             ("optimiser.epsilon=1e-46", "must be from 1e-30 to 1"),
             ("optimiser.epsilon=0", "optimiser.epsilon is 0"),

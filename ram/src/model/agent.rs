@@ -108,6 +108,8 @@ pub struct Episode<'t, R: Real> {
     pub locations: Steps<'t, R>,
     /// ρ(x, lₜ₋₁) at each of N steps, [batch, ρ].
     pub glimpses: Steps<'t, R>,
+    /// gₜ = f_g(ρ, lₜ₋₁) at each of N steps, [batch, glimpse].
+    pub features: Steps<'t, R>,
     /// The state hₜ after each of N glimpses, [batch, hidden].
     pub states: Steps<'t, R>,
     /// How l₀ was chosen, with `policy.first = "learned"`.
@@ -145,6 +147,7 @@ impl<'t, R: Real> Episode<'t, R> {
             locations: Steps::new(),
             first: None,
             glimpses: Steps::new(),
+            features: Steps::new(),
             states: Steps::new(),
             means: Steps::new(),
             location_log_probs: Steps::new(),
@@ -262,7 +265,7 @@ impl Agent {
         self.baseline.value(h, |h| self.action.logits(h), labels)
     }
 
-    /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁) and the state hₜ.
+    /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁), its features gₜ and the state hₜ.
     #[track_caller]
     fn iterate<'t, R: Real>(
         &self,
@@ -270,12 +273,12 @@ impl Agent {
         images: Images<'_, 't, R>,
         h: State<'t, R>,
         l: Var<'t, R>,
-    ) -> (Var<'t, R>, State<'t, R>) {
+    ) -> (Var<'t, R>, Var<'t, R>, State<'t, R>) {
         let rho = self.retina.sense(t, images, l);
         // gₜ = f_g(xₜ, lₜ₋₁)
         let g = self.glimpse.see(if self.gain == 1.0 { rho } else { rho.scale(R::from_f64(self.gain)) }, l);
         // hₜ = f_h(hₜ₋₁, gₜ)
-        (rho, self.core.step(h, g))
+        (rho, g, self.core.step(h, g))
     }
 
     /// An episode: N glimpses at each input, and the decisions.
@@ -299,10 +302,11 @@ impl Agent {
         for step in 1..=self.plan.glimpses {
             let clamped = l.clamp(-R::ONE, R::ONE);
             let images = world.images(&clamped.value());
-            let (rho, next) = self.iterate(t, images, state, clamped);
+            let (rho, g, next) = self.iterate(t, images, state, clamped);
             state = next;
             episode.locations.push(l);
             episode.glimpses.push(rho);
+            episode.features.push(g);
             episode.states.push(state.h);
             if self.plan.decisions == Decisions::Each {
                 self.act(state.h, step, &mut world, draws, &mut episode);

@@ -15,6 +15,7 @@ pub mod steps;
 
 pub use action::{Decisions, Mode};
 pub use agent::{Agent, AgentOptions, Episode, Labelled, World};
+pub use core::CoreKind;
 pub use draws::{DrawKey, DrawPlan, Draws, First};
 pub use location::{Locations, Mean};
 pub use options::{Model, ModelKind, Policy};

@@ -17,7 +17,7 @@ use crate::model::core::CoreKind;
 use crate::model::{Decisions, Locations, ModelKind};
 use crate::runs::checkpoint::Checkpoint;
 use crate::runs::metrics::EpochMetrics;
-use crate::runs::run_folder::{RunFolder, Which};
+use crate::runs::run_folder::{RunFolder, TestError, Which};
 use crate::runs::run_info::read_info;
 use crate::split::SplitName;
 use crate::threads::Threads;
@@ -170,13 +170,14 @@ fn row(path: &Path, config: &Config, epochs: &[EpochMetrics], own: bool) -> Resu
     // What `ram reproduce` asked the test part, once.
     let tested = fs::read_to_string(path.join("test.json")).ok();
     let tested = tested.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    let evaluated = best.and_then(|line| TestError::read(path, line.epoch)).map(|found| found.error);
     ResultRow {
         run: name_of(path),
         policy: policy_of(config),
         seed: config.seed,
         validation: best.map(|line| line.validation.error),
         epoch: best.map(|line| line.epoch),
-        test: tested.and_then(|json| json["error"].as_f64()),
+        test: tested.and_then(|json| json["error"].as_f64()).or(evaluated),
         own,
     }
 }

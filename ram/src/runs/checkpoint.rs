@@ -16,8 +16,10 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::error::RamError;
+use crate::files;
 use crate::losses::Running;
 use crate::runs::atomic;
+use crate::runs::run_folder::{BEST, LAST, PREVIOUS};
 
 /// The version of the format that is written; other versions cannot be read.
 pub const FORMAT: u64 = 1;
@@ -123,9 +125,11 @@ pub fn write(path: &Path, tensors: &[Tensor], state: &TrainState) -> Result<(), 
     atomic::write(path, &bytes).map_err(|error| unwritable(path, &error))
 }
 
-/// The error of a file that cannot be written.
+/// The error of a file of a run that cannot be written.
 pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> RamError {
-    RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then resume"))
+    let resumable = [LAST, PREVIOUS, BEST].iter().any(|name| path.with_file_name(name).exists());
+    let next = if resumable { "resume" } else { "start it again, with --force if the run's folder is there" };
+    RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then {next}"))
 }
 
 impl Checkpoint {
@@ -135,7 +139,7 @@ impl Checkpoint {
     /// [`RamError::Checkpoint`] where the file does not exist, cannot be read, or has another format version;
     /// [`RamError::Damaged`] where it is not a safetensors file, is cut short, is not a checkpoint of `ram`, or was changed.
     pub fn read(path: &Path) -> Result<Checkpoint, RamError> {
-        let bytes = std::fs::read(path).map_err(|error| {
+        let bytes = files::read(path, files::DATA).map_err(|error| {
             RamError::checkpoint(path, format!("cannot be read: {error}; name a run that has been trained"))
         })?;
         Checkpoint::decode(path, &bytes)

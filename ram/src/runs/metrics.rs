@@ -86,6 +86,26 @@ impl EpochMetrics {
     }
 }
 
+impl EpochMetrics {
+    /// The first figure that is infinite or not a number, with its name. JSON has no such numbers, so a line may hold none.
+    pub fn not_finite(&self) -> Option<(String, f64)> {
+        let train = self.train.not_finite().map(|(name, found)| (format!("the training {name}"), found));
+        let one = |name: &str, x: f64| (!x.is_finite()).then(|| (name.to_owned(), x));
+        let many = |name: &str, all: &[f64]| {
+            let found = all.iter().enumerate().find(|(_, x)| !x.is_finite());
+            found.map(|(step, x)| (format!("{name} {}", step + 1), *x))
+        };
+        train
+            .or_else(|| one("the validation loss", self.validation.loss))
+            .or_else(|| one("the validation error", self.validation.error))
+            .or_else(|| one("the share of glimpses on the digit", self.on_digit.unwrap_or(0.0)))
+            .or_else(|| many("the validation's baseline at step", &self.baselines))
+            .or_else(|| many("the validation's spread of fixations at glimpse", &self.fixation_spread))
+            .or_else(|| many("the validation error after glimpse", &self.error_after))
+            .or_else(|| many("the validation's share of frames with the ball, row", &self.tracking))
+    }
+}
+
 /// A line of `timing.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -20,12 +20,12 @@ pub struct Resumed {
     pub checkpoint: Checkpoint,
     /// Its configuration.
     pub config: Config,
-    /// A message for the user, where the newest checkpoint was damaged and the one before it was taken.
+    /// A message for the user, where a checkpoint was missing or damaged: what was taken in its place.
     pub notice: Option<String>,
 }
 
 impl RunFolder {
-    /// Opens a run to go on with it. It takes the newest checkpoint, or, where that is damaged or absent, the one before it, and cuts
+    /// Opens a run to go on with it. It takes the newest checkpoint, or, where that is damaged or absent, an older one, and cuts
     /// `metrics.jsonl` and `timing.jsonl` back to the epochs that are complete in the checkpoint.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl RunFolder {
 
     /// Whether the run has a checkpoint, even a damaged one.
     pub fn has_checkpoint(&self) -> bool {
-        [LAST, PREVIOUS].iter().any(|name| self.path().join(name).exists())
+        [LAST, PREVIOUS, BEST].iter().any(|name| self.path().join(name).exists())
     }
 
     /// Goes on with the run in this folder; see [`RunFolder::resume`].
@@ -50,32 +50,7 @@ impl RunFolder {
         let run = self;
         let path = run.path();
         read_info(path)?;
-        let (last, previous) = (path.join(LAST), path.join(PREVIOUS));
-        if !last.exists() && !previous.exists() {
-            return Err(RamError::run(
-                path,
-                "the run has no checkpoint yet, so there is nothing to resume; start it again, with --force instead of --resume",
-            ));
-        }
-        let (checkpoint, notice) = match Checkpoint::read(&last) {
-            Ok(checkpoint) => (checkpoint, None),
-            Err(error) => {
-                let there = last.exists();
-                // Only a damaged file is replaced: one of another version, or one that may not be read, stays where it is.
-                if there && !matches!(error, RamError::Damaged { .. }) {
-                    return Err(error);
-                }
-                let Ok(checkpoint) = Checkpoint::read(&previous) else { return Err(error) };
-                if there {
-                    // Otherwise the next save would move the damaged file over the previous checkpoint.
-                    let aside = path.join(DAMAGED);
-                    fs::rename(&last, &aside).map_err(|error| unwritable(&aside, &error))?;
-                }
-                let notice = format!("{error}\nresuming from {}, the checkpoint before it", previous.display());
-                (checkpoint, Some(notice))
-            }
-        };
-
+        let (checkpoint, mut notices) = run.newest()?;
         let config = read_config(path)?;
         let changed = config.differences(&checkpoint.config()?);
         if !changed.is_empty() {
@@ -88,9 +63,99 @@ impl RunFolder {
                 ),
             ));
         }
+        let metrics = RunFolder::metrics(path)?;
+        if metrics.len() < checkpoint.state.epoch {
+            return Err(RamError::run(
+                &path.join(METRICS),
+                format!(
+                    "has {} epochs, but the checkpoint {} is of epoch {}; put the file back, or train again with --force",
+                    metrics.len(),
+                    checkpoint.path.display(),
+                    checkpoint.state.epoch
+                ),
+            ));
+        }
         run.rewind::<EpochMetrics>(METRICS, checkpoint.state.epoch)?;
         run.rewind::<Timing>(TIMING, checkpoint.state.epoch)?;
+        let checkpoint = run.with_best(checkpoint, &config, &mut notices)?;
+        let notice = (!notices.is_empty()).then(|| notices.join("\n"));
         Ok(Resumed { run, checkpoint, config, notice })
+    }
+
+    /// The newest checkpoint that is whole: the last one, the one before it, or the best one. What was wrong with newer ones is told.
+    fn newest(&self) -> Result<(Checkpoint, Vec<String>), RamError> {
+        let path = self.path();
+        let last = path.join(LAST);
+        let there = [LAST, PREVIOUS, BEST].map(|name| path.join(name)).into_iter().filter(|file| file.exists());
+        let mut first = None;
+        for file in there {
+            let error = match Checkpoint::read(&file) {
+                Ok(checkpoint) => {
+                    if first.is_none() && file == last {
+                        return Ok((checkpoint, Vec::new()));
+                    }
+                    if last.exists() {
+                        // Otherwise the next save would keep the damaged file as the previous checkpoint.
+                        let aside = path.join(DAMAGED);
+                        fs::rename(&last, &aside).map_err(|error| unwritable(&aside, &error))?;
+                    }
+                    let why =
+                        first.map_or(format!("{}: is missing", last.display()), |error: RamError| error.to_string());
+                    let epochs = checkpoint.state.epoch;
+                    let taken = format!("{why}\nresuming from {}, after {epochs} epochs", file.display());
+                    return Ok((checkpoint, vec![taken]));
+                }
+                // Only a damaged file is passed over: one of another version, or one that may not be read, stays where it is.
+                Err(error) if file == last && !matches!(error, RamError::Damaged { .. }) => return Err(error),
+                Err(error) => error,
+            };
+            first.get_or_insert(error);
+        }
+        Err(first.unwrap_or_else(|| {
+            RamError::run(
+                path,
+                "the run has no checkpoint yet, so there is nothing to resume; start it again, with --force instead of --resume",
+            )
+        }))
+    }
+
+    /// The checkpoint to go on from, when the best one is missing or damaged. If it is the best itself it takes that place; else the
+    /// best of the epochs to come is kept.
+    fn with_best(
+        &self,
+        mut checkpoint: Checkpoint,
+        config: &Config,
+        notices: &mut Vec<String>,
+    ) -> Result<Checkpoint, RamError> {
+        let best = self.path().join(BEST);
+        let Some(best_epoch) = checkpoint.state.best_epoch else { return Ok(checkpoint) };
+        let fault = match Checkpoint::read(&best) {
+            Ok(_) => return Ok(checkpoint),
+            Err(error) if best.exists() && !matches!(error, RamError::Damaged { .. }) => return Err(error),
+            Err(error) if best.exists() => error.to_string(),
+            Err(_) => format!("{}: is missing", best.display()),
+        };
+        let state = &mut checkpoint.state;
+        if (state.epoch, state.step) == (best_epoch, 0) {
+            let bytes = fs::read(&checkpoint.path).map_err(|error| unwritable(&best, &error))?;
+            self.write(BEST, &bytes)?;
+            notices.push(format!("{fault}\nthe last epoch was the best, so its checkpoint takes that place"));
+        } else if state.epoch < config.train.epochs {
+            (state.best_error, state.best_epoch, state.epochs_since_best) = (None, None, 0);
+            notices.push(format!(
+                "{fault}\nthe weights of epoch {best_epoch}, the best one so far, are lost; the best of the epochs from {} on will be kept",
+                state.epoch + 1
+            ));
+        } else {
+            return Err(RamError::run(
+                &best,
+                format!(
+                    "{fault}, and the run is complete; take its last checkpoint with --which last, put the file back, or train \
+                     again with --force"
+                ),
+            ));
+        }
+        Ok(checkpoint)
     }
 
     /// Copies a finished run into this folder, which has no checkpoint. The one that says that the run is there comes last.

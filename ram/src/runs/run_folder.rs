@@ -10,6 +10,7 @@
 //! | `last.safetensors` | the newest checkpoint |
 //! | `previous.safetensors` | the one before it |
 //! | `best.safetensors` | the one with the lowest validation error |
+//! | `evaluation.json` | the test error of the best checkpoint, if `ram eval --split test` was asked for it |
 //! | `report.html` | curves, tables and a player, written when the training has ended |
 //! | `events.out.tfevents.ram` | with `--tensorboard`: the metrics in TensorBoard's format |
 //!
@@ -19,8 +20,11 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Config;
 use crate::error::RamError;
+use crate::files;
 use crate::runs::atomic;
 use crate::runs::checkpoint::{self, Checkpoint, Tensor, TrainState, unwritable};
 use crate::runs::metrics::{EpochMetrics, Line, Timing, read_lines};
@@ -37,6 +41,8 @@ pub(super) const BEST: &str = "best.safetensors";
 pub(super) const DAMAGED: &str = "last.damaged.safetensors";
 /// The file of the run's report.
 pub const REPORT: &str = "report.html";
+/// The file of the test error, which `ram eval` writes for the report; see [`TestError`].
+const TEST_ERROR: &str = "evaluation.json";
 /// The file that TensorBoard reads; its name must contain `tfevents`.
 pub const EVENTS: &str = "events.out.tfevents.ram";
 /// The file of the data's fingerprint.
@@ -44,7 +50,8 @@ pub(super) const DATA: &str = "data.json";
 const LOCK: &str = ".lock";
 
 /// All files that a run writes except for the lock; these are removed when the run is replaced.
-const FILES: [&str; 11] = [INFO, CONFIG, DATA, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, EVENTS];
+const FILES: [&str; 12] =
+    [INFO, CONFIG, DATA, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, EVENTS, TEST_ERROR];
 
 /// The name of a new run.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +80,35 @@ pub enum Which {
     Best,
     /// The newest.
     Last,
+}
+
+/// The content of `evaluation.json`: what the best checkpoint achieved on the test part, in one pass.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestError {
+    /// The epoch of the checkpoint.
+    pub epoch: usize,
+    /// The share of wrong answers, 0 to 1.
+    pub error: f64,
+    /// The number of images or games.
+    pub count: usize,
+}
+
+impl TestError {
+    /// Writes it into the run at `path`.
+    ///
+    /// # Errors
+    /// [`RamError::Run`] where the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), RamError> {
+        let text = serde_json::to_string(self).expect("numbers") + "\n";
+        let file = path.join(TEST_ERROR);
+        atomic::write(&file, text.as_bytes()).map_err(|error| unwritable(&file, &error))
+    }
+
+    /// That of the run at `path`, if there is one of the checkpoint of this epoch.
+    pub fn read(path: &Path, epoch: usize) -> Option<TestError> {
+        let text = files::read_text(&path.join(TEST_ERROR), files::TEXT).ok()?;
+        serde_json::from_str::<TestError>(&text).ok().filter(|found| found.epoch == epoch)
+    }
 }
 
 /// The folder of a run. While this value lives, other processes cannot write to the folder.
@@ -178,12 +214,30 @@ impl RunFolder {
             Which::Last => LAST,
         });
         if !file.exists() {
+            let advice = match which {
+                Which::Best if lines::<EpochMetrics>(&path.join(METRICS)).is_ok_and(|lines| !lines.is_empty()) => {
+                    "is missing, though the run has completed an epoch; take its last checkpoint with --which last, put the file back, \
+                     or train again with --force"
+                }
+                _ => {
+                    "the run has no such checkpoint: it has not completed an epoch; train it with `ram train --resume`"
+                }
+            };
+            return Err(RamError::run(&file, advice));
+        }
+        let checkpoint = Checkpoint::read(&file)?;
+        let differences = checkpoint.config()?.differences(&read_config(path)?);
+        if !differences.is_empty() {
             return Err(RamError::run(
                 &file,
-                "the run has no such checkpoint: it has not completed an epoch; train it with `ram train --resume`",
+                format!(
+                    "is a checkpoint of another run: its configuration and {CONFIG} differ (found, expected: {}); put the run's own \
+                     file back, or name this file instead of the run",
+                    differences.join("; ")
+                ),
             ));
         }
-        Checkpoint::read(&file)
+        Ok(checkpoint)
     }
 
     /// The path of the folder.
@@ -231,7 +285,10 @@ impl RunFolder {
     /// # Errors
     /// [`RamError::Run`] where the file cannot be read or is damaged.
     pub fn metrics(path: &Path) -> Result<Vec<EpochMetrics>, RamError> {
-        lines(&path.join(METRICS))
+        let file = path.join(METRICS);
+        let lines: Vec<EpochMetrics> = lines(&file)?;
+        check_epochs(&file, &lines)?;
+        Ok(lines)
     }
 
     /// The epochs in the `timing.jsonl` of the run at `path`; none where there is no such file.
@@ -327,11 +384,29 @@ impl RunFolder {
 
 /// The records of a `.jsonl` file; none where there is no file.
 pub(super) fn lines<T: Line>(path: &Path) -> Result<Vec<T>, RamError> {
-    match fs::read_to_string(path) {
+    match files::read_text(path, files::DATA) {
         Ok(text) => read_lines(&text)
             .map_err(|error| RamError::run(path, format!("{error}; the file is damaged: repair or remove that line"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(RamError::run(path, format!("cannot be read: {error}"))),
+    }
+}
+
+/// Whether lines belong to the epochs 1, 2, 3 …, without one that is missing or doubled.
+///
+/// # Errors
+/// [`RamError::Run`] with the first line that is another.
+pub(super) fn check_epochs(path: &Path, lines: &[EpochMetrics]) -> Result<(), RamError> {
+    match lines.iter().zip(1..).find(|(line, epoch)| line.epoch != *epoch) {
+        None => Ok(()),
+        Some((line, epoch)) => Err(RamError::run(
+            path,
+            format!(
+                "line {epoch} is of epoch {}, expected epoch {epoch}: lines are missing or doubled; put the file back, or train again \
+                 with --force",
+                line.epoch
+            ),
+        )),
     }
 }
 
@@ -341,7 +416,7 @@ pub(super) fn lines<T: Line>(path: &Path) -> Result<Vec<T>, RamError> {
 /// [`RamError::Run`] where the file cannot be read or is damaged.
 pub fn read_config(path: &Path) -> Result<Config, RamError> {
     let file = path.join(CONFIG);
-    let text = fs::read_to_string(&file)
+    let text = files::read_text(&file, files::TEXT)
         .map_err(|error| RamError::run(&file, format!("cannot be read: {error}; put it back, or train again")))?;
     // It names the file and the line.
     Config::from_toml(&text, CONFIG)

@@ -1,13 +1,13 @@
 //! `run.json`: which command made a run, with which versions and from which weights.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::RamError;
+use crate::files;
 use crate::runs::checkpoint::{FORMAT, check_format};
 
 /// The name of the file in a run's folder.
@@ -26,6 +26,9 @@ pub struct RunInfo {
     pub versions: BTreeMap<String, String>,
     /// The seed.
     pub seed: u64,
+    /// The folder of the data, as `--data-dir` named it, absolute; `None` where it was not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
     /// The run from which its weights were taken; `None` where all of them were drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_from: Option<InitFrom>,
@@ -65,9 +68,21 @@ impl RunInfo {
             command,
             versions: ["autograd", "datasets", "ram"].map(version).into(),
             seed: config.seed,
+            data_dir: None,
             init_from: None,
         }
     }
+
+    /// Remembers the folder of the data, so that the commands after the training need not be told it again.
+    pub fn with_data_dir(self, dir: Option<&Path>) -> RunInfo {
+        RunInfo { data_dir: dir.map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())), ..self }
+    }
+}
+
+/// The folder of the data of the run at `path`: the `given` one, or else the remembered one, if it is still there.
+pub fn data_dir(path: &Path, given: Option<&Path>) -> Option<PathBuf> {
+    let remembered = || read_info(path).ok()?.data_dir.filter(|dir| dir.is_dir());
+    given.map(Path::to_owned).or_else(remembered)
 }
 
 /// Reads the `run.json` of the run at `path`.
@@ -76,7 +91,7 @@ impl RunInfo {
 /// [`RamError::Run`] where there is no run, its `run.json` is damaged, or it has another format version.
 pub fn read_info(path: &Path) -> Result<RunInfo, RamError> {
     let file = path.join(INFO);
-    let text = fs::read_to_string(&file).map_err(|error| {
+    let text = files::read_text(&file, files::TEXT).map_err(|error| {
         if path.is_dir() {
             RamError::run(
                 path,

@@ -49,7 +49,7 @@ enum Fate {
     Best,
     Done,
     GivenUp,
-    Diverged,
+    Failed,
 }
 
 impl Fate {
@@ -58,7 +58,7 @@ impl Fate {
             Fate::Best => "best",
             Fate::Done => "done",
             Fate::GivenUp => "given up",
-            Fate::Diverged => "diverged",
+            Fate::Failed => "failed",
         }
     }
 
@@ -75,7 +75,7 @@ impl Fate {
             Fate::Best => circle(4.5, RED, WHITE),
             Fate::Done => circle(3.2, BLUE.alpha(190), WHITE),
             Fate::GivenUp => circle(2.7, WHITE, BLUE),
-            Fate::Diverged => vec![across(3.0), across(-3.0)],
+            Fate::Failed => vec![across(3.0), across(-3.0)],
         }
     }
 }
@@ -92,13 +92,13 @@ fn marks(report: &StudyReport, dimension: &Dimension, plot: &Plot) -> Vec<Shape>
             _ => number(value)?,
         };
         let fate = match result.state {
-            State::Diverged => Fate::Diverged,
+            State::Diverged | State::Failed => Fate::Failed,
             _ if i == 0 => Fate::Best,
             State::Paused => Fate::GivenUp,
             State::Done => Fate::Done,
         };
         let [x, y] = plot.at([x, 100.0 * result.error.unwrap_or_default()]);
-        // A trial that diverged has no error; its mark lies on the upper edge.
+        // A trial that diverged or failed has no error; its mark lies on the upper edge.
         let y = if result.error.is_some() { y } else { plot.frame.y };
         let title = format!("trial {}: {}", result.trial, value_text(value));
         Some(Shape::Titled { title, shapes: fate.mark([x, y]) })
@@ -107,8 +107,8 @@ fn marks(report: &StudyReport, dimension: &Dimension, plot: &Plot) -> Vec<Shape>
 }
 
 fn legend(scene: &mut Scene, report: &StudyReport) {
-    let fates = [Fate::Best, Fate::Done, Fate::GivenUp, Fate::Diverged];
-    let there = [report.best().is_some(), report.done > 0, report.paused > 0, report.diverged > 0];
+    let fates = [Fate::Best, Fate::Done, Fate::GivenUp, Fate::Failed];
+    let there = [report.best().is_some(), report.done > 0, report.paused > 0, report.diverged + report.failed > 0];
     let y = scene.height - MARGIN;
     for (i, (fate, _)) in zip(fates, there).filter(|(_, there)| *there).enumerate() {
         let x = 44.0 + MARGIN + 80.0 * i as f64;
@@ -213,7 +213,7 @@ mod tests {
         let text = crate::figures::svg::svg(&draw(&report, &space));
         assert_eq!(text.matches("<title>trial ").count(), 2 * 4);
         assert!(text.contains("&lt;a &amp; &quot;b&quot;&gt;") && !text.contains("<a &"), "a name breaks the picture");
-        for name in ["best", "done", "given up", "diverged"] {
+        for name in ["best", "done", "given up", "failed"] {
             assert!(text.contains(&format!("aria-label=\"{name}\"")), "{name}");
         }
     }

@@ -20,11 +20,11 @@ pub struct Importance {
     /// The key.
     pub key: String,
     /// Spearman's rank correlation of value and error, −1 to 1; above 0, smaller values are better. `None` where the values are
-    /// names, and where all values or all errors are equal.
+    /// names, where all values or all errors are equal, and of fewer than [`FEWEST`] trials.
     pub rank_correlation: Option<f64>,
     /// The share of the variance of the errors' ranks that lies between four bins of the key's values (or between its names), less
     /// what the same number of random bins would get: ε² = 1 − [SS_within/(n − k)]/[SS_total/(n − 1)], or 0 where that is negative.
-    /// `None` where there are too few trials to tell.
+    /// `None` of fewer than [`FEWEST`] trials, where chance would decide, and where a bin has fewer than two.
     pub explained: Option<f64>,
 }
 
@@ -37,6 +37,8 @@ pub struct StudyReport {
     pub done: usize,
     /// How many diverged.
     pub diverged: usize,
+    /// How many could not be trained.
+    pub failed: usize,
     /// How many wait at the end of a rung or were given up there.
     pub paused: usize,
     /// The trials that have a result, from the best to the worst; those that were given up come after those that trained longer.
@@ -66,6 +68,7 @@ impl StudyReport {
             trials,
             done: of(State::Done),
             diverged: of(State::Diverged),
+            failed: of(State::Failed),
             paused: of(State::Paused),
             importance,
             results,
@@ -83,10 +86,10 @@ fn compare(a: &TrialResult, b: &TrialResult) -> Ordering {
     let reached = |result: &TrialResult| match result.state {
         State::Done => usize::MAX,
         State::Paused => result.epochs,
-        State::Diverged => 0,
+        State::Diverged | State::Failed => 0,
     };
     let error = |result: &TrialResult| result.error.unwrap_or(f64::INFINITY);
-    // Trials that diverged are all equal, no matter when they did.
+    // Trials that diverged or failed are all equal, no matter when they did.
     reached(b).cmp(&reached(a)).then(error(a).total_cmp(&error(b)))
 }
 
@@ -112,10 +115,14 @@ fn squares(values: &[f64]) -> f64 {
     values.iter().map(|x| (x - mean) * (x - mean)).sum()
 }
 
+/// The smallest number of trials for which the importance of a key is told: in each of four bins are then five. With 20 random
+/// errors, the correlation of a key is within ±0.44 in 19 of 20 studies.
+pub const FEWEST: usize = 20;
+
 fn importance(key: &str, results: &[TrialResult], errors: &[f64]) -> Importance {
     let values: Vec<&Value> = results.iter().filter_map(|result| result.values.get(key)).collect();
     let key = key.to_owned();
-    if values.len() < results.len() || values.is_empty() {
+    if values.len() < results.len() || values.len() < FEWEST {
         return Importance { key, rank_correlation: None, explained: None };
     }
     let numbers: Option<Vec<f64>> = values.iter().map(|value| number(value)).collect();
@@ -188,10 +195,10 @@ mod tests {
         found.is_some_and(|x| (x - expected).abs() < 1e-12)
     }
 
-    /// Eight trials: the error falls with `a`; `b` is whether it is odd, which says nearly nothing; all have one `c`.
+    /// 24 trials: the error falls with `a`; `b` is whether it is odd, which says nearly nothing; all have one `c`.
     #[test]
     fn the_numbers_are_those_of_the_formulas() {
-        let made: Vec<TrialResult> = (1..=8)
+        let made: Vec<TrialResult> = (1..=24)
             .map(|i| {
                 let name = if i % 2 == 0 { "even" } else { "odd" };
                 let values =
@@ -199,14 +206,14 @@ mod tests {
                 result(i, Some(1.0 / f64::from(i)), &values)
             })
             .collect();
-        let report = StudyReport::new(9, made, ["a", "b", "c"].into_iter());
-        assert_eq!((report.done, report.diverged, report.trials), (8, 0, 9));
-        assert_eq!(report.best().unwrap().trial, 8);
+        let report = StudyReport::new(25, made, ["a", "b", "c"].into_iter());
+        assert_eq!((report.done, report.diverged, report.trials), (24, 0, 25));
+        assert_eq!(report.best().unwrap().trial, 24);
         let of = |key: &str| report.importance.iter().find(|i| i.key == key).unwrap();
         assert!(near(of("a").rank_correlation, -1.0));
-        // Four bins of neighbouring ranks: SS_within = 4·½ = 2, SS_total = 42: 1 − (2/4)/(42/7).
-        assert!(near(of("a").explained, 1.0 - 0.5 / 6.0), "{:?}", of("a"));
-        // Ranks 1 3 5 7 and 2 4 6 8: SS_within = 2·20 = 40: 1 − (40/6)/6 < 0.
+        // Four bins of neighbouring ranks: SS_within = 4·17.5 = 70, SS_total = 1150: 1 − (70/20)/(1150/23).
+        assert!(near(of("a").explained, 1.0 - 3.5 / 50.0), "{:?}", of("a"));
+        // Ranks 1 3 5 … and 2 4 6 …: SS_within = 2·572 = 1144: 1 − (1144/22)/50 < 0.
         assert!(of("b").rank_correlation.is_none() && near(of("b").explained, 0.0), "{:?}", of("b"));
         assert!(of("c").rank_correlation.is_none() && of("c").explained.is_none());
         assert_eq!(report.importance[0].key, "a");
@@ -240,7 +247,7 @@ mod tests {
         assert_eq!(report.results.iter().map(|r| r.trial).collect::<Vec<_>>(), [4, 3, 1, 5, 2, 6]);
         assert_eq!((report.done, report.paused, report.diverged), (1, 3, 2));
         assert_eq!(ranks(&report.results, compare), [1.0, 2.0, 3.0, 4.0, 5.5, 5.5]);
-        // Six trials in four bins are too few for a share.
+        // Six trials are too few.
         assert!(report.importance[0].explained.is_none());
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use crate::error::RamError;
+use crate::files;
 use crate::runs::atomic;
 
 /// How a trial stands.
@@ -18,6 +19,8 @@ pub enum State {
     Done,
     /// Its loss became infinite or not a number. The same trial ends so every time.
     Diverged,
+    /// Its values make a configuration that cannot be trained, such as one that needs more memory than there is.
+    Failed,
     /// It waits at the end of a rung, or it was given up there.
     Paused,
 }
@@ -31,7 +34,7 @@ pub struct TrialResult {
     pub trial: u32,
     /// How it stands.
     pub state: State,
-    /// The lowest validation error, 0 to 1; `None` where it diverged.
+    /// The lowest validation error, 0 to 1; `None` where it diverged or failed.
     pub error: Option<f64>,
     /// The validation loss after the epoch with the lowest error.
     pub loss: Option<f64>,
@@ -44,7 +47,7 @@ pub struct TrialResult {
     /// The SHA-256 of the best weights, when the trial is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
-    /// Why it diverged.
+    /// Why it diverged or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -61,7 +64,7 @@ impl TrialResult {
 
 /// Reads a value from a file; `None` where there is no file.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RamError> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match files::read(path, files::DATA) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(RamError::run(path, format!("cannot be read: {error}"))),

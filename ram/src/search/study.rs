@@ -9,6 +9,7 @@ use super::halving::Halving;
 use super::space::Space;
 use crate::config::Config;
 use crate::error::RamError;
+use crate::files;
 
 /// The configurations of this many trials are checked when a study is read; those of later trials when they are run.
 const CHECKED: u32 = 1000;
@@ -37,7 +38,7 @@ impl Study {
     /// # Errors
     /// As [`Study::from_toml`], and where the file cannot be read.
     pub fn read(path: &Path) -> Result<Study, RamError> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = files::read_text(path, files::TEXT).map_err(|error| {
             RamError::Config(format!(
                 "cannot read the study {}: {error}; `ram search init {0}` writes one",
                 path.display()

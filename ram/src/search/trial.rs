@@ -44,7 +44,8 @@ impl StudyFolder {
     /// there is a result already, only reads it.
     ///
     /// # Errors
-    /// As [`Trainer`] and [`RunFolder`]; but a training that diverges is a result and not an error.
+    /// As [`Trainer`] and [`RunFolder`]; but a training that diverges, and values that cannot be trained, are results and not
+    /// errors.
     pub fn run(
         &self,
         trial: u32,
@@ -56,7 +57,6 @@ impl StudyFolder {
         if let Some(result) = self.result(trial, rung)? {
             return Ok(TrialOutcome::Result(result));
         }
-        let config = self.study.config(trial)?;
         let name = StudyFolder::trial_name(trial);
         let run = match RunFolder::claim(self.path(), Name::Given(&name)) {
             Err(RamError::Locked { .. }) => return Ok(TrialOutcome::Locked),
@@ -67,6 +67,10 @@ impl StudyFolder {
             return Ok(TrialOutcome::Result(result));
         }
         let folder = run.path().to_owned();
+        let config = match self.study.config(trial) {
+            Err(RamError::Config(message)) => return self.failed(trial, message),
+            config => config?,
+        };
         let (mut run, mut trainer) = if run.has_checkpoint() {
             let Resumed { run, checkpoint, config: found, .. } = run.go_on()?;
             let differences = found.differences(&config);
@@ -81,8 +85,11 @@ impl StudyFolder {
             }
             (run, Trainer::resume(found, checkpoint, machine.data_dir, machine.threads)?)
         } else {
-            let trainer = Trainer::new(config.clone(), machine.data_dir, machine.threads)?;
-            let info = RunInfo::new("search", machine.command.to_vec(), &config);
+            let trainer = match Trainer::new(config.clone(), machine.data_dir, machine.threads) {
+                Err(RamError::Config(message)) => return self.failed(trial, message),
+                trainer => trainer?,
+            };
+            let info = RunInfo::new("search", machine.command.to_vec(), &config).with_data_dir(machine.data_dir);
             (run.begin(&config, &info, Existing::ReplaceMadeBy("search"))?, trainer)
         };
         let epochs = self.study.rungs()[rung - 1];
@@ -103,11 +110,15 @@ impl StudyFolder {
         };
         let name = match result.state {
             State::Paused => TrialResult::at_rung(rung),
-            State::Done | State::Diverged => TrialResult::FINAL.to_owned(),
+            State::Done | State::Diverged | State::Failed => TrialResult::FINAL.to_owned(),
         };
-        write_json(&folder.join(&name), &result)?;
-        // The result is read back, so that this process reports the same bits as every later one.
-        Ok(TrialOutcome::Result(read_json(&folder.join(&name))?.unwrap_or(result)))
+        recorded(&folder.join(name), result)
+    }
+
+    /// Records that the values of a trial cannot be trained.
+    fn failed(&self, trial: u32, message: String) -> Result<TrialOutcome, RamError> {
+        let result = TrialResult { state: State::Failed, message: Some(message), ..self.so_far(trial, 0)? };
+        recorded(&self.trial_path(trial).join(TrialResult::FINAL), result)
     }
 
     /// The result after `epochs` epochs, or after fewer if patience ran out.
@@ -138,4 +149,10 @@ impl StudyFolder {
             message: None,
         })
     }
+}
+
+/// Writes a result. It is read back, so that this process reports the same bits as every later one.
+fn recorded(path: &Path, result: TrialResult) -> Result<TrialOutcome, RamError> {
+    write_json(path, &result)?;
+    Ok(TrialOutcome::Result(read_json(path)?.unwrap_or(result)))
 }

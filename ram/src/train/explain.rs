@@ -1,9 +1,11 @@
 //! Explains one training step: every variable of eq. (2) with its value, its gradient and the line of the source that computes
 //! it, and the contribution of each loss term to the gradient of each parameter.
 //!
-//! This is the first step of a run with the given configuration, recorded on one tape. Nothing is updated. The lines are
-//! searched in the sources that were compiled ([`lines`]), so that they stay right when code moves.
+//! This is the first step of a run with the given configuration, or the step that a checkpoint would go on with, recorded on one
+//! tape. Nothing is updated. The lines are searched in the sources that were compiled ([`lines`]), so that they stay right when
+//! code moves. A few episodes are told choice by choice ([`episodes`]).
 
+pub mod episodes;
 pub mod lines;
 
 use std::path::Path;
@@ -11,6 +13,7 @@ use std::path::Path;
 use autograd::{Grads, ParamId, Params, Tape, Var};
 use serde::Serialize;
 
+use self::episodes::{EpisodeTold, tell};
 use self::lines::SourceLine;
 use crate::config::{Config, LossKind};
 use crate::error::RamError;
@@ -19,8 +22,9 @@ use crate::model::agent::FirstChoice;
 use crate::model::{Decisions, Episode, ModelKind, Steps};
 use crate::network::Network;
 use crate::reinforce::BaselineKind;
+use crate::runs::checkpoint::Checkpoint;
 use crate::schedule::rates;
-use crate::tasks::{self, Inputs, Recorded, Task};
+use crate::tasks::{self, Inputs, Recorded, Task, check_classes};
 
 /// A variable of the step.
 #[derive(Clone, Debug, Serialize)]
@@ -33,8 +37,10 @@ pub struct Variable {
     pub meaning: &'static str,
     /// The shape.
     pub shape: Vec<usize>,
-    /// The first numbers of the first image or game, at most three.
+    /// The first numbers of the example, at most three; see [`Explanation::example`].
     pub first: Vec<f64>,
+    /// ∂L/∂ these numbers; empty for a constant.
+    pub slopes: Vec<f64>,
     /// The mean of all numbers.
     pub mean: f64,
     /// The standard deviation of all numbers.
@@ -71,6 +77,8 @@ pub struct Parameter {
     pub norm: f64,
     /// ‖∂L/∂θ‖
     pub gradient: f64,
+    /// The three numbers of ∂L/∂θ that are farthest from 0, each with its place in θ, by rows.
+    pub largest: Vec<(usize, f64)>,
     /// ‖∂/∂θ‖ of each term times its weight, in the order of [`Explanation::terms`].
     pub by_term: Vec<f64>,
     /// The line that uses the parameter.
@@ -78,8 +86,14 @@ pub struct Parameter {
 }
 
 /// A training step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Explanation {
+    /// The number of epochs that were complete before this step.
+    pub epoch: usize,
+    /// The episode whose numbers the variables show, from 0: the one with the largest return.
+    pub example: usize,
+    /// The episodes with the largest and with the smallest return, choice by choice.
+    pub episodes: Vec<EpisodeTold>,
     /// The number of episodes in the batch: images or games, times the samples of each.
     pub batch: usize,
     /// The number of glimpses in an episode; 0 for a network that sees the whole image at once.
@@ -96,38 +110,65 @@ pub struct Explanation {
     pub grad_norm: f64,
 }
 
-/// Records and explains the first step of a training.
+/// Records and explains the first step of a training, or, with a checkpoint of this configuration, the step that the training would
+/// go on with.
 ///
 /// # Errors
-/// The configuration is faulty, or data are missing or damaged.
-pub fn explain(config: &Config, dir: Option<&Path>) -> Result<Explanation, RamError> {
-    explain_task(&*tasks::named(config)?, config, dir)
+/// The configuration is faulty, data are missing or damaged, or the checkpoint belongs to another model.
+pub fn explain(config: &Config, from: Option<&Checkpoint>, dir: Option<&Path>) -> Result<Explanation, RamError> {
+    explain_task(&*tasks::named(config)?, config, from, dir)
 }
 
 /// As [`explain`], for the caller's own task.
 ///
 /// # Errors
 /// As [`explain`].
-pub fn explain_task(task: &dyn Task, config: &Config, dir: Option<&Path>) -> Result<Explanation, RamError> {
+pub fn explain_task(
+    task: &dyn Task,
+    config: &Config,
+    from: Option<&Checkpoint>,
+    dir: Option<&Path>,
+) -> Result<Explanation, RamError> {
     config.validate()?;
     let mut data = task.training(config, dir)?;
     let (sizes, steps) = ([data.channels, data.outputs.len()], data.batches.steps());
     let mut params = Params::new();
     let mut network = Network::new(&mut params, config, sizes, task.decisions());
-    let std = rates(config, 0, steps).std;
+    let (mut epoch, mut first, mut done) = (0, 0, 0);
+    if let Some(checkpoint) = from {
+        let state = &checkpoint.state;
+        check_classes(&state.classes, &data.outputs)?;
+        checkpoint.restore(&mut params)?;
+        (epoch, first, done) = (state.epoch, state.step, state.optimiser_steps);
+    }
+    let std = rates(config, done, steps).std;
     network.set_std(std);
-    data.batches.begin(0, 0);
+    data.batches.begin(epoch as u64, first);
     let no_batch = || RamError::Config("data.train is 0, so there is no batch".to_owned());
     let batch = data.batches.next_batch()?.ok_or_else(no_batch)?;
 
     let samples = config.train.samples;
-    let (inputs, episodes) = (Inputs::of_batch(batch, 0..batch.len(), config.seed, 0, samples), batch.len() * samples);
+    let inputs = Inputs::of_batch(batch, 0..batch.len(), config.seed, epoch as u64, samples);
+    let episodes = batch.len() * samples;
     let (mut tape, mut recorder) = (Tape::new(), task.recorder(config));
     let t = tape.begin(&params);
     let recorded = recorder.record(&t, &network, &inputs, episodes);
-    let step = Recording { config, params: &params, decisions: task.decisions(), recorded: &recorded };
+    let example = largest(&recorded.loss.reward.value());
+    let step = Recording { config, params: &params, decisions: task.decisions(), recorded: &recorded, example };
     let glimpses = network.agent().map_or(0, |agent| agent.glimpses());
-    Ok(Explanation { batch: episodes, glimpses, std, ..step.explain() })
+    let mut explanation = Explanation { epoch, example, batch: episodes, glimpses, std, ..step.explain() };
+    if task.decisions() == Decisions::Last {
+        for told in &mut explanation.episodes {
+            let label = batch.labels[told.number / samples] as usize;
+            told.class = data.outputs.get(label).cloned();
+        }
+    }
+    Ok(explanation)
+}
+
+/// The index of the largest number, the first of equals.
+fn largest(x: &[f32]) -> usize {
+    (0..x.len()).rev().max_by(|&a, &b| x[a].total_cmp(&x[b])).unwrap_or(0)
 }
 
 /// A variable of the tape that is explained: its glimpse, its symbol, its meaning, and the line that computes it.
@@ -173,10 +214,12 @@ struct Recording<'a, 't> {
     params: &'a Params<f32>,
     decisions: Decisions,
     recorded: &'a Recorded<'t>,
+    /// The episode whose numbers are shown.
+    example: usize,
 }
 
 impl<'t> Recording<'_, 't> {
-    /// Explains everything except `batch`, `glimpses` and `std`, which stay 0.
+    /// Explains everything except `epoch`, `example`, `batch`, `glimpses` and `std`, which stay 0.
     fn explain(&self) -> Explanation {
         let Recording { config, params, recorded: Recorded { observed, loss, .. }, .. } = *self;
         let plays = self.decisions == Decisions::Each;
@@ -197,7 +240,11 @@ impl<'t> Recording<'_, 't> {
         let mut grads = params.zeros();
         loss.total.backward(&mut grads);
         // The gradients must be read before another sweep replaces them.
-        let variables = rows.0.into_iter().map(variable).collect();
+        let variables = rows.0.into_iter().map(|row| variable(row, self.example)).collect();
+        let episodes = observed
+            .episode
+            .as_ref()
+            .map_or_else(Vec::new, |episode| tell(config, episode, loss.reward, self.decisions));
         let terms = terms(loss, config, plays);
         let by_term: Vec<Grads<f32>> = terms
             .iter()
@@ -212,17 +259,17 @@ impl<'t> Recording<'_, 't> {
             shape: params.axes(id).to_vec(),
             norm: norm(params.get(id)),
             gradient: norm(grads.get(id)),
+            largest: farthest(grads.get(id)),
             by_term: by_term.iter().map(|grads| norm(grads.get(id))).collect(),
             place: lines::parameter(config, params.name(id)),
         };
         Explanation {
-            batch: 0,
-            glimpses: 0,
-            std: 0.0,
             variables,
+            episodes,
             terms: terms.iter().map(|(term, _)| term.clone()).collect(),
             parameters: params.ids().map(parameter).collect(),
             grad_norm: f64::from(grads.norm()),
+            ..Explanation::default()
         }
     }
 
@@ -265,6 +312,7 @@ impl<'t> Recording<'_, 't> {
             let log_prob = ("log π(l_)", "log-probability of that location", false, lines::log_prob(&config.policy));
             rows.step(n, step, chosen(&episode.location_log_probs), log_prob);
             rows.step(n, n, at(&episode.glimpses), ("ρ_", "the glimpse, ρ(x, l)", true, lines::retina(&config.model)));
+            rows.step(n, n, at(&episode.features), ("g_", "its features, f_g(ρ, l)", false, lines::features()));
             rows.step(n, n, at(&episode.states), ("h_", "the state, f_h(h, g)", false, lines::core(&config.model)));
         }
     }
@@ -289,13 +337,15 @@ impl<'t> Recording<'_, 't> {
 }
 
 /// The numbers of a variable, read from the tape.
-fn variable(Row { step, symbol, meaning, var, is_constant, place }: Row) -> Variable {
+fn variable(Row { step, symbol, meaning, var, is_constant, place }: Row, example: usize) -> Variable {
+    let shape = var.shape();
     Variable {
         step,
         symbol,
         meaning,
-        shape: var.shape().axes().to_vec(),
-        first: first_numbers(var),
+        shape: shape.axes().to_vec(),
+        first: numbers_of(&var.value(), shape.axes(), example),
+        slopes: if is_constant { Vec::new() } else { numbers_of(&var.grad(), shape.axes(), example) },
         mean: mean(&var.value()),
         deviation: deviation(&var.value()),
         gradient: (!is_constant).then(|| norm(&var.grad())),
@@ -324,7 +374,12 @@ fn terms<'t>(loss: &LossTerms<'t, f32>, config: &Config, plays: bool) -> Vec<(Te
     let of = [
         ("class", class, Some(loss.classification), 1.0),
         ("location", location, loss.location, objective.location_weight),
-        ("baseline", "1/(M·T) Σᵢ Σₜ (Rₜⁱ − bₜⁱ)²".to_owned(), loss.baseline, objective.baseline_weight),
+        (
+            "baseline",
+            format!("1/(M·{}) Σᵢ Σₜ (Rₜⁱ − bₜⁱ)²", loss.baseline_steps()),
+            loss.baseline,
+            objective.baseline_weight,
+        ),
     ];
     let term = |(name, equation, var, weight): (&'static str, _, Option<Var<'t, f32>>, _)| {
         let var = var?;
@@ -334,11 +389,19 @@ fn terms<'t>(loss: &LossTerms<'t, f32>, config: &Config, plays: bool) -> Vec<(Te
     of.into_iter().filter_map(term).collect()
 }
 
-/// The numbers of the first row, at most three.
-fn first_numbers(var: Var<f32>) -> Vec<f64> {
-    let rows = var.shape().axes().first().copied().unwrap_or(1).max(1);
-    let value = var.value();
-    value.iter().take((value.len() / rows).min(3)).map(|&x| f64::from(x)).collect()
+/// The first numbers of a row, at most three; of a scalar, the only one.
+pub(super) fn numbers_of(values: &[f32], axes: &[usize], row: usize) -> Vec<f64> {
+    let rows = axes.first().copied().unwrap_or(1).max(1);
+    let width = values.len() / rows;
+    let begin = if rows == 1 { 0 } else { row * width };
+    values[begin..begin + width.min(3)].iter().map(|&x| f64::from(x)).collect()
+}
+
+/// The three numbers that are farthest from 0, and their places.
+fn farthest(x: &[f32]) -> Vec<(usize, f64)> {
+    let mut order: Vec<usize> = (0..x.len()).filter(|&i| x[i] != 0.0).collect();
+    order.sort_by(|&a, &b| x[b].abs().total_cmp(&x[a].abs()).then(a.cmp(&b)));
+    order.into_iter().take(3).map(|i| (i, f64::from(x[i]))).collect()
 }
 
 fn norm(x: &[f32]) -> f64 {

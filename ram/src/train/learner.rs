@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use autograd::optim::{self, Adam, Optimiser, Sgd};
-use autograd::{Grads, Params, Tape, gradients};
+use autograd::{Grads, NotFinite, ParamId, Params, Tape, gradients};
 use datasets::Batch;
 use rayon::prelude::*;
 
@@ -82,7 +82,8 @@ impl Learner {
         &self.network
     }
 
-    /// Makes one step on a batch of `epoch` and returns the losses before the step. It runs on the current rayon pool.
+    /// Makes one step on a batch of `epoch` and returns the losses before the step. It runs on the current rayon pool. If a loss or
+    /// the gradient's norm is not finite, the parameters and the moments stay as they are, and [`Learner::blame`] says why.
     pub fn step(&mut self, batch: &Batch, epoch: u64, rates: Rates) -> Losses {
         awake(|| self.step_awake(batch, epoch, rates))
     }
@@ -117,12 +118,34 @@ impl Learner {
         gradients(&self.params, &self.tapes[..count], &mut self.grads);
         let clip = self.config.optimiser.clip as f32;
         let norm = optim::clip(&mut self.grads, if clip > 0.0 { clip } else { f32::INFINITY });
-        self.optimiser.step(&mut self.params, &self.grads, learning_rate as f32);
-
         // One chain over all episodes.
         let each = self.pieces[..count].iter().flat_map(|piece| &piece.losses);
         let losses = each.fold(Losses::default(), |sum, episode| sum.plus(episode));
-        Losses { grad_norm: f64::from(norm), ..losses }
+        let losses = Losses { grad_norm: f64::from(norm), ..losses };
+        if losses.not_finite().is_none() {
+            self.optimiser.step(&mut self.params, &self.grads, learning_rate as f32);
+        }
+        losses
+    }
+
+    /// Where the last step computed a number that is not finite: the operation and its place, and the parameter with such a gradient.
+    /// It is for steps whose losses are not finite.
+    pub fn blame(&self) -> String {
+        let bad = |values: &[f32]| values.iter().any(|x| !x.is_finite());
+        let place = self.tapes.iter().find_map(Tape::first_not_finite).map(|found| {
+            let what = if found.is_gradient { "the gradient of " } else { "" };
+            let NotFinite { operation, shape, found, made_at, .. } = found;
+            format!("first in {what}{operation} {shape}, which holds {found} ({made_at})")
+        });
+        let param = self.params.ids().find(|&id| bad(self.grads.get(id)));
+        let param = param.map(|id| format!("the gradient of parameter {} is not finite", self.params.name(id)));
+        [place, param].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    /// The first parameter that holds a number which is not finite.
+    pub fn broken_parameter(&self) -> Option<&str> {
+        let broken = |id: &ParamId| self.params.get(*id).iter().any(|x| !x.is_finite());
+        self.params.ids().find(broken).map(|id| self.params.name(id))
     }
 }
 
@@ -135,6 +158,42 @@ fn pieces(inputs: usize, samples: usize, most: usize, threads: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Base;
+    use crate::tasks;
+
+    /// A broken weight makes a step's losses not finite. Then nothing is changed, and the fault is traced to where it began; a
+    /// gradient alone that is not finite is traced as well.
+    #[test]
+    fn a_step_that_is_not_finite_changes_nothing_and_is_explained() {
+        let sets = ["data.train=8", "data.validation=8", "train.batch=8", "optimiser.clip=0"].map(str::to_owned);
+        let config = Config::load(Base::Preset("demo"), &sets).unwrap();
+        let task = tasks::named(&config).unwrap();
+        let mut data = task.training(&config, None).unwrap();
+        let mut learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
+        data.batches.begin(0, 0);
+        let batch = data.batches.next_batch().unwrap().unwrap();
+        let rates = Rates { learning_rate: 1e-3, std: 0.1 };
+        assert!(learner.step(batch, 0, rates).not_finite().is_none());
+        assert_eq!((learner.blame(), learner.broken_parameter()), (String::new(), None));
+
+        let before = learner.params.clone();
+        let id = learner.params.find("action.weight").unwrap();
+        learner.params.change(id, |w| w[0] = f32::NAN);
+        assert_eq!(learner.broken_parameter(), Some("action.weight"));
+        let losses = learner.step(batch, 0, rates);
+        let (term, _) = losses.not_finite().unwrap();
+        assert_eq!(term, "classification term of the loss", "{losses:?}");
+        let blame = learner.blame();
+        for part in
+            ["first in linear [", ", 10], which holds NaN (ram/src/tasks/classify.rs:", "the gradient of parameter "]
+        {
+            assert!(blame.contains(part), "{blame}");
+        }
+        learner.params.change(id, |w| w[0] = before.get(id)[0]);
+        for id in before.ids() {
+            assert_eq!(before.get(id), learner.params.get(id), "{}", before.name(id));
+        }
+    }
 
     #[test]
     fn every_thread_has_as_many_pieces_and_the_samples_of_an_image_stay_together() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use autograd::Params;
@@ -14,6 +14,7 @@ use crate::evaluate::evaluator::evaluate_on;
 use crate::evaluate::trained::Subject;
 use crate::evaluation::Evaluation;
 use crate::losses::Losses;
+use crate::memory;
 use crate::runs::checkpoint::{self, Checkpoint, PARAMS, Tensor, TrainState};
 use crate::runs::metrics::{EpochMetrics, Timing};
 use crate::runs::run_folder::RunFolder;
@@ -21,6 +22,31 @@ use crate::schedule::{Rates, rates};
 use crate::split::SplitName;
 use crate::tasks::{self, Task, Training, check_classes};
 use crate::threads::Threads;
+
+/// How many trainings of this process are under way.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a training of this process is under way, which means that it would save its state if it were asked to stop. A program
+/// that is told to end need not wait otherwise, for example while data are made.
+pub fn is_under_way() -> bool {
+    UNDER_WAY.load(Ordering::SeqCst) > 0
+}
+
+/// Counts a training as long as it lives.
+struct UnderWay;
+
+impl UnderWay {
+    fn new() -> UnderWay {
+        UNDER_WAY.fetch_add(1, Ordering::SeqCst);
+        UnderWay
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 /// Observes the progress of a training.
 pub trait Progress: Send {
@@ -69,7 +95,7 @@ impl Trainer {
     /// `RAM_DATA_DIR`); `threads` is the number of threads (default: one for each core).
     ///
     /// # Errors
-    /// The configuration is faulty, data are missing or damaged, or threads cannot be started.
+    /// The configuration is faulty or needs more memory than there is, data are missing or damaged, or threads cannot be started.
     pub fn new(config: Config, data_dir: Option<&Path>, threads: Option<usize>) -> Result<Trainer, RamError> {
         config.validate()?;
         let task = tasks::named(&config)?;
@@ -87,7 +113,9 @@ impl Trainer {
         threads: Option<usize>,
     ) -> Result<Trainer, RamError> {
         config.validate()?;
+        memory::check_images(&config)?;
         let data = task.training(&config, data_dir)?;
+        memory::check_network(&config, [data.channels, data.outputs.len()], task.decisions())?;
         let learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
         let state = TrainState { config: config.to_toml(), classes: data.outputs.clone(), ..TrainState::default() };
         Ok(Trainer { config, data, learner, state, threads: Threads::new(threads)? })
@@ -208,6 +236,7 @@ impl Trainer {
         stop: &AtomicBool,
         progress: &mut dyn Progress,
     ) -> Result<Outcome, RamError> {
+        let _under_way = UnderWay::new();
         let Trainer { config, data, learner, state, threads } = self;
         let mut training = Loop { config, data, learner, state, run, stop, progress };
         // The loop itself runs on the pool, so that a step distributes its work without a lock or an allocation.
@@ -249,6 +278,7 @@ struct Loop<'a> {
 impl Loop<'_> {
     /// Trains until `epochs` epochs are done, patience runs out, or `stop` is set.
     fn until(&mut self, epochs: usize) -> Result<Outcome, RamError> {
+        self.save_first()?;
         let patience = self.config.train.patience;
         let out_of_patience = |state: &TrainState| patience > 0 && state.epochs_since_best >= patience;
         while self.state.epoch < self.config.train.epochs.min(epochs) && !out_of_patience(self.state) {
@@ -275,7 +305,10 @@ impl Loop<'_> {
         while let Some(batch) = data.batches.next_batch()? {
             rate = rates(config, state.optimiser_steps, steps);
             let losses = learner.step(batch, state.epoch as u64, rate);
-            check_finite(config, state, &losses)?;
+            if let Some((term, found)) = losses.not_finite() {
+                let when = format!("epoch {}, step {}", state.epoch + 1, state.step + 1);
+                return Err(diverged(config, &when, &format!("the {term} is {found}: {}", learner.blame())));
+            }
             state.step += 1;
             state.optimiser_steps += 1;
             state.running.add(&losses, batch.len());
@@ -299,6 +332,14 @@ impl Loop<'_> {
         state.step = 0;
         let train = std::mem::take(&mut state.running).mean();
         let metrics = EpochMetrics::new(config, state.epoch, state.optimiser_steps, rates, train, &evaluation);
+        // Nothing is written or compared before this: a number that is not finite would count as the best, or break the files.
+        let when = format!("after epoch {}", state.epoch);
+        if let Some(name) = learner.broken_parameter() {
+            return Err(diverged(config, &when, &format!("parameter {name} holds numbers that are not finite")));
+        }
+        if let Some((name, found)) = metrics.not_finite() {
+            return Err(diverged(config, &when, &format!("{name} is {found}")));
+        }
         let is_better = state.best_error.is_none_or(|best| evaluation.error < best);
         if is_better {
             (state.best_error, state.best_epoch, state.epochs_since_best) =
@@ -316,6 +357,15 @@ impl Loop<'_> {
         Ok(())
     }
 
+    /// Saves the initial weights of a new run. This shows before the first epoch whether a checkpoint can be written, and a training
+    /// that is killed in its first epoch can be resumed.
+    fn save_first(&mut self) -> Result<(), RamError> {
+        match &self.run {
+            Some(run) if !run.has_checkpoint() => self.save(false),
+            _ => Ok(()),
+        }
+    }
+
     /// Saves a checkpoint, and if `is_best`, also as the best one.
     fn save(&mut self, is_best: bool) -> Result<(), RamError> {
         let Loop { learner, state, run, .. } = self;
@@ -329,24 +379,16 @@ impl Loop<'_> {
     }
 }
 
-/// # Errors
-/// [`RamError::Diverged`] if the loss or the gradient is not finite.
-fn check_finite(config: &Config, state: &TrainState, losses: &Losses) -> Result<(), RamError> {
-    if losses.total.is_finite() && losses.grad_norm.is_finite() {
-        return Ok(());
-    }
+/// The error of a training with numbers that are not finite: when, what, and what to do.
+fn diverged(config: &Config, when: &str, what: &str) -> RamError {
     let clip = match config.optimiser.clip {
         0.0 => "optimiser.clip=1".to_owned(),
         clip => format!("a lower optimiser.clip (it is {clip})"),
     };
-    Err(RamError::Diverged(format!(
-        "epoch {}, step {}: the loss is {} and the gradient's norm {}; try a lower optimiser.learning_rate (it is {}) or {clip}",
-        state.epoch + 1,
-        state.step + 1,
-        losses.total,
-        losses.grad_norm,
-        config.optimiser.learning_rate,
-    )))
+    let rate = config.optimiser.learning_rate;
+    RamError::Diverged(format!(
+        "{when}: the training diverged, {what}; try a lower optimiser.learning_rate (it is {rate}) or {clip}"
+    ))
 }
 
 fn names(kind: &str, params: &Params<f32>) -> Vec<String> {

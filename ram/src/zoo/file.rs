@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::half::{from_f16, to_f16};
 use crate::error::RamError;
+use crate::files;
 use crate::runs::checkpoint::{Checkpoint, PARAMS, Stored, TrainState, fault, hex};
 
 /// The version of the format that is written; other versions cannot be read.
@@ -156,8 +157,8 @@ impl Pretrained {
     /// # Errors
     /// As [`Pretrained::decode`], and [`RamError::Checkpoint`] where the file cannot be read.
     pub fn read(path: &Path) -> Result<Pretrained, RamError> {
-        let bytes =
-            std::fs::read(path).map_err(|error| RamError::checkpoint(path, format!("cannot be read: {error}")))?;
+        let bytes = files::read(path, files::DATA)
+            .map_err(|error| RamError::checkpoint(path, format!("cannot be read: {error}")))?;
         Pretrained::decode(path, &bytes)
     }
 

@@ -154,7 +154,7 @@ impl<'a> Jobs<'a> {
             (run, trainer.transpose()?)
         } else {
             let trainer = Trainer::new(config.clone(), self.data_dir, self.threads)?;
-            let info = RunInfo::new("reproduce", self.command.clone(), config);
+            let info = RunInfo::new("reproduce", self.command.clone(), config).with_data_dir(self.data_dir);
             (run.begin(config, &info, Existing::ReplaceMadeBy("reproduce"))?, Some(trainer))
         };
         if let Some(mut trainer) = trainer {

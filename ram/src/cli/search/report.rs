@@ -3,7 +3,8 @@
 use ram::figures::svg::svg;
 use ram::search::folder::StudyFolder;
 use ram::search::picture::draw;
-use ram::search::report::StudyReport;
+use ram::search::report::{FEWEST, StudyReport};
+use ram::search::result::{State, TrialResult};
 use ram::search::space::value_text;
 use ram::search::study::Study;
 use serde_json::json;
@@ -67,9 +68,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 
 /// The tables of the report as text.
 fn summary(report: &StudyReport, top: usize) -> String {
-    let StudyReport { trials, done, diverged, paused, results, importance } = report;
+    let StudyReport { trials, done, diverged, failed, paused, results, importance } = report;
     let mut text = format!("{trials} trials: {done} done, {paused} given up or waiting at a rung, {diverged} diverged");
     let missing = (*trials as usize).saturating_sub(results.len());
+    if *failed > 0 {
+        text += &format!(", {failed} could not be trained");
+    }
     text += &format!(", {missing} to do\n");
     if results.is_empty() {
         return text + "no trial has a result yet";
@@ -77,17 +81,23 @@ fn summary(report: &StudyReport, top: usize) -> String {
     let mut rows = vec![vec!["trial".to_owned(), "error".to_owned(), "epochs".to_owned()]];
     rows[0].extend(importance.iter().map(|key| key.key.clone()));
     for result in results.iter().take(top) {
-        let error = result.error.map_or("diverged".to_owned(), percent);
+        let error = result.error.map_or_else(|| fate(result).to_owned(), percent);
         let mut row = vec![result.trial.to_string(), error, result.epochs.to_string()];
         row.extend(importance.iter().map(|key| result.values.get(&key.key).map_or("-".to_owned(), value_text)));
         rows.push(row);
     }
-    text += &format!("\nvalidation error, the best {} first; keys by importance\n{}\n", rows.len() - 1, aligned(&rows));
+    let order = if results.len() < FEWEST { "" } else { "; keys by importance" };
+    text += &format!("\nvalidation error, the best {} first{order}\n{}\n", rows.len() - 1, aligned(&rows));
     let number = |x: Option<f64>, sign: bool| match x {
         None => "-".to_owned(),
         Some(x) if sign => format!("{x:+.2}"),
         Some(x) => format!("{:.0} %", 100.0 * x),
     };
+    if results.len() < FEWEST {
+        text +=
+            &format!("\nwhich keys matter is told from {FEWEST} trials on; of {} it would be chance", results.len());
+        return text;
+    }
     let mut rows = vec![["key", "explained", "correlation"].map(str::to_owned).to_vec()];
     rows.extend(
         importance
@@ -97,6 +107,11 @@ fn summary(report: &StudyReport, top: usize) -> String {
     text += &format!("\n{}\n", aligned(&rows));
     text + "\nexplained: share of the variance of the errors' ranks that lies between four bins of this key, less the share for random bins\n\
            correlation: Spearman's rank correlation of value and error; below 0, larger values are better"
+}
+
+/// What became of a trial without an error.
+pub(super) fn fate(result: &TrialResult) -> &'static str {
+    if result.state == State::Failed { "failed" } else { "diverged" }
 }
 
 fn aligned(rows: &[Vec<String>]) -> String {

@@ -19,6 +19,7 @@ use ram::search::trial::{TrialMachine, TrialOutcome};
 use ram::train::trainer::Progress;
 use serde_json::json;
 
+use super::report::fate;
 use super::study::{StudyArgs, numbered};
 use crate::cli::interrupt;
 use crate::cli::options::{Machine, cores};
@@ -116,8 +117,10 @@ fn single(args: &Args, folder: &StudyFolder, trial: u32, stop: &AtomicBool) -> a
     if args.json {
         label.clear();
     }
+    // Values that fit no configuration are a result of the trial, see `StudyFolder::run`.
+    let epochs = folder.study.config(trial).unwrap_or_else(|_| folder.study.base.clone()).train.epochs;
     for rung in 1..=rungs {
-        let mut console = Console::new(&label, folder.study.config(trial)?.train.epochs, args.json);
+        let mut console = Console::new(&label, epochs, args.json);
         let ended = folder.run(trial, rung, machine, stop, &mut console);
         console.finish();
         match ended? {
@@ -210,7 +213,7 @@ fn all(args: &Args, folder: &StudyFolder, stop: &AtomicBool) -> anyhow::Result<E
     if args.json {
         say(&json!({
             "event": "study", "study": folder.path().display().to_string(), "trials": report.trials, "done": report.done,
-            "diverged": report.diverged, "paused": report.paused, "skipped": skipped, "best": report.best(),
+            "diverged": report.diverged, "failed": report.failed, "paused": report.paused, "skipped": skipped, "best": report.best(),
         })
         .to_string())?;
     } else if let Some(best) = report.best() {
@@ -286,7 +289,7 @@ fn result_line(result: &TrialResult) -> String {
     let values: Vec<_> = result.values.iter().map(|(key, value)| format!("{key}={}", value_text(value))).collect();
     let error = match (result.error, result.best_epoch) {
         (Some(error), Some(epoch)) => format!("{:>9} after epoch {epoch} of {}", percent(error), result.epochs),
-        _ => " diverged".to_owned(),
+        _ => format!(" {}", fate(result)),
     };
     format!("trial {:>4}  {error}  {}", result.trial, values.join(" "))
 }

@@ -112,7 +112,7 @@ fn values_that_are_no_configuration_are_told_with_their_line() {
     let one = |text: &str| format!("[space]\n{text}");
     fails(
         &one("policy.std = { uniform = [0.0, 0.5] }"),
-        &["search.toml, line 2: policy.std is 0, but must be above 0"],
+        &["search.toml, line 2: policy.std is 0, but must be from 1e-6 to 10"],
     );
     fails(&one("policy.std = { uniform = [0.1, 50.0] }"), &["line 2: policy.std is 50, but must be"]);
     fails(&one("model.patch = { whole = [4, 12] }"), &["line 2: model.patch is 5, but must be an even number"]);

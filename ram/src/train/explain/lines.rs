@@ -86,6 +86,11 @@ pub fn retina(model: &Model) -> SourceLine {
     }
 }
 
+/// gₜ
+pub fn features() -> SourceLine {
+    find(GLIMPSE, "linear_sum(&[(hg, self.from_retina), (hl, self.from_location)]")
+}
+
 /// hₜ
 pub fn core(model: &Model) -> SourceLine {
     match model.core {

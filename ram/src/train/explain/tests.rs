@@ -54,7 +54,7 @@ fn all() -> Vec<Config> {
 fn the_lines_that_are_named_are_there_and_compute() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for config in all() {
-        let explanation = explain(&config, None).unwrap();
+        let explanation = explain(&config, None, None).unwrap();
         let places = (explanation.variables.iter().map(|variable| (variable.symbol.as_str(), &variable.place)))
             .chain(explanation.terms.iter().map(|term| (term.name, &term.place)))
             .chain(explanation.parameters.iter().map(|parameter| (parameter.name.as_str(), &parameter.place)));
@@ -75,7 +75,7 @@ fn the_lines_that_are_named_are_there_and_compute() {
 #[test]
 fn it_is_the_step_that_training_makes() {
     for config in all() {
-        let explanation = explain(&config, None).unwrap();
+        let explanation = explain(&config, None, None).unwrap();
         let task = tasks::named(&config).unwrap();
         let mut data = task.training(&config, None).unwrap();
         let steps = data.batches.steps();
@@ -94,19 +94,19 @@ fn it_is_the_step_that_training_makes() {
 
 #[test]
 fn early_answers_are_told_and_refused_without_labels() {
-    let told = explain(&config(Base::Preset("demo"), &[]), None).unwrap();
+    let told = explain(&config(Base::Preset("demo"), &[]), None, None).unwrap();
     assert!(told.terms[0].equation.ends_with("and 0.3 times its mean after earlier glimpses"), "{:?}", told.terms[0]);
     for (set, part) in
         [("loss.early_weight=0.5", "loss.early_weight is 0.5"), ("loss.returns=to-go", "loss.returns is to-go")]
     {
-        let error = explain(&papers(&["loss.kind=reinforce", set]), None).unwrap_err().to_string();
+        let error = explain(&papers(&["loss.kind=reinforce", set]), None, None).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }
 }
 
 #[test]
 fn gradients_come_from_where_the_paper_says() {
-    let explanation = explain(&papers(&[]), None).unwrap();
+    let explanation = explain(&papers(&[]), None, None).unwrap();
     assert_eq!(explanation.terms.iter().map(|term| term.name).collect::<Vec<_>>(), ["class", "location", "baseline"]);
     for parameter in &explanation.parameters {
         let expected: [bool; 3] = match parameter.name.split('.').next().unwrap() {
@@ -121,14 +121,14 @@ fn gradients_come_from_where_the_paper_says() {
         let whole = parameter.by_term.iter().sum::<f64>();
         assert!((whole - parameter.gradient).abs() <= 1e-6 * whole, "{}", parameter.name);
     }
-    let into_core = explain(&papers(&["loss.location_into_core=true"]), None).unwrap();
+    let into_core = explain(&papers(&["loss.location_into_core=true"]), None, None).unwrap();
     let core = into_core.parameters.iter().find(|parameter| parameter.name == "core.glimpse.weight").unwrap();
     assert!(core.by_term[0] > 0.0 && core.by_term[1] > 0.0 && core.by_term[2] == 0.0);
 }
 
 #[test]
 fn locations_as_drawn_are_constants_and_steps_have_numbers() {
-    let explanation = explain(&papers(&[]), None).unwrap();
+    let explanation = explain(&papers(&[]), None, None).unwrap();
     let of = |symbol: &str| explanation.variables.iter().find(|variable| variable.symbol == symbol).unwrap();
     assert_eq!((of("l₀").gradient, of("l₁").gradient, of("l₁").shape.clone()), (None, None, vec![48, 2]));
     assert!(of("μ₁").gradient.unwrap() > 0.0 && of("h₄").gradient.unwrap() > 0.0);
@@ -138,4 +138,36 @@ fn locations_as_drawn_are_constants_and_steps_have_numbers() {
     assert!((of("log π(l₁)").gradient.unwrap() - expected).abs() < 1e-6, "{expected}");
     assert_eq!(explanation.variables.last().unwrap().gradient, Some(1.0));
     assert_eq!(subscript(10), "₁₀");
+}
+
+/// Rₜ − bₜ is read off the gradient, so it is what the step multiplies: with the paper's loss it is R, as b is 0 at first.
+#[test]
+fn episodes_are_told_with_what_eq_2_multiplies() {
+    let told = explain(&papers(&["train.batch=96"]), None, None).unwrap();
+    let rewards: Vec<f64> = told.episodes.iter().map(|episode| episode.reward).collect();
+    assert_eq!(rewards, [1.0, 1.0, 0.0, 0.0]);
+    assert_eq!(told.episodes[0].number, told.example);
+    for episode in &told.episodes {
+        assert_eq!(episode.choices.len(), told.glimpses - 1);
+        assert!(episode.class.is_some());
+        for (i, choice) in episode.choices.iter().enumerate() {
+            assert_eq!((choice.step, choice.chosen.len(), choice.features.len()), (i + 1, 2, 3));
+            assert!((choice.advantage - episode.reward).abs() < 1e-6, "{choice:?}");
+            assert_eq!(choice.baseline, Some(0.0));
+            assert!((choice.ret.unwrap() - episode.reward).abs() < 1e-6 && choice.features_gradient > 0.0);
+        }
+    }
+    // Of three samples, bⁱ is the mean of the two others.
+    let sampled =
+        explain(&papers(&["loss.baseline=leave-one-out", "train.samples=3", "train.batch=32"]), None, None).unwrap();
+    for choice in sampled.episodes.iter().flat_map(|episode| &episode.choices) {
+        let b = choice.baseline.unwrap();
+        assert!([0.0, 0.5, 1.0].iter().any(|x| (b - x).abs() < 1e-6), "{choice:?}");
+    }
+    // A game's choices are its actions.
+    let game = explain(&config(Base::Experiment("catch"), &[]), None, None).unwrap();
+    assert!(game.episodes.iter().all(|episode| episode.choices.len() == game.glimpses && episode.class.is_none()));
+    let number_of_term = |explanation: &Explanation| explanation.terms.last().unwrap().equation.clone();
+    assert_eq!(number_of_term(&told), format!("1/(M·{}) Σᵢ Σₜ (Rₜⁱ − bₜⁱ)²", told.glimpses - 1));
+    assert_eq!(number_of_term(&game), format!("1/(M·{}) Σᵢ Σₜ (Rₜⁱ − bₜⁱ)²", game.glimpses));
 }
