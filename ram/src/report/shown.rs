@@ -261,8 +261,8 @@ mod tests {
         let told = "So that this page stays small, they are embedded at 64×64 pixels, not 256×256.";
         assert_eq!(fitting(24, [3, 256, 256]), (24, [64, 64], Some(told.to_owned())));
         let (count, size, told) = fitting(1000, [3, 250, 250]);
-        assert_eq!((count, size), (164, [36, 36]));
-        assert!(told.unwrap().ends_with("36×36 pixels, not 250×250, and there are 164 instead of 1000."));
+        assert_eq!((count, size), (130, [36, 36]));
+        assert!(told.unwrap().ends_with("36×36 pixels, not 250×250, and there are 130 instead of 1000."));
     }
 
     #[test]
