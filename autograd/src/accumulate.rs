@@ -40,7 +40,8 @@ impl<R: Real> Var<'_, R> {
     /// Adds ∂self/∂θ to `grads` for every parameter θ. If it is called twice, it adds the same gradient twice.
     ///
     /// # Panics
-    /// If self does not have exactly one element, or `grads` do not have the layout of the parameters.
+    /// If self does not have exactly one element, if it depends on no input and no parameter, or if `grads` do not have the
+    /// layout of the parameters.
     #[track_caller]
     pub fn backward(self, grads: &mut Grads<R>) {
         self.sweep();

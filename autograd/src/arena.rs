@@ -235,6 +235,18 @@ impl<R: Real> Arena<R> {
         }
     }
 
+    /// The message for a backward that starts at a node without a gradient.
+    pub(crate) fn no_gradient(&self, root: u32) -> String {
+        let node = &self.nodes[root as usize];
+        format!(
+            "backward starts at what depends on no input and no parameter, so there is no gradient to compute; was \
+             stop_gradient or constant meant to be in it?\n  {} {}, made at {}",
+            self.name(node),
+            node.shape,
+            node.made_at
+        )
+    }
+
     /// The message for inputs whose shapes do not fit.
     pub(crate) fn shape_error(&self, op: &str, inputs: &[u32], why: &str) -> String {
         let mut message = format!("{op}: {why}");
@@ -266,7 +278,7 @@ impl<R: Real> Arena<R> {
             "id", "operation", "inputs", "shape", "‖value‖", "‖grad‖"
         );
         for (id, node) in self.nodes.iter().enumerate() {
-            let norm = |slab: &Slab<R>| reduce::sum_of_squares(slab.as_slice().get(node.span()).unwrap_or(&[])).sqrt();
+            let norm = |slab: &Slab<R>| reduce::norm(slab.as_slice().get(node.span()).unwrap_or(&[]));
             let inputs = node.inputs.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
             let has_gradient = node.tracks && id < self.swept;
             let gradient = if has_gradient { format!("{:.3e}", norm(&self.grad)) } else { "-".to_owned() };

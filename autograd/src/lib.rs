@@ -5,7 +5,7 @@
 //! 1. [`tape`]: what is recorded; and `arena.rs`, the loop in reverse that is backpropagation.
 //! 2. [`op`]: how an operation is written; then any file of `ops/`, such as `ops/unary.rs`, the table of derivatives.
 //! 3. [`params`]: where parameters and gradients live between steps; `accumulate.rs`: how gradients of many tapes are
-//!    added up; [`optim`]: how parameters change.
+//!    added up; [`optim`]: how parameters change; [`store`]: how they are kept in a file.
 //! 4. [`gradcheck`]: how we know that the gradients are right.
 //! 5. [`kernels`]: why the arithmetic is fast and gives the same bits on every machine.
 //!
@@ -20,7 +20,7 @@
 //! use autograd::ops::Activation::Tanh;
 //! use autograd::optim::{Adam, Optimiser};
 //! use autograd::{Params, Tape, math};
-//! use rand::{SeedableRng, rngs::ChaCha8Rng};
+//! use autograd::rand::{SeedableRng, rngs::ChaCha8Rng};
 //!
 //! // 97 points on each of two spirals: (x, y) [194, 2] and the number of the spiral.
 //! let (mut points, mut labels) = (Vec::new(), Vec::new());
@@ -69,6 +69,7 @@ mod layer_sum;
 pub mod math;
 pub mod nn;
 mod node;
+mod norm;
 mod number;
 pub mod op;
 pub mod ops;
@@ -78,11 +79,14 @@ pub mod params;
 mod real;
 mod shape;
 mod slab;
+pub mod store;
 pub mod tape;
 
 pub use accumulate::{accumulate, gradients};
 pub use number::Number;
 pub use params::{Grads, ParamId, Params};
+pub use rand;
 pub use real::Real;
 pub use shape::Shape;
+pub use store::{Fault, StoreError};
 pub use tape::{NotFinite, Recording, Tape, Var};

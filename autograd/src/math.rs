@@ -65,8 +65,8 @@ pub fn normal_pair(rng: &mut impl Rng) -> [f64; 2] {
     [radius * cos, radius * sin]
 }
 
-#[cfg(test)]
 #[allow(clippy::disallowed_methods)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

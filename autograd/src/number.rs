@@ -39,8 +39,12 @@ pub trait Number:
     const ONE: Self;
     /// −∞
     const NEG_INFINITY: Self;
+    /// Not a number
+    const NAN: Self;
     /// The smallest and the largest positive normal number.
     const NORMAL_RANGE: (Self, Self);
+    /// The largest power of two whose square is below an eighth of the largest finite number: 2⁶³ in f32, 2⁵¹¹ in f64.
+    const LARGEST_TO_SQUARE: Self;
     /// A power of two that makes every subnormal number normal, and its exponent.
     const SUBNORMAL_SCALE: (Self, Self);
     /// 1 / ln 2
@@ -109,7 +113,9 @@ impl Number for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     const NEG_INFINITY: f32 = f32::NEG_INFINITY;
+    const NAN: f32 = f32::NAN;
     const NORMAL_RANGE: (f32, f32) = (f32::MIN_POSITIVE, f32::MAX);
+    const LARGEST_TO_SQUARE: f32 = (1_u64 << 63) as f32;
     const SUBNORMAL_SCALE: (f32, f32) = (16_777_216.0, 24.0);
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     const LN_2: (f32, f32) = (355.0 / 512.0, -2.121_944_4e-4);
@@ -163,7 +169,9 @@ impl Number for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     const NEG_INFINITY: f64 = f64::NEG_INFINITY;
+    const NAN: f64 = f64::NAN;
     const NORMAL_RANGE: (f64, f64) = (f64::MIN_POSITIVE, f64::MAX);
+    const LARGEST_TO_SQUARE: f64 = f64::from_bits((1023 + 511) << 52);
     const SUBNORMAL_SCALE: (f64, f64) = (18_014_398_509_481_984.0, 54.0);
     const LOG2_E: f64 = std::f64::consts::LOG2_E;
     const LN_2: (f64, f64) = (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10);

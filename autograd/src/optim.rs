@@ -1,9 +1,10 @@
 //! Optimisers, learning-rate schedules and gradient clipping. All are loops over the parallel slices of parameters,
 //! gradients and moments.
 
-use crate::kernels::map::{Elementwise, map, padded};
+use crate::kernels::map::padded;
 use crate::kernels::simd::{Kernel, LANES, Lanes, Simd};
 use crate::math;
+pub use crate::norm::clip;
 use crate::params::{Grads, Params};
 use crate::real::Real;
 
@@ -12,7 +13,8 @@ pub trait Optimiser<R: Real> {
     /// Makes one step with this learning rate.
     ///
     /// # Panics
-    /// If the gradients or the moments belong to other parameters.
+    /// If the gradients or the moments belong to other parameters, or if the learning rate is negative or not finite.
+    #[track_caller]
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R);
 
     /// The numbers that are kept from step to step, in the layout of the parameters, with their names for a checkpoint.
@@ -32,7 +34,7 @@ pub trait Optimiser<R: Real> {
 /// θ ← θ − η·m           or, with Nesterov's momentum, θ ← θ − η·(g + μ·m)
 /// ```
 ///
-/// Its moment m has the name `velocity`.
+/// Its moment m has the name `velocity`. Where it overflows, the parameter becomes infinite in the same step.
 pub struct Sgd<R> {
     momentum: R,
     nesterov: bool,
@@ -42,13 +44,28 @@ pub struct Sgd<R> {
 
 impl<R: Real> Sgd<R> {
     /// An optimiser with momentum μ, which may be 0; `nesterov` chooses Nesterov's momentum rather than the plain one.
+    ///
+    /// # Panics
+    /// If the momentum is not in [0, 1].
+    #[track_caller]
     pub fn new(params: &Params<R>, momentum: R, nesterov: bool) -> Self {
+        assert!(momentum >= R::ZERO && momentum <= R::ONE, "the momentum must be from 0 to 1, not {momentum}");
         Sgd { momentum, nesterov, velocity: params.zeros(), steps: 0 }
     }
 }
 
+/// # Panics
+/// If a step cannot be made with this learning rate.
+#[track_caller]
+fn check_rate<R: Real>(learning_rate: R) {
+    let is_rate = learning_rate >= R::ZERO && learning_rate.is_finite();
+    assert!(is_rate, "the learning rate must be at least 0 and finite, not {learning_rate}");
+}
+
 impl<R: Real> Optimiser<R> for Sgd<R> {
+    #[track_caller]
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
+        check_rate(learning_rate);
         self.steps += 1;
         let rule = SgdRule { momentum: self.momentum, rate: learning_rate, nesterov: self.nesterov };
         params.update(grads, [&mut self.velocity], |theta, g, moments| R::dispatch(Update { rule, theta, g, moments }));
@@ -72,6 +89,10 @@ impl<R: Real> Optimiser<R> for Sgd<R> {
 /// ```
 ///
 /// Its moments m and v have the names `first` and `second`.
+///
+/// A finite gradient beyond ±2⁶³ in f32, or ±2⁵¹¹ in f64, counts as that bound, since its square would overflow and v would
+/// stay infinite for ever. A step then is about η long, as it is after any other large gradient. NaN and ±∞ make the parameter
+/// NaN.
 pub struct Adam<R> {
     beta1: f64,
     beta2: f64,
@@ -88,7 +109,16 @@ impl<R: Real> Adam<R> {
     }
 
     /// An optimiser with other constants.
+    ///
+    /// # Panics
+    /// If β₁ or β₂ is not in [0, 1), or if ε is not positive and finite as a number of the type.
+    #[track_caller]
     pub fn with_constants(params: &Params<R>, beta1: f64, beta2: f64, epsilon: f64) -> Self {
+        for (name, beta) in [("β₁", beta1), ("β₂", beta2)] {
+            assert!((0.0..1.0).contains(&beta), "{name} must be at least 0 and below 1, not {beta}");
+        }
+        let in_type = R::from_f64(epsilon);
+        assert!(in_type > R::ZERO && in_type.is_finite(), "ε must be positive and finite, not {epsilon}");
         Adam { beta1, beta2, epsilon, first: params.zeros(), second: params.zeros(), steps: 0 }
     }
 }
@@ -103,7 +133,9 @@ fn integer_power(x: f64, n: u64) -> f64 {
 }
 
 impl<R: Real> Optimiser<R> for Adam<R> {
+    #[track_caller]
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
+        check_rate(learning_rate);
         self.steps += 1;
         let correction1 = 1.0 - integer_power(self.beta1, self.steps);
         let correction2 = 1.0 - integer_power(self.beta2, self.steps);
@@ -170,6 +202,7 @@ struct AdamRule<R> {
 impl<R: Real> Rule<R, 2> for AdamRule<R> {
     #[inline(always)]
     fn apply<L: Lanes<R>>(self, l: L, theta: L::V, g: L::V, [m, v]: &mut [L::V; 2]) -> L::V {
+        let g = limited(l, g);
         // m ← β₁·m + (1 − β₁)·g;   v ← β₂·v + (1 − β₂)·g²
         *m = l.mul_add(*m, l.splat(self.beta1), l.mul(g, l.splat(self.one_minus_beta1)));
         *v = l.mul_add(*v, l.splat(self.beta2), l.mul(l.mul(g, g), l.splat(self.one_minus_beta2)));
@@ -177,6 +210,16 @@ impl<R: Real> Rule<R, 2> for AdamRule<R> {
         let denominator = l.add(l.div(l.sqrt(*v), l.splat(self.root_of_correction)), l.splat(self.epsilon));
         l.mul_add(l.div(*m, denominator), l.splat(-self.rate), theta)
     }
+}
+
+/// g, but no finite number larger than the one whose square is still far from overflowing.
+#[inline(always)]
+fn limited<R: Real, L: Lanes<R>>(l: L, g: L::V) -> L::V {
+    let (high, low) = (l.splat(R::LARGEST_TO_SQUARE), l.splat(-R::LARGEST_TO_SQUARE));
+    let size = l.max(g, l.sub(l.splat(R::ZERO), g));
+    let within = l.if_gt(g, high, high, l.if_gt(low, g, low, g));
+    // The comparison is false for NaN and ∞, which stay.
+    l.if_gt(l.splat(-R::NEG_INFINITY), size, within, g)
 }
 
 /// A rule applied to whole slices. They may include gaps between parameters: the gradient of a gap is 0, and so is its
@@ -229,27 +272,6 @@ impl<R: Real, U: Rule<R, N>, const N: usize> Kernel<R> for Update<'_, R, U, N> {
             }
         }
     }
-}
-
-/// y ← factor·y
-#[derive(Clone, Copy)]
-struct ScaleBy<R>(R);
-
-impl<R: Real> Elementwise<R, 0> for ScaleBy<R> {
-    #[inline(always)]
-    fn apply<L: Lanes<R>>(self, l: L, y: L::V, _: [L::V; 0]) -> L::V {
-        l.mul(y, l.splat(self.0))
-    }
-}
-
-/// Scales the gradients so that ‖g‖₂ ≤ `max` over all parameters, and returns the norm before scaling.
-pub fn clip<R: Real>(grads: &mut Grads<R>, max: R) -> R {
-    let norm = grads.norm();
-    if norm > max {
-        let factor = max / norm;
-        map(ScaleBy(factor), [], grads.as_mut_slice());
-    }
-    norm
 }
 
 /// How the learning rate changes from step to step, as a factor of the highest learning rate.
@@ -333,18 +355,5 @@ mod tests {
         for (step, expected) in [(0, 0.25), (3, 1.0), (4, 1.0), (54, 0.5), (104, 0.0)] {
             near(warm(step), expected);
         }
-    }
-
-    #[test]
-    fn clipping_scales_to_the_norm_and_returns_the_one_before() {
-        let mut params = Params::<f64>::new();
-        let ids = [params.add("a", [1], |_| {}), params.add("b", [1], |_| {})];
-        let mut grads = params.zeros();
-        grads.get_mut(ids[0])[0] = 3.0;
-        grads.get_mut(ids[1])[0] = -4.0;
-        assert_eq!(clip(&mut grads, 10.0), 5.0);
-        assert_eq!((grads.get(ids[0])[0], grads.get(ids[1])[0]), (3.0, -4.0));
-        assert_eq!(clip(&mut grads, 1.0), 5.0);
-        assert!((grads.get(ids[0])[0] - 0.6).abs() < 1e-15 && (grads.get(ids[1])[0] + 0.8).abs() < 1e-15);
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use arrayvec::ArrayVec;
 
-use crate::kernels::{gemm, reduce};
+use crate::kernels::gemm;
 use crate::parallel::join_if;
 use crate::real::Real;
 use crate::shape::Shape;
@@ -51,7 +51,7 @@ impl Entry {
 }
 
 /// The number of parameters for which it is worth waking another thread.
-const PARALLEL_FROM: usize = 1 << 14;
+pub(crate) const PARALLEL_FROM: usize = 1 << 14;
 
 /// Some of the parameters, with all that an optimiser's step reads and writes of them.
 struct UpdatePart<'a, R, const N: usize> {
@@ -257,7 +257,7 @@ impl<R: Real> Params<R> {
 pub struct Grads<R> {
     values: Slab<R>,
     used: usize,
-    entries: Vec<Range<usize>>,
+    pub(crate) entries: Vec<Range<usize>>,
     /// Memory for the multiply-adds that each parameter's gradient takes, by which threads share them.
     pub(crate) work: Vec<usize>,
 }
@@ -296,33 +296,5 @@ impl<R: Real> Grads<R> {
     /// Sets all numbers to 0.
     pub fn clear(&mut self) {
         self.as_mut_slice().fill(R::ZERO);
-    }
-
-    /// ‖g‖₂ over all parameters. The sums of the parameters are computed in parallel and then added in order.
-    pub fn norm(&self) -> R {
-        fn squares<R: Real>(all: &[R], entries: &[Range<usize>], sums: &mut [R], parallel: bool) {
-            match entries {
-                [] => {}
-                [entry] => sums[0] = reduce::sum_of_squares(&all[entry.clone()]),
-                _ => {
-                    let (first, second) = entries.split_at(entries.len() / 2);
-                    let (sums_1, sums_2) = sums.split_at_mut(first.len());
-                    join_if(
-                        parallel,
-                        || squares(all, first, sums_1, parallel),
-                        || squares(all, second, sums_2, parallel),
-                    );
-                }
-            }
-        }
-        let all = self.as_slice();
-        let mut total = R::ZERO;
-        // The sums go to an array, so parameters are taken 64 at a time.
-        for entries in self.entries.chunks(64) {
-            let mut sums = [R::ZERO; 64];
-            squares(all, entries, &mut sums[..entries.len()], self.used >= PARALLEL_FROM);
-            total = sums[..entries.len()].iter().fold(total, |total, &sum| total + sum);
-        }
-        total.sqrt()
     }
 }

@@ -4,7 +4,8 @@
 //! the nodes in reverse order; and an output lies behind its inputs, so `split_at_mut` lends both at once. `arena.rs`
 //! has the memory and the loop; this file has the handles with which a model is written.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Ref, RefCell, RefMut};
+use std::fmt;
 use std::panic::Location;
 
 use arrayvec::ArrayVec;
@@ -97,6 +98,21 @@ impl<R: Real> Clone for Var<'_, R> {
 
 impl<R: Real> Copy for Var<'_, R> {}
 
+/// The operation that made it, its shape, and its first elements: `softmax [1, 3]: [0.1, 0.2, 0.7]`.
+impl<R: Real> fmt::Debug for Var<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        const SHOWN: usize = 6;
+        // A message may be written while the tape computes the variable.
+        let Ok(arena) = self.t.arena.try_borrow() else { return write!(f, "variable {} of a tape at work", self.id) };
+        let node = &arena.nodes[self.id as usize];
+        write!(f, "{} {}: [", arena.name(node), node.shape)?;
+        for (i, x) in arena.value.as_slice()[node.span()].iter().enumerate().take(SHOWN) {
+            write!(f, "{}{x:?}", if i > 0 { ", " } else { "" })?;
+        }
+        write!(f, "{}]", if node.shape.len() > SHOWN { ", …" } else { "" })
+    }
+}
+
 impl<'t, R: Real> Recording<'t, R> {
     /// The parameters of this step.
     pub fn params(&self) -> &'t Params<R> {
@@ -105,7 +121,7 @@ impl<'t, R: Real> Recording<'t, R> {
 
     #[track_caller]
     fn leaf(&'t self, name: &'static str, shape: Shape, tracks: bool, fill: impl FnOnce(&mut [R])) -> Var<'t, R> {
-        let id = self.arena.borrow_mut().push_leaf(name, shape, tracks, Location::caller(), fill);
+        let id = self.arena_mut().push_leaf(name, shape, tracks, Location::caller(), fill);
         Var { t: self, id }
     }
 
@@ -135,7 +151,7 @@ impl<'t, R: Real> Recording<'t, R> {
     #[track_caller]
     pub fn zeros(&'t self, shape: impl Into<Shape>) -> Var<'t, R> {
         let zeros = self.leaf("zeros", shape.into(), false, |y| y.fill(R::ZERO));
-        self.arena.borrow_mut().nodes[zeros.id as usize].zero = true;
+        self.arena_mut().nodes[zeros.id as usize].zero = true;
         zeros
     }
 
@@ -157,7 +173,7 @@ impl<'t, R: Real> Recording<'t, R> {
     ) -> Var<'t, R> {
         assert!(std::ptr::eq(from.t, self), "{name}: from a variable of another tape");
         let y = self.leaf(name, shape.into(), false, |_| {});
-        let arena = &mut *self.arena.borrow_mut();
+        let arena = &mut *self.arena_mut();
         let (span, from) = (arena.nodes[y.id as usize].span(), arena.nodes[from.id as usize].span());
         let (before, values) = arena.value.as_mut_slice().split_at_mut(span.start);
         fill(&before[from], &mut values[..span.len()]);
@@ -165,8 +181,9 @@ impl<'t, R: Real> Recording<'t, R> {
     }
 
     /// Puts whole numbers that an operation needs, such as labels, on the tape.
+    #[track_caller]
     pub fn indices(&self, indices: &[u32]) -> Indices {
-        let all = &mut self.arena.borrow_mut().indices;
+        let all = &mut self.arena_mut().indices;
         let start = all.len();
         all.extend_from_slice(indices);
         Indices { start, end: all.len() }
@@ -183,18 +200,45 @@ impl<'t, R: Real> Recording<'t, R> {
         let own = inputs.iter().all(|input| std::ptr::eq(input.t, self));
         assert!(own, "{}: an input of another tape", op.name());
         let ids: ArrayVec<u32, MAX_INPUTS> = inputs.iter().map(|input| input.id).collect();
-        let id = self.arena.borrow_mut().push_op(op, &ids, self.params, Location::caller());
+        let id = self.arena_mut().push_op(op, &ids, self.params, Location::caller());
         Var { t: self, id }
     }
 
     /// The tape as a table: for each node its id, operation, inputs and shape, the norms of its value and its gradient,
     /// and the line of source code that made it.
+    #[track_caller]
     pub fn dump(&self) -> String {
-        self.arena.borrow().dump()
+        self.arena().dump()
     }
 
+    /// The memory of the tape, to be read.
+    ///
+    /// # Panics
+    /// If the tape is at work.
+    #[track_caller]
     pub(crate) fn arena(&self) -> Ref<'_, Arena<R>> {
-        self.arena.borrow()
+        let Ok(arena) = self.arena.try_borrow() else {
+            panic!(
+                "the tape is at work and lends nothing: inside a closure that fills a variable, no other variable can be read; \
+                 read it before, or let filled_from lend it"
+            )
+        };
+        arena
+    }
+
+    /// The memory of the tape, to be changed.
+    ///
+    /// # Panics
+    /// If a value or a gradient is still lent, or the tape is at work.
+    #[track_caller]
+    fn arena_mut(&self) -> RefMut<'_, Arena<R>> {
+        let Ok(arena) = self.arena.try_borrow_mut() else {
+            panic!(
+                "a value or a gradient of this tape is still borrowed, or is being filled: the borrow that value() or grad() \
+                 gives must end before the next operation; copy the numbers with to_vec(), or put the borrow in a block"
+            )
+        };
+        arena
     }
 }
 
@@ -205,13 +249,28 @@ impl<'t, R: Real> Var<'t, R> {
     }
 
     /// The shape.
+    #[track_caller]
     pub fn shape(self) -> Shape {
-        self.t.arena.borrow().nodes[self.id as usize].shape
+        self.t.arena().nodes[self.id as usize].shape
     }
 
-    /// The elements, by rows. The borrow must end before the next operation is recorded.
+    /// The elements, by rows. The borrow must end before the next operation is recorded; [`Var::to_vec`] makes a copy that may
+    /// stay.
+    ///
+    /// # Panics
+    /// If the tape is at work: inside a closure that fills a variable.
+    #[track_caller]
     pub fn value(self) -> Ref<'t, [R]> {
-        Ref::map(self.t.arena.borrow(), |arena| &arena.value.as_slice()[arena.nodes[self.id as usize].span()])
+        Ref::map(self.t.arena(), |arena| &arena.value.as_slice()[arena.nodes[self.id as usize].span()])
+    }
+
+    /// A copy of the elements, by rows.
+    ///
+    /// # Panics
+    /// As [`Var::value`].
+    #[track_caller]
+    pub fn to_vec(self) -> Vec<R> {
+        self.value().to_vec()
     }
 
     /// ∂L/∂ of the elements after a backward, by rows; zeros if L does not depend on them.
@@ -220,12 +279,18 @@ impl<'t, R: Real> Var<'t, R> {
     /// If there was no backward yet, or if the variable has no gradient since it depends on no input and no parameter.
     #[track_caller]
     pub fn grad(self) -> Ref<'t, [R]> {
-        Ref::map(self.t.arena.borrow(), |arena| {
+        Ref::map(self.t.arena(), |arena| {
             let node = &arena.nodes[self.id as usize];
             assert!((self.id as usize) < arena.swept, "there are no gradients before backward is called");
             assert!(node.tracks, "{} has no gradient: it depends on no input and no parameter", arena.name(node));
             &arena.grad.as_slice()[node.span()]
         })
+    }
+
+    /// Whether it depends on an input or on a parameter, so that backward computes a gradient of it.
+    #[track_caller]
+    pub fn has_gradient(self) -> bool {
+        self.t.arena().nodes[self.id as usize].tracks
     }
 
     /// The only element.
@@ -248,21 +313,21 @@ impl<'t, R: Real> Var<'t, R> {
     /// A part of the variable's span that begins at `offset`, seen with another shape.
     #[track_caller]
     pub(crate) fn view(self, name: &'static str, offset: usize, shape: Shape) -> Var<'t, R> {
-        let id = self.t.arena.borrow_mut().push_view(name, self.id, offset, shape, Location::caller());
+        let id = self.t.arena_mut().push_view(name, self.id, offset, shape, Location::caller());
         Var { t: self.t, id }
     }
 
     /// Panics with a message that says what is wrong with this variable as the input of `op`.
     #[track_caller]
     pub(crate) fn refuse(self, op: &str, why: &str) -> ! {
-        panic!("{}", self.t.arena.borrow().shape_error(op, &[self.id], why))
+        panic!("{}", self.t.arena().shape_error(op, &[self.id], why))
     }
 
     /// The same elements, through which no gradient flows. This is a view: nothing is copied.
     #[track_caller]
     pub fn stop_gradient(self) -> Var<'t, R> {
         let stopped = self.view("stop_gradient", 0, self.shape());
-        self.t.arena.borrow_mut().nodes[stopped.id as usize].tracks = false;
+        self.t.arena_mut().nodes[stopped.id as usize].tracks = false;
         stopped
     }
 
@@ -270,11 +335,12 @@ impl<'t, R: Real> Var<'t, R> {
     /// [`accumulate`](crate::accumulate()) does that for many tapes at once.
     ///
     /// # Panics
-    /// If self does not have exactly one element.
+    /// If self does not have exactly one element, or if it depends on no input and no parameter.
     #[track_caller]
     pub fn sweep(self) {
         let shape = self.shape();
         assert_eq!(shape.len(), 1, "backward starts at a scalar, not at {shape}; take its sum or mean");
-        self.t.arena.borrow_mut().sweep(self.id, self.t.params);
+        assert!(self.has_gradient(), "{}", self.t.arena().no_gradient(self.id));
+        self.t.arena_mut().sweep(self.id, self.t.params);
     }
 }

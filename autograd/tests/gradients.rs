@@ -18,6 +18,12 @@ fn shape() -> impl Strategy<Value = Shape> {
     prop::collection::vec(1usize..5, 0..=4).prop_map(|axes| Shape::new(&axes))
 }
 
+/// A number of either sign by which one can divide.
+fn away_from_zero(rng: &mut ChaCha8Rng) -> f64 {
+    let [x, sign] = normal_pair(rng);
+    (0.5 + x.abs()) * sign.signum()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -32,7 +38,20 @@ proptest! {
         gradcheck(|_, x| x[0].scale(-1.7), &none, &[shape], 3);
         gradcheck(|_, x| x[0].clamp(-0.5, 0.8), &none, &[shape], 3);
         gradcheck(|_, x| -x[0], &none, &[shape], 3);
-        gradcheck_from(|_, x| x[0].ln(), &none, &[shape], 3, |rng| exp(normal_pair(rng)[0]));
+        gradcheck(|_, x| x[0].abs(), &none, &[shape], 3);
+        let positive = |rng: &mut ChaCha8Rng| exp(normal_pair(rng)[0]);
+        gradcheck_from(|_, x| x[0].ln(), &none, &[shape], 3, positive);
+        gradcheck_from(|_, x| x[0].sqrt(), &none, &[shape], 3, positive);
+    }
+
+    #[test]
+    fn numbers_beside_variables(shape in shape()) {
+        let none = Params::new();
+        gradcheck(|_, x| (x[0] + 0.7).square() + (0.7 + x[0]).tanh(), &none, &[shape], 2);
+        gradcheck(|_, x| (x[0] - 0.7).square() + (0.7 - x[0]).tanh(), &none, &[shape], 2);
+        gradcheck(|_, x| (x[0] * 0.7).square() + (-0.7 * x[0]).tanh(), &none, &[shape], 2);
+        gradcheck(|_, x| (x[0] / -0.7).square(), &none, &[shape], 2);
+        gradcheck_from(|_, x| 0.7 / x[0], &none, &[shape], 2, away_from_zero);
     }
 
     #[test]
@@ -41,6 +60,7 @@ proptest! {
         gradcheck(|_, x| x[0] + x[1], &none, &[shape; 2], 2);
         gradcheck(|_, x| x[0] - x[1], &none, &[shape; 2], 2);
         gradcheck(|_, x| x[0] * x[1], &none, &[shape; 2], 2);
+        gradcheck_from(|_, x| x[0] / x[1], &none, &[shape; 2], 2, away_from_zero);
         // The same variable is used twice, so both parts of its gradient must be added.
         gradcheck(|_, x| x[0] * x[0] + x[0], &none, &[shape], 2);
         gradcheck(|_, x| x[0].add_row(x[1]), &none, &[s(&[3, shape.len()]), s(&[shape.len()])], 2);
@@ -128,6 +148,7 @@ proptest! {
     fn softmax(rows in 1usize..5, classes in 1usize..20) {
         let none = Params::new();
         let labels: Vec<u32> = (0..rows).map(|r| (r * 7 % classes) as u32).collect();
+        gradcheck(|_, x| x[0].softmax(), &none, &[s(&[rows, classes])], 2);
         gradcheck(|_, x| x[0].log_softmax(), &none, &[s(&[rows, classes])], 2);
         gradcheck(|_, x| x[0].log_softmax().nll(&labels), &none, &[s(&[rows, classes])], 2);
         gradcheck(|_, x| x[0].cross_entropy(&labels), &none, &[s(&[rows, classes])], 2);

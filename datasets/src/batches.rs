@@ -122,7 +122,7 @@ impl Loader {
     /// Batches that were prepared for an earlier epoch and not asked for are dropped.
     pub fn epoch(&mut self, epoch: u64, first_step: usize) -> Epoch<'_> {
         self.begin(epoch, first_step);
-        Epoch { loader: self }
+        Epoch { loader: self, failed: false }
     }
 
     /// Begins an epoch at step `first_step`, as [`Loader::epoch`] does; [`Loader::next_batch`] then gives its batches.
@@ -155,12 +155,29 @@ fn fill(source: &Labelled, canvas: &Canvas, seed: u64, epoch: u64, samples: &[u3
     }
 }
 
-/// The batches of an epoch, one after the other: `while let Some(batch) = epoch.next_batch()? { … }`.
+/// The batches of an epoch, one after the other.
 ///
-/// This is not an [`Iterator`], because a batch is only lent until the next call, which uses its buffer again.
+/// `for batch in loader.epoch(0, 0)` gives each batch as a copy of its own. [`Epoch::next_batch`] lends it instead until the next
+/// call, which uses its buffer again, and so allocates nothing:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use datasets::{Canvas, Digits, Loader, Placement, Source};
+/// # let source = Digits { seed: 1, train: 30, validation: 10, test: 10 };
+/// # let canvas = Canvas { height: 28, width: 28, placement: Placement::Centred, clutter: 0 };
+/// # let mut loader = Loader::new(Arc::new(source.train_validation()?.train.set), canvas, 8, 1)?;
+/// let mut epoch = loader.epoch(0, 0);
+/// let mut samples = 0;
+/// while let Some(batch) = epoch.next_batch()? {
+///     samples += batch.len();
+/// }
+/// assert_eq!(samples, 30);
+/// # Ok::<(), datasets::DataError>(())
+/// ```
 #[derive(Debug)]
 pub struct Epoch<'a> {
     loader: &'a mut Loader,
+    failed: bool,
 }
 
 impl Epoch<'_> {
@@ -170,5 +187,33 @@ impl Epoch<'_> {
     /// [`DataError::Worker`] if the thread that prepares batches panicked. Every later call then returns this error too.
     pub fn next_batch(&mut self) -> Result<Option<&Batch>, DataError> {
         self.loader.next_batch()
+    }
+}
+
+/// The errors are those of [`Epoch::next_batch`]; after one, the iterator ends.
+impl Iterator for Epoch<'_> {
+    type Item = Result<Batch, DataError>;
+
+    fn next(&mut self) -> Option<Result<Batch, DataError>> {
+        if self.failed {
+            return None;
+        }
+        let next = self.loader.next_batch().map(|batch| batch.cloned()).transpose();
+        self.failed = matches!(next, Some(Err(_)));
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_ends_after_an_error() {
+        let fill = |_: u64, step: usize, _: &mut Batch| assert!(step < 2, "no step {step}");
+        let prefetch = Prefetch::new(vec![Batch::default(); 2], true, fill).unwrap();
+        let mut loader = Loader { prefetch, steps: 10 };
+        let results: Vec<bool> = loader.epoch(0, 0).map(|batch| batch.is_ok()).collect();
+        assert!(matches!(results[..], [false] | [true, false] | [true, true, false]), "{results:?}");
     }
 }

@@ -23,8 +23,8 @@
 //! let train = Arc::new(source.train_validation()?.train.set);
 //! let canvas = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4 };
 //! let mut loader = Loader::new(train, canvas, 128, 1)?;
-//! let mut epoch = loader.epoch(0, 0);
-//! while let Some(batch) = epoch.next_batch()? {
+//! for batch in loader.epoch(0, 0) {
+//!     let batch = batch?;
 //!     assert_eq!(batch.pixels.len(), batch.len() * 60 * 60);
 //! }
 //! # Ok::<(), datasets::DataError>(())
@@ -70,5 +70,6 @@ pub use mnist::{FashionMnist, Mnist};
 pub use picture::Picture;
 pub use preparation::{Fit, Preparation};
 pub use published::Published;
-pub use source::{ReadSplit, Remark, Source, Split, Splits};
+pub use rand;
+pub use source::{AllSplits, ReadSplit, Remark, Source, Split, Splits};
 pub use tree::{PictureFile, pictures};

@@ -6,7 +6,7 @@ use crate::error::DataError;
 use crate::idx::{self, Idx};
 use crate::images::{Images, Labelled};
 use crate::published::{File, Published};
-use crate::source::{ReadSplit, Source, Splits};
+use crate::source::{AllSplits, ReadSplit, Source, Splits};
 
 /// The number of training images. The other 10 000 images of the training file are the validation split.
 const TRAIN: usize = 50_000;
@@ -36,6 +36,23 @@ pub struct FashionMnist {
     pub dir: PathBuf,
 }
 
+impl Mnist {
+    /// Reads the four files in this folder: the first 50 000 images of the training file to train on, its last 10 000 to validate
+    /// on, and the 10 000 of the test file.
+    ///
+    /// # Errors
+    /// [`DataError`] if a file is missing, damaged, or not the published one.
+    ///
+    /// ```no_run
+    /// let mnist = datasets::Mnist::open("mnist")?;
+    /// assert_eq!([mnist.train.set.len(), mnist.validation.set.len(), mnist.test.set.len()], [50_000, 10_000, 10_000]);
+    /// # Ok::<(), datasets::DataError>(())
+    /// ```
+    pub fn open(dir: impl Into<PathBuf>) -> Result<AllSplits, DataError> {
+        AllSplits::read(&Mnist { dir: dir.into() })
+    }
+}
+
 impl Source for Mnist {
     fn train_validation(&self) -> Result<Splits, DataError> {
         train_validation(Published::Mnist, |file| mnist_file(&self.dir, file))
@@ -47,6 +64,17 @@ impl Source for Mnist {
 
     fn object_fills_image(&self) -> bool {
         true
+    }
+}
+
+impl FashionMnist {
+    /// Reads the four files in this folder: the first 50 000 images of the training file to train on, its last 10 000 to validate
+    /// on, and the 10 000 of the test file.
+    ///
+    /// # Errors
+    /// [`DataError`] if a file is missing, damaged, or not the published one.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<AllSplits, DataError> {
+        AllSplits::read(&FashionMnist { dir: dir.into() })
     }
 }
 

@@ -97,6 +97,38 @@ pub struct Splits {
     pub validation: ReadSplit,
 }
 
+/// All three splits of a data set at once, for a program that trains and then tests. What tunes by itself should rather be
+/// given [`Source::train_validation`], which cannot leak the test split.
+#[derive(Debug)]
+pub struct AllSplits {
+    /// The weights are fitted to this split.
+    pub train: ReadSplit,
+    /// Hyperparameters, and the moment to stop, are chosen by this split.
+    pub validation: ReadSplit,
+    /// The final result is measured on this split.
+    pub test: ReadSplit,
+}
+
+impl AllSplits {
+    /// Reads all splits of a data set.
+    ///
+    /// # Errors
+    /// As [`Source::train_validation`].
+    pub fn read(source: &(impl Source + ?Sized)) -> Result<AllSplits, DataError> {
+        let Splits { train, validation } = source.train_validation()?;
+        Ok(AllSplits { train, validation, test: source.test()? })
+    }
+
+    /// One of the three.
+    pub fn split(&self, split: Split) -> &ReadSplit {
+        match split {
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
+    }
+}
+
 /// A data set: it reads (or draws) its labelled images when it is asked for them.
 ///
 /// Training and tuning call only [`train_validation`](Source::train_validation), so they cannot see the test split, not

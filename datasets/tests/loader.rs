@@ -35,6 +35,8 @@ proptest! {
         let mut ahead = Loader::with_prefetch(Arc::clone(&source), CLUTTERED, size, seed, ahead).unwrap();
         let all = collect(&mut plain, epoch, 0);
         prop_assert_eq!(all.len(), plain.steps());
+        let by_iterator: Vec<Batch> = plain.epoch(epoch, 0).map(Result::unwrap).collect();
+        prop_assert_eq!(&by_iterator, &all);
         // What was done before does not show: another epoch, this one left early.
         ahead.epoch(epoch ^ 1, 0).next_batch().unwrap();
         ahead.epoch(epoch, 0).next_batch().unwrap();

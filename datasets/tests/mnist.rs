@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use datasets::{DataError, Mnist, Source};
+use datasets::{DataError, FashionMnist, Mnist, Source, Split};
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
@@ -70,6 +70,11 @@ fn the_splits_are_the_published_images() {
     let mnist = Mnist { dir: dir.clone() };
     let (splits, test) = (mnist.train_validation().unwrap(), mnist.test().unwrap());
     assert_eq!(test.class_names.concat(), "0123456789");
+    let all = Mnist::open(&dir).unwrap();
+    for (split, alone) in [(Split::Train, &splits.train), (Split::Validation, &splits.validation), (Split::Test, &test)]
+    {
+        assert!(all.split(split).set == alone.set && all.split(split).class_names == alone.class_names, "{split:?}");
+    }
     let (train, validation, test) = (splits.train.set, splits.validation.set, test.set);
     assert_eq!([train.len(), validation.len(), test.len()], [50_000, 10_000, 10_000]);
     assert_eq!((test.images.channels(), test.images.height(), test.images.width(), test.classes), (1, 28, 28, 10));
@@ -80,6 +85,15 @@ fn the_splits_are_the_published_images() {
     assert_eq!([train.labels, validation.labels].concat(), &labels[8..]);
     assert_eq!(test.labels[..5], [7, 2, 1, 0, 4]);
     assert_eq!(test.images.pixels(), &bytes(&dir, FILES[2])[16..]);
+}
+
+#[test]
+fn a_folder_without_files_is_named() {
+    let empty = tempfile::tempdir().unwrap();
+    for error in [Mnist::open(empty.path()).unwrap_err(), FashionMnist::open(empty.path()).unwrap_err()] {
+        let message = error.to_string();
+        assert!(message.contains(&empty.path().display().to_string()) && message.contains(FILES[0]), "{message}");
+    }
 }
 
 #[test]

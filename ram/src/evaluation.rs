@@ -13,6 +13,9 @@ pub struct Evaluation {
     pub on_digit: Option<f64>,
     /// The same share for each glimpse.
     pub on_digit_at: Vec<f64>,
+    /// For each glimpse, the mean distance from the fixation to the centre of the digit, or of a game's target, pixels; empty where
+    /// its place is not known.
+    pub distance: Vec<f64>,
     /// For each glimpse, the variance of its location across the images; the variances of x and y are added.
     pub fixation_spread: Vec<f64>,
     /// For each glimpse, how many locations lie in each of [`GRID`] × [`GRID`] equal parts of the image, row after row.

@@ -51,6 +51,7 @@ pub mod zoo;
 
 pub use config::Config;
 pub use error::RamError;
+pub use rand;
 
 /// The name of the kernels' path on this machine.
 ///
@@ -59,3 +60,8 @@ pub use error::RamError;
 pub fn kernel_path() -> &'static str {
     autograd::kernels::path().name()
 }
+
+/// The example in the README compiles and does what it says.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

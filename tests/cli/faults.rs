@@ -40,7 +40,7 @@ fn plain(text: &str) -> String {
     let mut before = ' ';
     for c in text.chars() {
         let in_number = c.is_ascii_digit() || c == '.' && before == 'N';
-        match in_number && (" (=N/".contains(before)) {
+        match in_number && (" (=N/:".contains(before)) {
             true if before == 'N' => {}
             true => {
                 plain.push('N');
@@ -55,13 +55,30 @@ fn plain(text: &str) -> String {
     plain
 }
 
+/// Long messages are cut at a word, and hashes are of no interest.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 260;
+    let is_hash = |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut short = String::new();
+    for word in text.split(' ') {
+        if short.len() + word.len() > LONGEST {
+            return short + " …";
+        }
+        if !short.is_empty() {
+            short.push(' ');
+        }
+        short += if is_hash(word) { "…" } else { word };
+    }
+    short
+}
+
 impl Row {
     /// The row of a command that ended, whose message is the line with `part`.
     #[track_caller]
     fn new(fault: &'static str, ended: &Ended, part: &str, safe: &'static str) -> Row {
         let line = ended.err.lines().chain(ended.out.lines()).find(|line| line.contains(part));
         let line = line.unwrap_or_else(|| panic!("{fault}: no {part:?} in\n{}\n{}", ended.err, ended.out));
-        Row { fault, code: ended.code, message: plain(line), safe }
+        Row { fault, code: ended.code, message: short(&plain(line)), safe }
     }
 }
 
@@ -350,7 +367,11 @@ fn table(rows: &[Row]) -> String {
     let mut table = "| fault | what `ram` says | exit code | what is safe |\n|---|---|---|---|\n".to_owned();
     for Row { fault, code, message, safe } in rows {
         let code = if *code < 0 { "–".to_owned() } else { code.to_string() };
-        let message = if message.is_empty() { "–".to_owned() } else { format!("`{}`", message.replace('|', "\\|")) };
+        let message = match message.replace('|', "\\|") {
+            message if message.is_empty() => "–".to_owned(),
+            message if message.contains('`') => format!("`` {message} ``"),
+            message => format!("`{message}`"),
+        };
         table += &format!("| {fault} | {message} | {code} | {safe} |\n");
     }
     table

@@ -1,6 +1,7 @@
 //! The `ram` program from outside: what it writes, what it says, every wrong input and its exit code. (Declared in
 //! ram/Cargo.toml, because only there cargo hands the tests the path of the fresh binary.)
 
+mod crash;
 mod data;
 mod faults;
 mod folders;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use rand::Rng;
+use rand::{Rng, RngExt};
 
 #[path = "../fuzz/targets.rs"]
 #[allow(dead_code)]

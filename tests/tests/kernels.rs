@@ -37,6 +37,13 @@ enum Operation {
     Add,
     Subtract,
     Multiply,
+    Divide,
+    Numbers,
+    Reciprocal,
+    Sqrt,
+    Abs,
+    Softmax,
+    Dropout,
     Negate,
     Scale,
     AddRow,
@@ -75,6 +82,23 @@ enum Operation {
     LogProbOf,
 }
 
+/// A number to the left of an operator, which the engine has for f32 and f64 each.
+trait OnTheLeft: Real {
+    fn over<'t>(self, x: Var<'t, Self>) -> Var<'t, Self>;
+}
+
+impl OnTheLeft for f32 {
+    fn over<'t>(self, x: Var<'t, f32>) -> Var<'t, f32> {
+        self / x
+    }
+}
+
+impl OnTheLeft for f64 {
+    fn over<'t>(self, x: Var<'t, f64>) -> Var<'t, f64> {
+        self / x
+    }
+}
+
 impl Operation {
     fn all() -> Vec<Operation> {
         use Operation::*;
@@ -83,6 +107,13 @@ impl Operation {
             Add,
             Subtract,
             Multiply,
+            Divide,
+            Numbers,
+            Reciprocal,
+            Sqrt,
+            Abs,
+            Softmax,
+            Dropout,
             Negate,
             Scale,
             AddRow,
@@ -122,7 +153,9 @@ impl Operation {
     fn shapes(self) -> Vec<Shape> {
         let s = |axes: &[usize]| Shape::new(axes);
         match self {
-            Operation::Add | Operation::Subtract | Operation::Multiply => vec![s(&[ROWS, COLUMNS]); 2],
+            Operation::Add | Operation::Subtract | Operation::Multiply | Operation::Divide => {
+                vec![s(&[ROWS, COLUMNS]); 2]
+            }
             Operation::AddRow => vec![s(&[ROWS, COLUMNS]), s(&[COLUMNS])],
             Operation::Matmul => vec![s(&[ROWS, COLUMNS]), s(&[COLUMNS, 45])],
             Operation::MatmulT => vec![s(&[ROWS, COLUMNS]), s(&[45, COLUMNS])],
@@ -141,13 +174,21 @@ impl Operation {
         }
     }
 
-    fn build<'t, R: Real>(self, t: &'t Recording<'t, R>, x: &[Var<'t, R>], layers: &Layers) -> Var<'t, R> {
+    fn build<'t, R: OnTheLeft>(self, t: &'t Recording<'t, R>, x: &[Var<'t, R>], layers: &Layers) -> Var<'t, R> {
         let labels = || (0..ROWS).map(|i| (i * 31 % COLUMNS) as u32).collect::<Vec<_>>();
         let r = R::from_f64;
         match self {
             Operation::Add => x[0] + x[1],
             Operation::Subtract => x[0] - x[1],
             Operation::Multiply => x[0] * x[1],
+            // Inputs lie on (−1, 1), so divisors are moved away from 0.
+            Operation::Divide => x[0] / (x[1] + r(1.5)),
+            Operation::Numbers => (-x[0] + r(0.375)) / r(1.75) * r(-2.5) - r(0.625),
+            Operation::Reciprocal => r(0.75).over(x[0] + r(1.5)),
+            Operation::Sqrt => (x[0] + r(1.0625)).sqrt(),
+            Operation::Abs => x[0].abs(),
+            Operation::Softmax => x[0].scale(r(4.0)).softmax(),
+            Operation::Dropout => x[0].dropout(0.25, |row| ChaCha8Rng::seed_from_u64(row as u64)),
             Operation::Negate => -x[0],
             Operation::Scale => x[0].scale(r(-1.75)),
             Operation::AddRow => x[0].add_row(x[1]),
@@ -197,7 +238,7 @@ impl Operation {
     }
 
     /// Its output, and the gradients of Σ weights·output by inputs and parameters.
-    fn run<R: Real>(self) -> Vec<Vec<R>> {
+    fn run<R: OnTheLeft>(self) -> Vec<Vec<R>> {
         let mut rng = ChaCha8Rng::seed_from_u64(9);
         let mut numbers = |len: usize| -> Vec<R> {
             // Multiples of 2⁻¹²: exact in f32, so that both types begin with the same numbers.

@@ -4,6 +4,7 @@
 use autograd::{Params, Tape, Var, math};
 use ram::config::{Config, Loss, Returns};
 use ram::environments::Environment;
+use ram::environments::catch::Catch;
 use ram::losses::{LossTerms, Objective};
 use ram::model::core::CoreKind;
 use ram::model::{Agent, Decisions, Draws, Episode, First, Locations, Mean, Mode};
@@ -272,4 +273,44 @@ fn the_entropy_grows() {
         problem.params.change(id, |theta| theta.iter_mut().zip(&d).for_each(|(theta, d)| *theta -= 1e-4 * d));
     }
     assert!(entropy(&problem) > before);
+}
+
+/// Games of Catch with random moves and with the oracle's, looked at through the screen alone.
+fn catch_keeps_to_its_rules(games: u64) {
+    let mut caught = [0_u64; 2];
+    for game in 0..games {
+        let mut rng = ChaCha8Rng::seed_from_u64(game);
+        let size = rng.random_range(2..30);
+        let mut catch = Catch::new(size).unwrap();
+        catch.reset(&mut rng);
+        let oracle = game % 2 == 0;
+        let mut screen = vec![0; size * size];
+        let mut total = 0.0;
+        for frame in 0..catch.frames() {
+            assert!(!catch.done());
+            catch.screen(&mut screen);
+            let lit: Vec<usize> = (0..screen.len()).filter(|&at| screen[at] == 255).collect();
+            // The ball above the paddle's two pixels.
+            assert!(
+                lit.len() == 3 && lit[0] / size == frame && lit[1] / size == size - 1 && lit[2] == lit[1] + 1,
+                "{game}"
+            );
+            let action = if oracle { catch.oracle().unwrap() } else { rng.random_range(0..3) };
+            total += catch.step(action);
+        }
+        assert!(catch.done() && (total == 0.0 || total == 1.0) && catch.step(1) == 0.0);
+        caught[usize::from(oracle)] += u64::from(total == 1.0);
+    }
+    assert!(caught[1] > 3 * caught[0], "{caught:?}: the oracle catches most, chance few");
+}
+
+#[test]
+fn some_games_of_catch_keep_to_the_rules() {
+    catch_keeps_to_its_rules(5_000);
+}
+
+#[test]
+#[ignore = "takes a minute; .ci/attack runs it"]
+fn a_million_games_of_catch_keep_to_the_rules() {
+    catch_keeps_to_its_rules(1_000_000);
 }

@@ -1,4 +1,4 @@
-//! Elementwise sums, differences and products, and the only broadcast: a row that is added to every row.
+//! Elementwise sums, differences, products and quotients, and the only broadcast: a row that is added to every row.
 
 use crate::kernels::map::{AddScaled, Elementwise, add_to, map};
 use crate::kernels::reduce;
@@ -12,7 +12,7 @@ fn same_shape<R>(setup: Setup<R>) -> Result<Shape, String> {
     match setup.shapes {
         [a, b] if a == b => Ok(*a),
         [a, b] => Err(format!(
-            "the shapes {a} and {b} differ, and nothing is broadcast silently (add_row adds a row, scale multiplies by a number)"
+            "the shapes {a} and {b} differ, and nothing is broadcast silently (add_row adds a row, and the operators take a number)"
         )),
         _ => unreachable!("two operands"),
     }
@@ -97,6 +97,60 @@ impl<R: Real> Op<R> for Product {
     }
 }
 
+/// y = a/b
+struct Quotient;
+
+#[derive(Clone, Copy)]
+struct QuotientOf;
+impl<R: Real> Elementwise<R, 2> for QuotientOf {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, _: L::V, [a, b]: [L::V; 2]) -> L::V {
+        l.div(a, b)
+    }
+}
+
+/// d_a + d_y/b
+#[derive(Clone, Copy)]
+struct AddQuotient;
+impl<R: Real> Elementwise<R, 2> for AddQuotient {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, d_a: L::V, [d_y, b]: [L::V; 2]) -> L::V {
+        l.add(d_a, l.div(d_y, b))
+    }
+}
+
+/// d_b − d_y·y/b
+#[derive(Clone, Copy)]
+struct SubtractQuotient;
+impl<R: Real> Elementwise<R, 3> for SubtractQuotient {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, d_b: L::V, [d_y, y, b]: [L::V; 3]) -> L::V {
+        l.sub(d_b, l.div(l.mul(d_y, y), b))
+    }
+}
+
+impl<R: Real> Op<R> for Quotient {
+    fn name(&self) -> &'static str {
+        "div"
+    }
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        same_shape(setup)
+    }
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        map(QuotientOf, [cx.x(0), cx.x(1)], y);
+    }
+    // d_a += d_y/b;   d_b −= d_y·a/b² = d_y·y/b
+    fn backward(&self, cx: &mut Backward<R>) {
+        let (b, y, d_y) = (cx.x(1), cx.y(), cx.d_y());
+        if let Some(d_a) = cx.d_x(0) {
+            map(AddQuotient, [d_y, b], d_a);
+        }
+        if let Some(d_b) = cx.d_x(1) {
+            map(SubtractQuotient, [d_y, y, b], d_b);
+        }
+    }
+}
+
 /// y[r, c] = x[r, c] + b[c]
 struct AddRow;
 
@@ -161,6 +215,14 @@ impl<'t, R: Real> std::ops::Mul for Var<'t, R> {
     #[track_caller]
     fn mul(self, other: Var<'t, R>) -> Var<'t, R> {
         self.recording().apply(Product, &[self, other])
+    }
+}
+
+impl<'t, R: Real> std::ops::Div for Var<'t, R> {
+    type Output = Var<'t, R>;
+    #[track_caller]
+    fn div(self, other: Var<'t, R>) -> Var<'t, R> {
+        self.recording().apply(Quotient, &[self, other])
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod binary;
 mod conv;
+mod dropout;
 mod linear;
 mod lstm;
 mod matmul;
+mod numbers;
 mod parts;
 mod reduce;
 mod softmax;

@@ -1,6 +1,6 @@
-//! Log-softmax and the losses of classification.
+//! Softmax, log-softmax and the losses of classification.
 
-use crate::kernels::map::{Elementwise, add_to, map};
+use crate::kernels::map::{AddScaled, Elementwise, add_to, map};
 use crate::kernels::math;
 use crate::kernels::reduce;
 use crate::kernels::simd::Lanes;
@@ -23,6 +23,46 @@ impl<R: Real> Elementwise<R, 1> for AddScaledExp<R> {
     #[inline(always)]
     fn apply<L: Lanes<R>>(self, l: L, d_x: L::V, [y]: [L::V; 1]) -> L::V {
         l.mul_add(math::exp(l, y), l.splat(self.0), d_x)
+    }
+}
+
+/// y[r, c] = e^x[r, c]/Σ_c e^x[r, c]. The saved numbers are room for y·d_y.
+struct Softmax;
+
+#[derive(Clone, Copy)]
+struct ProductOf;
+impl<R: Real> Elementwise<R, 2> for ProductOf {
+    #[inline(always)]
+    fn apply<L: Lanes<R>>(self, l: L, _: L::V, [a, b]: [L::V; 2]) -> L::V {
+        l.mul(a, b)
+    }
+}
+
+impl<R: Real> Op<R> for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        matrix(setup.shapes[0]).map(|_| setup.shapes[0])
+    }
+    fn saved_len(&self, setup: Setup<R>) -> usize {
+        setup.shapes[0].len()
+    }
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        reduce::softmax(cx.x(0), cx.shape(0).columns(), y);
+    }
+    // d_x[r, c] += y[r, c]·d_y[r, c] − y[r, c]·Σ_c y[r, c]·d_y[r, c]
+    fn backward(&self, cx: &mut Backward<R>) {
+        let (columns, y, d_y) = (cx.shape(0).columns(), cx.y(), cx.d_y());
+        let products = std::mem::take(&mut cx.saved);
+        map(ProductOf, [y, d_y], products);
+        if let Some(d_x) = cx.d_x(0) {
+            add_to(products, d_x);
+            let rows = y.chunks_exact(columns).zip(products.chunks_exact(columns));
+            for (d_x, (y, products)) in d_x.chunks_exact_mut(columns).zip(rows) {
+                map(AddScaled(-reduce::sum(products)), [y], d_x);
+            }
+        }
     }
 }
 
@@ -114,6 +154,16 @@ impl<R: Real> Op<R> for CrossEntropy {
 }
 
 impl<'t, R: Real> Var<'t, R> {
+    /// Softmax eˣ/Σ eˣ of each row: [rows, classes] → [rows, classes]. The largest element is subtracted first, so that
+    /// nothing overflows. For a loss take [`Var::cross_entropy`], which is faster and loses no digits.
+    ///
+    /// # Panics
+    /// If it is no matrix.
+    #[track_caller]
+    pub fn softmax(self) -> Var<'t, R> {
+        self.then(Softmax)
+    }
+
     /// ln softmax of each row: [rows, classes] → [rows, classes]. The largest element is subtracted first, so that
     /// nothing overflows.
     ///

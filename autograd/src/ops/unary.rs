@@ -110,6 +110,38 @@ impl<R: Real> Unary<R> for Square {
 }
 
 #[derive(Clone, Copy)]
+struct Sqrt;
+impl<R: Real> Unary<R> for Sqrt {
+    const NAME: &'static str = "sqrt";
+    #[inline(always)]
+    fn f<L: Lanes<R>>(self, l: L, x: L::V) -> L::V {
+        l.sqrt(x)
+    }
+    // 1/2y
+    #[inline(always)]
+    fn slope<L: Lanes<R>>(self, l: L, _: L::V, y: L::V) -> L::V {
+        l.div(l.splat(R::from_f64(0.5)), y)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Abs;
+impl<R: Real> Unary<R> for Abs {
+    const NAME: &'static str = "abs";
+    // max(x, −x)
+    #[inline(always)]
+    fn f<L: Lanes<R>>(self, l: L, x: L::V) -> L::V {
+        l.max(x, l.sub(l.splat(R::ZERO), x))
+    }
+    // 1 where x > 0, −1 where x < 0, else 0
+    #[inline(always)]
+    fn slope<L: Lanes<R>>(self, l: L, x: L::V, _: L::V) -> L::V {
+        let (zero, one) = (l.splat(R::ZERO), l.splat(R::ONE));
+        l.if_gt(x, zero, one, l.if_gt(zero, x, l.splat(-R::ONE), zero))
+    }
+}
+
+#[derive(Clone, Copy)]
 struct Scale<R>(R);
 impl<R: Real> Unary<R> for Scale<R> {
     const NAME: &'static str = "scale";
@@ -142,7 +174,7 @@ impl<R: Real> Unary<R> for Clamp<R> {
 }
 
 /// A row of the table as an operation.
-struct Apply<U>(U);
+pub(super) struct Apply<U>(pub(super) U);
 
 impl<R: Real, U: Unary<R>> Op<R> for Apply<U> {
     fn name(&self) -> &'static str {
@@ -220,6 +252,18 @@ impl<'t, R: Real> Var<'t, R> {
     #[track_caller]
     pub fn square(self) -> Var<'t, R> {
         self.then(Apply(Square))
+    }
+
+    /// √x, elementwise. It is NaN below 0, and its gradient at 0 is infinite.
+    #[track_caller]
+    pub fn sqrt(self) -> Var<'t, R> {
+        self.then(Apply(Sqrt))
+    }
+
+    /// |x|, elementwise. The gradient at 0 is 0.
+    #[track_caller]
+    pub fn abs(self) -> Var<'t, R> {
+        self.then(Apply(Abs))
     }
 
     /// factor·x, elementwise.

@@ -119,7 +119,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         let object = json!({
             "split": if is_whole { "all" } else { split_name }, "passes": passes, "count": count,
             "error": error, "standard_error": standard_error(error, count), "loss": loss, "on_digit": on_digit,
-            "fixation_spread": fixation_spread, "tracking": tracking, "error_after": result.error_after,
+            "distance": result.distance, "fixation_spread": fixation_spread, "tracking": tracking, "error_after": result.error_after,
             "baselines": result.baselines, "confusion": result.confusion, "density": result.density, "weights": weights,
         });
         say(&chosen.add_facts(object).to_string())?;
@@ -163,6 +163,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     if let Some(share) = on_digit.filter(|_| !plays) {
         say(&format!("on the digit     {} of the glimpses", percent(share)))?;
+    }
+    if !result.distance.is_empty() && !plays {
+        let distance: Vec<_> = result.distance.iter().map(|x| format!("{x:.1}")).collect();
+        say(&format!("to the digit     {} pixels to its centre, glimpse by glimpse", distance.join(" ")))?;
     }
     say(&format!("weights          {weights}"))?;
     if let Some(recorded) = chosen.recorded() {

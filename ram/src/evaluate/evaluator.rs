@@ -77,6 +77,8 @@ struct Step {
     locations: Vec<[f32; 2]>,
     /// The number of glimpses that touch the digit.
     touching: u32,
+    /// How far each location lies from the centre of the digit, pixels; empty where its place is not known.
+    distances: Vec<f64>,
 }
 
 /// What a thread needs to evaluate chunks of examples one after another.
@@ -154,6 +156,7 @@ fn conclude(config: &Config, decisions: Decisions, chunks: impl Iterator<Item = 
         // In all games the ball is in the same row at the same frame.
         tracking: if decisions == Decisions::Each { on_digit_at.clone() } else { Vec::new() },
         on_digit_at,
+        distance: steps.iter().filter(|_| is_placed).map(|step| mean(&step.distances)).collect(),
         fixation_spread: steps.iter().map(|step| step.spread(n)).collect(),
         density: steps.iter().map(Step::density).collect(),
         error_after: verdict.wrong_after.iter().map(|&wrong| share(wrong)).collect(),
@@ -208,6 +211,7 @@ impl Found {
         for (all, step) in self.steps.iter_mut().zip(next.steps) {
             all.locations.extend(step.locations);
             all.touching += step.touching;
+            all.distances.extend(step.distances);
         }
         self.baselines.resize_with(next.baselines.len(), Vec::new);
         self.baselines.iter_mut().zip(next.baselines).for_each(|(all, b)| all.extend(b));
@@ -220,7 +224,15 @@ impl Step {
         let locations: Vec<[f32; 2]> = locations.as_chunks().0.iter().map(|l| l.map(|l| l.clamp(-1.0, 1.0))).collect();
         let touched = |(l, target): (&[f32; 2], &DigitBox)| u32::from(touches(retina, l.map(f64::from), target, size));
         let touching = targets.map_or(0, |targets| locations.iter().zip(targets).map(touched).sum());
-        Step { locations, touching }
+        // −1 and 1 are the edges of the image.
+        let along = |l: f32, size: usize| (f64::from(l) + 1.0) / 2.0 * size as f64;
+        let far = |(l, target): (&[f32; 2], &DigitBox)| {
+            let [x, y] = [along(l[0], size[0]), along(l[1], size[1])];
+            let (dx, dy) = (x - middle(target.x, target.width), y - middle(target.y, target.height));
+            (dx * dx + dy * dy).sqrt()
+        };
+        let distances = targets.map_or_else(Vec::new, |targets| locations.iter().zip(targets).map(far).collect());
+        Step { locations, touching, distances }
     }
 
     /// The variance of the location across `n` images, x and y added.
@@ -241,6 +253,11 @@ impl Step {
     }
 }
 
+/// The middle of `len` pixels that begin at `at`.
+fn middle(at: u32, len: u32) -> f64 {
+    f64::from(at) + f64::from(len) / 2.0
+}
+
 /// Whether the finest patch of a glimpse overlaps the digit's box.
 fn touches(retina: Retina, location: [f64; 2], digit: &DigitBox, size: [usize; 2]) -> bool {
     let start = retina.window(location, 0, size);
@@ -255,6 +272,17 @@ mod tests {
     use crate::evaluate::trace::tests::trained;
 
     use super::*;
+
+    #[test]
+    fn the_distance_is_from_the_fixation_to_the_middle_of_the_digit() {
+        let retina = Retina::new(8, 1, crate::model::Sampling::Crop);
+        let boxes = [DigitBox { x: 10, y: 20, width: 28, height: 28 }, DigitBox { x: 0, y: 0, width: 28, height: 28 }];
+        // On 60×80 pixels: (30, 40) against (24, 34), and a corner, clamped, against (14, 14).
+        let step = Step::new(&[0.0, 0.0, -3.0, -1.0], retina, Some(&boxes), [60, 80]);
+        let expected = [72f64.sqrt(), 392f64.sqrt()];
+        assert!(step.distances.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{:?}", step.distances);
+        assert!(Step::new(&[0.0, 0.0], retina, None, [60, 80]).distances.is_empty());
+    }
 
     /// Compares the evaluation with the traces, image by image.
     #[test]

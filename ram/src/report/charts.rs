@@ -179,6 +179,8 @@ pub fn policy(report: &Report) -> String {
     } else if !found.on_digit_at.is_empty() {
         let share = vec![series("touches", found.on_digit_at.clone())];
         charts.push(chart("Finest patch touches the digit", "share of images", word, Unit::Percent(0), share));
+        let distance = vec![series("distance", found.distance.clone())];
+        charts.push(chart("Distance to the digit's centre", "pixels, mean", word, Unit::Number, distance));
     }
     side_by_side(&charts, false)
 }

@@ -68,6 +68,8 @@ pub struct Measurements {
     pub on_digit: Option<f64>,
     /// The same for each glimpse alone.
     pub on_digit_at: Vec<f64>,
+    /// The mean distance from the fixation to the digit's centre for each glimpse, pixels; empty for games.
+    pub distance: Vec<f64>,
     /// For each glimpse, the variance of its location across inputs.
     pub spread: Vec<f64>,
     /// For each glimpse, the number of fixations in each part of the image.

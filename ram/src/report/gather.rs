@@ -121,6 +121,7 @@ fn evaluated(checkpoint: &Checkpoint, options: &Options) -> Result<(Report, Conf
             count: evaluation.count,
             on_digit: evaluation.on_digit,
             on_digit_at: evaluation.on_digit_at,
+            distance: if plays { Vec::new() } else { evaluation.distance },
             spread: evaluation.fixation_spread,
             density: evaluation.density,
             grid: GRID,

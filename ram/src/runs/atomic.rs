@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::crash;
+
 /// The end of a temporary file's name.
 const TEMPORARY: &str = ".ram-tmp";
 
@@ -38,7 +40,8 @@ fn replace(path: &Path, previous: Option<&Path>, bytes: &[u8]) -> io::Result<()>
     let temporary = temporary(path)?;
     let result = (|| {
         let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
+        crash::write_all(&mut file, bytes)?;
+        crash::point();
         file.sync_all()?;
         drop(file);
         if let Some(previous) = previous
@@ -46,7 +49,10 @@ fn replace(path: &Path, previous: Option<&Path>, bytes: &[u8]) -> io::Result<()>
         {
             keep(path, previous)?;
         }
-        fs::rename(&temporary, path)
+        crash::point();
+        fs::rename(&temporary, path)?;
+        crash::point();
+        Ok(())
     })();
     if result.is_err() {
         // The first error is the one to report.
@@ -64,6 +70,7 @@ fn keep(path: &Path, previous: &Path) -> io::Result<()> {
             fs::copy(path, &link)?;
             File::open(&link)?.sync_all()?;
         }
+        crash::point();
         fs::rename(&link, previous)
     })();
     // After a crash both names may belong to one file already. Then the rename does nothing, and the link is left over.

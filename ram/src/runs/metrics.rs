@@ -38,6 +38,10 @@ pub struct EpochMetrics {
     pub fixation_spread: Vec<f64>,
     /// Share of glimpses whose finest patch touches the digit, 0 to 1; `null` where the digit's place is not known.
     pub on_digit: Option<f64>,
+    /// For each glimpse, the mean distance from the fixation to the digit's centre on the validation images, pixels; absent where the
+    /// digit's place is not known, and for games.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distance: Vec<f64>,
     /// Only for games: for each row of the ball, the share of frames with the ball in the finest patch, 0 to 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tracking: Vec<f64>,
@@ -76,6 +80,7 @@ impl EpochMetrics {
             validation: Validation { error: evaluation.error, loss: evaluation.loss },
             fixation_spread: evaluation.fixation_spread.clone(),
             on_digit: evaluation.on_digit,
+            distance: if evaluation.tracking.is_empty() { evaluation.distance.clone() } else { Vec::new() },
             tracking: evaluation.tracking.clone(),
             policy_std: gaussian.then_some(rates.std),
             error_after: evaluation.error_after.clone(),
@@ -99,6 +104,7 @@ impl EpochMetrics {
             .or_else(|| one("the validation loss", self.validation.loss))
             .or_else(|| one("the validation error", self.validation.error))
             .or_else(|| one("the share of glimpses on the digit", self.on_digit.unwrap_or(0.0)))
+            .or_else(|| many("the validation's distance to the digit at glimpse", &self.distance))
             .or_else(|| many("the validation's baseline at step", &self.baselines))
             .or_else(|| many("the validation's spread of fixations at glimpse", &self.fixation_spread))
             .or_else(|| many("the validation error after glimpse", &self.error_after))

@@ -3,6 +3,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
+mod crash;
 mod fingerprint;
 pub mod metrics;
 pub mod resume;

@@ -17,7 +17,7 @@
 //! Only one process at a time writes to the folder. It holds a lock, which the system releases when the process ends.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -25,10 +25,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::error::RamError;
 use crate::files;
-use crate::runs::atomic;
 use crate::runs::checkpoint::{self, Checkpoint, Tensor, TrainState, unwritable};
 use crate::runs::metrics::{EpochMetrics, Line, Timing, read_lines};
 use crate::runs::run_info::{INFO, RunInfo, read_info};
+use crate::runs::{atomic, crash};
 
 /// The file of the resolved configuration.
 pub const CONFIG: &str = "config.toml";
@@ -375,7 +375,8 @@ impl RunFolder {
     fn append(&self, name: &str, line: &str) -> Result<(), RamError> {
         let path = self.path.join(name);
         let result = File::options().append(true).create(true).open(&path).and_then(|mut file| {
-            file.write_all(line.as_bytes())?;
+            crash::write_all(&mut file, line.as_bytes())?;
+            crash::point();
             file.sync_data()
         });
         result.map_err(|error| unwritable(&path, &error))

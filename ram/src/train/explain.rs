@@ -250,7 +250,9 @@ impl<'t> Recording<'_, 't> {
             .iter()
             .map(|(term, var)| {
                 let mut grads = params.zeros();
-                var.scale(term.weight as f32).backward(&mut grads);
+                if var.has_gradient() {
+                    var.scale(term.weight as f32).backward(&mut grads);
+                }
                 grads
             })
             .collect();

@@ -116,8 +116,8 @@ impl Learner {
             });
         });
         gradients(&self.params, &self.tapes[..count], &mut self.grads);
-        let clip = self.config.optimiser.clip as f32;
-        let norm = optim::clip(&mut self.grads, if clip > 0.0 { clip } else { f32::INFINITY });
+        let clip = self.config.optimiser.clip.min(f64::from(f32::MAX)) as f32;
+        let norm = if clip > 0.0 { optim::clip(&mut self.grads, clip) } else { self.grads.norm() };
         // One chain over all episodes.
         let each = self.pieces[..count].iter().flat_map(|piece| &piece.losses);
         let losses = each.fold(Losses::default(), |sum, episode| sum.plus(episode));
