@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::published::{File, Published};
+use crate::shown;
 
 /// What is wrong with data. Each message names the file (or the setting), what was found, what was expected and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +17,7 @@ pub enum DataError {
     },
 
     /// The folder that was named does not exist, or is not a folder.
-    #[error("missing data: {named_by} names {}, which is not a folder. {}", .path.display(), how_to_get(*.set))]
+    #[error("missing data: {named_by} names {}, which is not a folder. {}", shown::path(.path), how_to_get(*.set))]
     NotAFolder {
         /// The data set.
         set: Published,
@@ -27,7 +28,7 @@ pub enum DataError {
     },
 
     /// A file of the data set is not in its folder.
-    #[error("missing data: {} has no {name} (nor {name}.gz). {}", .dir.display(), how_to_get(*.set))]
+    #[error("missing data: {} has no {name} (nor {name}.gz). {}", shown::path(.dir), how_to_get(*.set))]
     MissingFile {
         /// The data set.
         set: Published,
@@ -38,7 +39,7 @@ pub enum DataError {
     },
 
     /// The operating system could not open or read a file.
-    #[error("cannot read {}: {source}. Check that the file exists and may be read", .path.display())]
+    #[error("cannot read {}: {source}. Check that the file exists and may be read", shown::path(.path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -47,7 +48,7 @@ pub enum DataError {
     },
 
     /// A file does not have its format: it is cut short, damaged, or something else.
-    #[error("{} is damaged or not an IDX file: found {found}, expected {expected}. Fetch the file again", .path.display())]
+    #[error("{} is damaged or not an IDX file: found {found}, expected {expected}. Fetch the file again", shown::path(.path))]
     Format {
         /// The file.
         path: PathBuf,
@@ -61,7 +62,7 @@ pub enum DataError {
     #[error(
         "{} is not the published {name}: its contents have {algorithm} {found}, expected {expected}. \
          The file is damaged or was changed; fetch the file again",
-        .path.display()
+        shown::path(.path)
     )]
     Hash {
         /// The file.
@@ -80,7 +81,7 @@ pub enum DataError {
     #[error(
         "{} is not {name}: it has the contents of {holds}. The files were swapped or renamed; \
          give each file its own name again",
-        .path.display()
+        shown::path(.path)
     )]
     Swapped {
         /// The file.
@@ -95,7 +96,7 @@ pub enum DataError {
     #[error(
         "{} is {found}; expected a complete PNG or JPEG picture of at most 2²⁷ pixels. Save it again, make it smaller or \
          remove it",
-        .path.display()
+        shown::path(.path)
     )]
     Picture {
         /// The file.
@@ -105,7 +106,7 @@ pub enum DataError {
     },
 
     /// A folder of pictures, or a pair of files, does not have the layout that it must have.
-    #[error("{} {what}", .path.display())]
+    #[error("{} {what}", shown::path(.path))]
     Layout {
         /// The folder or the file.
         path: PathBuf,

@@ -10,7 +10,8 @@
 //!                             cat/ …   dog/ …
 //! ```
 //!
-//! The classes are the names of the class folders, sorted by their bytes.
+//! The classes are the names of the class folders, sorted by their bytes. Class folders may have folders inside, which are read
+//! too.
 //!
 //! Without a folder `train` (the left layout), the name of a picture decides its split: a hash of the seed, the class and the
 //! file name sends about a tenth of the pictures to validation, a tenth to test, and the others to training. The split of a
@@ -19,18 +20,21 @@
 //! have no folder of their own. In each split, the pictures are in the order of their hashes, so the first pictures of a split
 //! are a fair sample.
 //!
-//! Only files whose names end in `.png`, `.jpg` or `.jpeg` are read. Names that begin with a dot are ignored.
+//! The folder `validation` may also be called `val`, `valid` or `dev`, and all of these in capital letters. A folder `train`
+//! without class folders in it is a class like others.
+//!
+//! Only files whose names end in `.png`, `.jpg`, `.jpeg` or `.jfif` are read. Names that begin with a dot are ignored. What else is
+//! not used is told by a [`Remark`].
 
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::DataError;
 use crate::images::{Images, Labelled, zeros};
 use crate::picture::{Header, Picture};
 use crate::preparation::Preparation;
-use crate::rank::Rank;
-use crate::source::{ReadSplit, Source, Split, Splits};
+use crate::shown;
+use crate::source::{ReadSplit, Remark, Source, Split, Splits};
+use crate::tree::{PictureFile, Tree};
 
 /// The most classes, since a label is a byte.
 const MAX_CLASSES: usize = 256;
@@ -46,19 +50,13 @@ pub struct Folder {
     pub seed: u64,
 }
 
-/// A picture file and its class.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PictureFile {
-    /// The path of the file.
-    pub path: PathBuf,
-    /// The class, an index of [`Folder::class_names`].
-    pub label: u8,
-    rank: Rank,
-}
-
 impl Source for Folder {
     fn train_validation(&self) -> Result<Splits, DataError> {
-        Ok(Splits { train: self.read(Split::Train)?, validation: self.read(Split::Validation)? })
+        let tree = self.tree()?;
+        Ok(Splits {
+            train: self.read_split(&tree, Split::Train)?,
+            validation: self.read_split(&tree, Split::Validation)?,
+        })
     }
 
     fn test(&self) -> Result<ReadSplit, DataError> {
@@ -67,37 +65,12 @@ impl Source for Folder {
 }
 
 impl Folder {
-    /// The names of the classes, sorted by their bytes: the folders in this folder, or in its folder `train` if there is one.
+    /// The names of the classes, sorted by their bytes: the folders in this folder, or in its folder `train` if that is a split.
     ///
     /// # Errors
     /// [`DataError::Layout`] if there are fewer than two classes or more than 256, or if a name is not UTF-8.
     pub fn class_names(&self) -> Result<Vec<String>, DataError> {
-        let root = self.folder_of(Split::Train).unwrap_or(self.path.clone());
-        let mut names = Vec::new();
-        for name in folders(&root)? {
-            match name.into_string() {
-                Ok(name) => names.push(name),
-                Err(name) => {
-                    return Err(DataError::layout(
-                        &root.join(name),
-                        "is a class whose name is not UTF-8; rename the folder",
-                    ));
-                }
-            }
-        }
-        let advice = "make a folder for each class and put its PNG or JPEG files there";
-        match names.len() {
-            0 => Err(DataError::layout(&root, format!("has no class folders; {advice}"))),
-            1 => Err(DataError::layout(
-                &root,
-                format!("has the one class `{}`, but at least two are needed; {advice}", names[0]),
-            )),
-            2..=MAX_CLASSES => Ok(names),
-            count => Err(DataError::layout(
-                &root,
-                format!("has {count} class folders, but at most {MAX_CLASSES} are possible"),
-            )),
-        }
+        Ok(self.tree()?.classes)
     }
 
     /// The files of a split, in its order.
@@ -105,49 +78,15 @@ impl Folder {
     /// # Errors
     /// As [`Folder::class_names`]. [`DataError::Layout`] if the split has no picture, or a class that training does not have.
     pub fn files(&self, split: Split) -> Result<Vec<PictureFile>, DataError> {
-        let classes = self.class_names()?;
-        let own_folder = self.folder_of(split);
-        let shared_out = split == Split::Train || own_folder.is_none();
-        let root = own_folder.or(self.folder_of(Split::Train)).unwrap_or(self.path.clone());
-        if !shared_out
-            && let Some(name) =
-                folders(&root)?.iter().find(|name| !classes.iter().any(|class| OsStr::new(class) == *name))
-        {
-            let what = format!("is a class that training does not have; its classes are {}", classes.join(", "));
-            return Err(DataError::layout(&root.join(name), what));
-        }
-        // A split with a folder of its own takes no pictures from the others; they stay with training.
-        let belongs = |rank: Rank| match rank.split() {
-            taken if self.folder_of(taken).is_some() => Split::Train,
-            free => free,
-        };
-        let (mut files, mut seen) = (Vec::new(), 0);
-        for (class, label) in classes.iter().zip(0..=u8::MAX) {
-            let folder = root.join(class);
-            if !folder.is_dir() {
-                continue;
-            }
-            for name in pictures(&folder)? {
-                seen += 1;
-                let rank = Rank::new(self.seed, class.as_bytes(), name.as_encoded_bytes());
-                if !shared_out || belongs(rank) == split {
-                    files.push(PictureFile { path: folder.join(name), label, rank });
-                }
-            }
-        }
-        if files.is_empty() {
-            let what = match seen {
-                0 => "has no PNG or JPEG files in its class folders (names end in .png, .jpg or .jpeg)".to_owned(),
-                _ => format!(
-                    "has {seen} pictures, but none of them belongs to the {} split (the name of a picture decides this); add \
-                     pictures, or sort them yourself into folders named train, validation and test",
-                    split.name()
-                ),
-            };
-            return Err(DataError::layout(&root, what));
-        }
-        files.sort_by(|a, b| (a.rank, &a.path).cmp(&(b.rank, &b.path)));
-        Ok(files)
+        files_of(&self.tree()?, split)
+    }
+
+    /// The files of all splits.
+    ///
+    /// # Errors
+    /// As [`Folder::class_names`].
+    pub fn all_files(&self) -> Result<Vec<PictureFile>, DataError> {
+        Ok(self.tree()?.files)
     }
 
     /// Reads a split. Files that cannot be read are left out; their errors, sorted by path, are part of the result.
@@ -156,8 +95,46 @@ impl Folder {
     /// As [`Folder::files`]. [`DataError::Layout`] if no file of the split can be read, and [`DataError::Mismatch`] if there
     /// is not enough memory for all of them.
     pub fn read(&self, split: Split) -> Result<ReadSplit, DataError> {
-        let class_names = self.class_names()?;
-        let files = self.files(split)?;
+        self.read_split(&self.tree()?, split)
+    }
+
+    /// Reads the pictures of all splits, for a network that was trained on others. If `split` has a folder of its own, only that
+    /// one is read. The result also says whether it is the whole. There may be a single class.
+    ///
+    /// # Errors
+    /// As [`Folder::read`].
+    pub fn read_whole(&self, split: Split) -> Result<(ReadSplit, bool), DataError> {
+        let tree = Tree::read(&self.path, self.seed)?;
+        check_classes(&tree, 1)?;
+        let has_own = tree.own.contains(&split);
+        let files = if has_own { files_of(&tree, split)? } else { tree.files.clone() };
+        if files.is_empty() {
+            return Err(DataError::layout(&tree.root, NOTHING));
+        }
+        let mut read = self.read_files(&tree, files, "data set")?;
+        read.remarks = tree.remarks;
+        Ok((read, !has_own))
+    }
+
+    /// What lies in the folder, which must have classes.
+    fn tree(&self) -> Result<Tree, DataError> {
+        let tree = Tree::read(&self.path, self.seed)?;
+        check_classes(&tree, 2)?;
+        Ok(tree)
+    }
+
+    fn read_split(&self, tree: &Tree, split: Split) -> Result<ReadSplit, DataError> {
+        let mut read = self.read_files(tree, files_of(tree, split)?, &format!("{} split", split.name()))?;
+        // What is to be known of the whole folder is told with the split that is read first.
+        if split != Split::Validation {
+            read.remarks = tree.remarks.clone();
+        }
+        read.remarks.extend(lost_classes(tree, split, &read.set.labels));
+        Ok(read)
+    }
+
+    /// Reads pictures, which messages call those of `part`.
+    fn read_files(&self, tree: &Tree, files: Vec<PictureFile>, part: &str) -> Result<ReadSplit, DataError> {
         let size = self.preparation.image_len();
         let (mut pixels, errors) = self.decode(&files)?;
 
@@ -175,13 +152,14 @@ impl Folder {
         pixels.truncate(labels.len() * size);
         unreadable.sort_by(|a, b| a.0.cmp(&b.0));
         if let ([(_, first), ..], true) = (&*unreadable, labels.is_empty()) {
-            let (count, split) = (unreadable.len(), split.name());
-            let what = format!("has {count} pictures in the {split} split, none of which can be read: {first}");
+            let count = unreadable.len();
+            let what = format!("has {count} pictures in the {part}, none of which can be read: {first}");
             return Err(DataError::layout(&self.path, what));
         }
         let Preparation { channels, height, width, .. } = self.preparation;
-        let set = Labelled::new(Images::new(pixels, channels, height, width)?, labels, class_names.len())?;
-        Ok(ReadSplit { set, class_names, unreadable: unreadable.into_iter().map(|(_, error)| error).collect() })
+        let set = Labelled::new(Images::new(pixels, channels, height, width)?, labels, tree.classes.len())?;
+        let unreadable = unreadable.into_iter().map(|(_, error)| error).collect();
+        Ok(ReadSplit { unreadable, ..ReadSplit::new(set, tree.classes.clone())? })
     }
 
     /// The prepared pixels of all files, `[count, channels, height, width]`, and the error of each file that cannot be read.
@@ -217,42 +195,104 @@ impl Folder {
     /// The headers of the first `count` training pictures, without those that cannot be read.
     ///
     /// # Errors
-    /// As [`Folder::files`].
+    /// As [`Folder::files`]. [`DataError::Layout`] if none of these pictures can be read.
     pub fn headers(&self, count: usize) -> Result<Vec<Header>, DataError> {
         let files = self.files(Split::Train)?;
-        Ok(files.iter().take(count).filter_map(|file| Header::read(&file.path).ok()).collect())
-    }
-
-    /// The folder of a split, if the split has one of its own.
-    fn folder_of(&self, split: Split) -> Option<PathBuf> {
-        // Without a folder `train`, folders named `validation` and `test` are classes like others.
-        let path = |split: Split| self.path.join(split.name());
-        let train = path(Split::Train).is_dir();
-        Some(path(split)).filter(|path| train && path.is_dir())
-    }
-}
-
-/// The names in a folder whose paths are `wanted`, sorted by their bytes.
-fn names(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<OsString>, DataError> {
-    let unreadable = |source| DataError::Read { path: folder.to_owned(), source };
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name();
-        if !name.as_encoded_bytes().starts_with(b".") && wanted(&entry.path()) {
-            names.push(name);
+        let (mut headers, mut first) = (Vec::new(), None);
+        for file in files.iter().take(count) {
+            match Header::read(&file.path) {
+                Ok(header) => headers.push(header),
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        match first {
+            Some(first) if headers.is_empty() => {
+                let what = format!(
+                    "has no readable picture among its first {} training pictures: {first}",
+                    files.len().min(count)
+                );
+                Err(DataError::layout(&self.path, what))
+            }
+            _ => Ok(headers),
         }
     }
-    names.sort_by(|a, b| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
-    Ok(names)
 }
 
-fn folders(folder: &Path) -> Result<Vec<OsString>, DataError> {
-    // macOS puts a folder `__MACOSX` into its archives.
-    names(folder, |path| path.is_dir() && path.file_name() != Some(OsStr::new("__MACOSX")))
+/// The most classes that a remark names.
+const NAMED: usize = 20;
+
+/// What is wrong with a folder that has no pictures.
+const NOTHING: &str = "has no PNG or JPEG files in its class folders (names end in .png, .jpg, .jpeg or .jfif)";
+
+/// Checks that there are as many classes as `least`, and no more than labels.
+fn check_classes(tree: &Tree, least: usize) -> Result<(), DataError> {
+    let advice = "make a folder for each class and put its PNG or JPEG files there";
+    let root = &tree.root;
+    match (tree.classes.len(), &*tree.classes) {
+        (0, _) => Err(DataError::layout(root, format!("has no class folders; {advice}"))),
+        (count, [one]) if count < least => {
+            let why: Vec<_> =
+                tree.remarks.iter().filter(|remark| !remark.is_fault).map(|remark| &*remark.what).collect();
+            let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
+            let one = shown::name(one);
+            Err(DataError::layout(
+                root,
+                format!("has the one class `{one}`, but at least two are needed; {advice}{why}"),
+            ))
+        }
+        (count, _) if count > MAX_CLASSES => {
+            Err(DataError::layout(root, format!("has {count} class folders, but at most {MAX_CLASSES} are possible")))
+        }
+        _ => Ok(()),
+    }
 }
 
-fn pictures(folder: &Path) -> Result<Vec<OsString>, DataError> {
-    let wanted = |ending: &OsStr| ["png", "jpg", "jpeg"].iter().any(|known| ending.eq_ignore_ascii_case(known));
-    names(folder, |path| path.extension().is_some_and(wanted) && path.is_file())
+/// The files of a split, in its order.
+fn files_of(tree: &Tree, split: Split) -> Result<Vec<PictureFile>, DataError> {
+    let files: Vec<_> = tree.files.iter().filter(|file| file.split == split).cloned().collect();
+    if !files.is_empty() {
+        return Ok(files);
+    }
+    let seen = tree.files.len();
+    let what = match (seen, tree.own.contains(&split)) {
+        (0, _) => NOTHING.to_owned(),
+        (_, true) => format!("has no PNG or JPEG files in the class folders of its {} split", split.name()),
+        _ => format!(
+            "has {seen} pictures, but none of them belongs to the {} split (the name of a picture decides this); add pictures, \
+             or sort them yourself into folders named train, validation and test",
+            split.name()
+        ),
+    };
+    Err(DataError::layout(&tree.root, what))
+}
+
+/// The classes of which a split has no usable picture, with the reasons. In training this is a fault: such a class cannot be
+/// learned.
+fn lost_classes(tree: &Tree, split: Split, labels: &[u8]) -> Option<Remark> {
+    let mut usable = vec![0; tree.classes.len()];
+    labels.iter().for_each(|&label| usable[usize::from(label)] += 1);
+    let (all, here) = (tree.counts(|_| true), tree.counts(|file| file.split == split));
+    let part = if split == Split::Train { "training" } else { split.name() };
+    let lost: Vec<String> = (0..tree.classes.len())
+        .filter(|&class| usable[class] == 0)
+        .map(|class| {
+            let pictures = |n| if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") };
+            let why = match (all[class], here[class]) {
+                (0, _) => "no picture at all".to_owned(),
+                (all, 0) => format!("{}, none of them for {part}", pictures(all)),
+                (_, here) => format!("{}, none of which can be read", pictures(here)),
+            };
+            format!("{} ({why})", shown::name(&tree.classes[class]))
+        })
+        .collect();
+    let what = match &*lost {
+        [] => return None,
+        [one] => format!("a class has no usable {part} picture: {one}"),
+        many => {
+            let more = if many.len() > NAMED { ", …" } else { "" };
+            let named = many[..many.len().min(NAMED)].join(", ");
+            format!("{} classes have no usable {part} picture: {named}{more}", many.len())
+        }
+    };
+    Some(if split == Split::Train { Remark::fault(what) } else { Remark::note(what) })
 }

@@ -9,7 +9,6 @@
 //! A file may be gzip-compressed, which its first two bytes show. The reader does not trust what a file says: it checks the
 //! sizes against a limit before it allocates memory, and it then allocates only for bytes that are really there.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
@@ -18,6 +17,14 @@ use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
+use crate::files;
+
+/// A compressed file may hold so many elements, as many as the largest file of MNIST, and [`ELEMENTS_FOR_A_BYTE`] times more for
+/// each of its bytes: time and memory follow the size of the file.
+const FREE_ELEMENTS: u64 = 60_000 * 28 * 28;
+
+/// Compressed images rarely have more elements for a byte.
+const ELEMENTS_FOR_A_BYTE: u64 = 32;
 
 /// The most axes of an array: images with several channels have four.
 const MAX_AXES: u8 = 4;
@@ -50,38 +57,46 @@ impl Idx {
     }
 }
 
-/// Reads an IDX file of unsigned bytes, gzip-compressed or not, with at most `limit` elements.
+/// Reads an IDX file of unsigned bytes, gzip-compressed or not, with at most `limit` elements. A compressed file may have no more
+/// than 47 million elements and 32 for each of its bytes.
 ///
 /// # Errors
 /// [`DataError::Read`] if the file cannot be opened or read. [`DataError::Format`] if it is cut short, damaged, larger than
 /// `limit` or of another type, or if more bytes follow its last element.
 pub fn read(path: &Path, limit: u64) -> Result<Idx, DataError> {
-    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    // A device or a pipe has no end that could be checked. A folder can be opened but not read.
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(unreadable(io::Error::other("not a regular file")));
-    }
-    read_from(BufReader::new(file), path, limit)
+    let file = files::open(path)?;
+    let bytes = file.metadata().map_err(|source| DataError::Read { path: path.to_owned(), source })?.len();
+    let packed = FREE_ELEMENTS.saturating_add(bytes.saturating_mul(ELEMENTS_FOR_A_BYTE)).min(limit);
+    read_limited(BufReader::new(file), path, [limit, packed])
 }
 
 /// As [`read`], but from any reader. `path` is only the name in errors.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_from(mut from: impl Read, path: &Path, limit: u64) -> Result<Idx, DataError> {
+pub fn read_from(from: impl Read, path: &Path, limit: u64) -> Result<Idx, DataError> {
+    read_limited(from, path, [limit; 2])
+}
+
+/// As [`read_from`], with a limit for plain files and one for compressed files.
+fn read_limited(mut from: impl Read, path: &Path, [plain, packed]: [u64; 2]) -> Result<Idx, DataError> {
     let mut start = [0; 2];
     read_header(&mut from, &mut start, path)?;
     let whole = start.chain(from);
     if start == [0x1f, 0x8b] {
         // A gzip file may have several members. Anything else that follows the first member is an error.
-        parse(MultiGzDecoder::new(whole), path, limit)
+        parse(
+            MultiGzDecoder::new(whole),
+            path,
+            packed,
+            if packed < plain { " (more if it is not compressed)" } else { "" },
+        )
     } else {
-        parse(whole, path, limit)
+        parse(whole, path, plain, "")
     }
 }
 
-fn parse(mut from: impl Read, path: &Path, limit: u64) -> Result<Idx, DataError> {
+fn parse(mut from: impl Read, path: &Path, limit: u64, advice: &str) -> Result<Idx, DataError> {
     let format = |found: String, expected: String| Err(DataError::Format { path: path.to_owned(), found, expected });
 
     let mut magic = [0; 4];
@@ -100,7 +115,10 @@ fn parse(mut from: impl Read, path: &Path, limit: u64) -> Result<Idx, DataError>
     let dims: Vec<u32> = sizes.chunks_exact(4).map(BigEndian::read_u32).collect();
     let elements = dims.iter().try_fold(1_u64, |product, &dim| product.checked_mul(u64::from(dim)));
     let Some(elements) = elements.filter(|&elements| elements <= limit) else {
-        return format(format!("a header that announces {dims:?} elements"), format!("at most {limit} in total"));
+        return format(
+            format!("a header that announces {dims:?} elements"),
+            format!("at most {limit} in total{advice}"),
+        );
     };
 
     // One byte more than announced, to notice a surplus. A gzip bomb is decompressed no further than that.

@@ -8,6 +8,7 @@ use crate::images::{Images, Labelled, zeros};
 use crate::picture::{Header, Picture};
 use crate::preparation::Preparation;
 use crate::rank::Rank;
+use crate::shown;
 use crate::source::{ReadSplit, Source, Split, Splits};
 
 /// The most elements of a file.
@@ -46,25 +47,40 @@ impl IdxPair {
     /// [`DataError::Read`] or [`DataError::Format`] if a file cannot be read as IDX, [`DataError::Layout`] if the two files do
     /// not fit together, have only one class, or have no image for the split.
     pub fn read(&self, split: Split) -> Result<ReadSplit, DataError> {
+        self.read_some(Some(split))
+    }
+
+    /// Reads all images, for a network that was trained on others. There may be a single class.
+    ///
+    /// # Errors
+    /// As [`IdxPair::read`].
+    pub fn read_whole(&self) -> Result<ReadSplit, DataError> {
+        self.read_some(None)
+    }
+
+    /// Reads a split, or all images.
+    fn read_some(&self, split: Option<Split>) -> Result<ReadSplit, DataError> {
         let (Header { channels, height, width }, images) = self.open()?;
         let labels = idx::read(&self.labels, LIMIT)?;
         let count = images.dims[0] as usize;
         if labels.dims.len() != 1 || labels.dims[0] as usize != count {
-            let (sizes, images) = (&labels.dims, self.images.display());
+            let (sizes, images) = (&labels.dims, shown::path(&self.images));
             let what = format!(
                 "has labels of sizes {sizes:?}, but {images} has {count} images: expected one label for each; are they a pair?"
             );
             return Err(DataError::layout(&self.labels, what));
         }
         let classes = usize::from(labels.data.iter().max().copied().unwrap_or(0)) + 1;
-        if classes < 2 {
+        if classes < 2 && split.is_some() {
             return Err(DataError::layout(&self.labels, "has the one class 0, but at least two are needed"));
         }
 
         let ranks = (0..count).map(|index| (Rank::new(self.seed, &[], index.to_string().as_bytes()), index));
-        let mut chosen: Vec<(Rank, usize)> = ranks.filter(|(rank, _)| rank.split() == split).collect();
+        let mut chosen: Vec<(Rank, usize)> =
+            ranks.filter(|(rank, _)| split.is_none_or(|split| rank.split() == split)).collect();
         if chosen.is_empty() {
-            let what = format!("has {count} images, but none of them belongs to the {} split", split.name());
+            let part = split.map_or("data set".to_owned(), |split| format!("{} split", split.name()));
+            let what = format!("has {count} images, but none of them belongs to the {part}");
             return Err(DataError::layout(&self.images, what));
         }
         chosen.sort_unstable();

@@ -7,10 +7,12 @@
 //! - [`source`]: the trait [`Source`], which every data set implements and which keeps the test split away from training;
 //! - [`idx`], [`published`] and [`mnist`]: MNIST and Fashion-MNIST, from files that may be damaged or swapped;
 //! - [`picture`], [`preparation`] and [`folder`]: PNG and JPEG files, sorted into folders by class;
+//! - [`handwriting`]: a photographed character as an image of MNIST;
 //! - [`idx_pair`]: your own images in two IDX files;
 //! - [`digits`]: digits that look handwritten, drawn from strokes without any file;
 //! - [`shapes`]: a small data set of colour pictures to write into folders;
 //! - [`canvas`]: images on larger, cluttered canvases ("Translated" and "Cluttered Translated MNIST");
+//! - [`shown`]: names from a disk as messages show them;
 //! - [`batches`]: shuffled batches, which a thread prepares ahead without allocating memory.
 //!
 //! ```
@@ -37,7 +39,9 @@ mod cache;
 pub mod canvas;
 pub mod digits;
 mod error;
+mod files;
 pub mod folder;
+pub mod handwriting;
 pub mod idx;
 pub mod idx_pair;
 pub mod images;
@@ -50,7 +54,9 @@ pub mod published;
 mod rank;
 pub mod rng;
 pub mod shapes;
+pub mod shown;
 pub mod source;
+mod tree;
 
 pub use batches::{Batch, Epoch, Loader};
 pub use canvas::{Canvas, DigitBox, Fixed, Placement, fixed};
@@ -65,4 +71,5 @@ pub use picture::Picture;
 pub use preparation::{Fit, Preparation};
 pub use published::Published;
 pub use rand;
-pub use source::{AllSplits, ReadSplit, Source, Split, Splits};
+pub use source::{AllSplits, ReadSplit, Remark, Source, Split, Splits};
+pub use tree::{PictureFile, pictures};

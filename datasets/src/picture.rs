@@ -2,8 +2,13 @@
 //!
 //! The same file gives the same bytes on every machine: the decoders run without vector instructions.
 
-use std::fs::File;
-use std::io::{Cursor, Read};
+mod jpeg;
+mod scan;
+mod turn;
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::Cursor;
 use std::path::Path;
 
 use zune_jpeg::JpegDecoder;
@@ -11,13 +16,22 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use self::turn::Turn;
 use crate::error::DataError;
+use crate::files;
 
 /// The most pixels of a picture. A file that announces more is refused before memory is allocated.
 pub const MAX_PIXELS: usize = 1 << 27;
 
-/// The number of bytes at the beginning of a file in which [`Header::read`] looks for the size.
-const HEADER: u64 = 1 << 18;
+/// A file may announce so many pixels, and [`PIXELS_FOR_A_BYTE`] times more for each of its bytes: time and memory follow the
+/// size of the file.
+const FREE_PIXELS: usize = 1 << 24;
+
+/// What deflate reaches at most, in bytes for a byte. JPEG reaches 512.
+const PIXELS_FOR_A_BYTE: usize = 1032;
+
+/// The most bytes of a file.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// A picture as it was read from a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,17 +60,15 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the beginning of a PNG or JPEG file.
+    /// Reads the channels and the size of a PNG or JPEG file, however much stands before them.
     ///
     /// # Errors
-    /// [`DataError::Read`] if the file cannot be read, [`DataError::Picture`] if it is not a sound PNG or JPEG file.
+    /// [`DataError::Read`] if the file cannot be read, [`DataError::Picture`] if it does not begin like a PNG or JPEG file.
     pub fn read(path: &Path) -> Result<Header, DataError> {
-        let unreadable = |source| DataError::Read { path: path.to_owned(), source };
-        let mut bytes = Vec::new();
-        File::open(path).map_err(unreadable)?.take(HEADER).read_to_end(&mut bytes).map_err(unreadable)?;
+        let bytes = files::read(path, MAX_BYTES)?;
         let header = match Kind::of(&bytes) {
-            Some(Kind::Png) => png_reader(&bytes).map(|reader| header_of_png(&reader)),
-            Some(Kind::Jpeg) => jpeg_decoder(&bytes).map(|(_, header, turn)| turn.header(header)),
+            Some(Kind::Png) => png_reader(&bytes).map(|reader| turned(Turn::of_png(&bytes), header_of_png(&reader))),
+            Some(Kind::Jpeg) => jpeg_decoder(&bytes).map(|(_, header)| turned(turn_of_jpeg(&bytes), header)),
             None => Err(Kind::neither(&bytes)),
         };
         header.map_err(|found| DataError::Picture { path: path.to_owned(), found })
@@ -64,13 +76,14 @@ impl Header {
 }
 
 impl Picture {
-    /// Reads a PNG or JPEG file. The first bytes decide which of the two it is, not the name.
+    /// Reads a PNG or JPEG file, and turns the picture upright as its EXIF data say. The first bytes decide which of the two
+    /// formats it is, not the name.
     ///
     /// # Errors
-    /// [`DataError::Read`] if the file cannot be read; [`DataError::Picture`] if it has another format, is damaged or is cut
-    /// short.
+    /// [`DataError::Read`] if the file cannot be read; [`DataError::Picture`] if it has another format, is damaged, is cut
+    /// short, or announces far more pixels than its bytes can hold.
     pub fn read(path: &Path) -> Result<Picture, DataError> {
-        let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+        let bytes = files::read(path, MAX_BYTES)?;
         Picture::decode(&bytes).map_err(|found| DataError::Picture { path: path.to_owned(), found })
     }
 
@@ -94,6 +107,17 @@ impl Picture {
         let alpha = (samples > channels).then(|| plane(channels).collect::<Vec<u8>>());
         let alpha = alpha.filter(|alpha| alpha.iter().any(|&alpha| alpha != 255));
         Picture { channels, height, width, pixels, alpha }
+    }
+
+    fn turned(self, turn: Turn) -> Picture {
+        if turn == Turn::default() {
+            return self;
+        }
+        let size = [self.height, self.width];
+        let [height, width] = turn.size(size);
+        let pixels = turn.planes(&self.pixels, size);
+        let alpha = self.alpha.map(|alpha| turn.planes(&alpha, size));
+        Picture { channels: self.channels, height, width, pixels, alpha }
     }
 }
 
@@ -132,18 +156,29 @@ impl Kind {
     }
 }
 
-fn check_size(height: usize, width: usize) -> Result<(), String> {
-    match height.checked_mul(width) {
-        Some(1..=MAX_PIXELS) => Ok(()),
-        _ => Err(format!("a picture of {width}×{height} pixels, but at most {MAX_PIXELS} pixels are read")),
+/// Checks the size that a file of so many bytes announces.
+fn check_size(height: usize, width: usize, bytes: usize) -> Result<(), String> {
+    let Some(pixels @ 1..=MAX_PIXELS) = height.checked_mul(width) else {
+        return Err(format!("a picture of {width}×{height} pixels, but at most {MAX_PIXELS} pixels are read"));
+    };
+    if pixels.saturating_sub(FREE_PIXELS) / PIXELS_FOR_A_BYTE > bytes {
+        return Err(format!("a picture of {width}×{height} pixels in {bytes} bytes, which cannot hold so many"));
     }
+    Ok(())
+}
+
+/// What a decoder found wrong, on one line.
+fn damaged(kind: &str, error: impl Display) -> String {
+    let error = error.to_string();
+    let line: Vec<&str> = error.split_whitespace().collect();
+    format!("a damaged {kind} ({})", line.join(" ").trim_end_matches('.'))
 }
 
 fn png_reader(bytes: &[u8]) -> Result<png::Reader<Cursor<&[u8]>>, String> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
-    let reader = decoder.read_info().map_err(|error| format!("a damaged PNG ({error})"))?;
-    check_size(reader.info().height as usize, reader.info().width as usize)?;
+    let reader = decoder.read_info().map_err(|error| damaged("PNG", error))?;
+    check_size(reader.info().height as usize, reader.info().width as usize, bytes.len())?;
     Ok(reader)
 }
 
@@ -154,108 +189,52 @@ fn header_of_png(reader: &png::Reader<Cursor<&[u8]>>) -> Header {
 }
 
 fn png(bytes: &[u8]) -> Result<Picture, String> {
-    let damaged = |error: png::DecodingError| format!("a damaged PNG ({error})");
+    let damaged = |error: png::DecodingError| damaged("PNG", error);
     let mut reader = png_reader(bytes)?;
     let mut pixels = vec![0; reader.output_buffer_size().ok_or("a PNG too large for this machine")?];
     let frame = reader.next_frame(&mut pixels).map_err(damaged)?;
     reader.finish().map_err(damaged)?;
     let samples = frame.color_type.samples();
     let (height, width) = (frame.height as usize, frame.width as usize);
-    Ok(Picture::from_interleaved(&pixels[..height * width * samples], height, width, samples))
+    let picture = Picture::from_interleaved(&pixels[..height * width * samples], height, width, samples);
+    Ok(picture.turned(Turn::of_png(bytes)))
 }
 
-/// A decoder that has read the headers of a JPEG file, the size that they tell, and the turn that makes the picture upright.
-#[allow(clippy::type_complexity)]
-fn jpeg_decoder(bytes: &[u8]) -> Result<(JpegDecoder<ZCursor<&[u8]>>, Header, Turn), String> {
+fn turned(turn: Turn, header: Header) -> Header {
+    let [height, width] = turn.size([header.height, header.width]);
+    Header { height, width, ..header }
+}
+
+fn turn_of_jpeg(bytes: &[u8]) -> Turn {
+    jpeg::exif(bytes).map_or(Turn::default(), Turn::of_exif)
+}
+
+type Jpeg<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+
+/// A decoder that has read the headers of a JPEG file, and the size that they tell, before the turn.
+fn jpeg_decoder(bytes: &[u8]) -> Result<(Jpeg<'_>, Header), String> {
     // In strict mode, missing parts are an error. Otherwise the decoder fills them with grey.
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(1 << 16).set_max_height(1 << 16);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|error| format!("a damaged JPEG ({error})"))?;
+    decoder.decode_headers().map_err(|error| damaged("JPEG", error))?;
     let info = decoder.info().ok_or("a JPEG without a size")?;
     let channels = if decoder.input_colorspace() == Some(ColorSpace::Luma) { 1 } else { 3 };
     let header = Header { channels, height: info.height.into(), width: info.width.into() };
-    check_size(header.height, header.width)?;
-    let turn = decoder.exif().map_or(Turn::default(), |exif| Turn::of_exif(exif));
-    Ok((decoder, header, turn))
+    check_size(header.height, header.width, bytes.len())?;
+    Ok((decoder, header))
 }
 
 fn jpeg(bytes: &[u8]) -> Result<Picture, String> {
-    let (mut decoder, header, turn) = jpeg_decoder(bytes)?;
+    let bytes: Cow<[u8]> = jpeg::with_tables(bytes);
+    let (mut decoder, header) = jpeg_decoder(&bytes)?;
+    // Even in strict mode, an end marker in the place of a block is taken for grey.
+    jpeg::check(&bytes).map_err(|error| damaged("JPEG", error))?;
     let wanted = if header.channels == 1 { ColorSpace::Luma } else { ColorSpace::RGB };
     decoder.set_options(decoder.options().jpeg_set_out_colorspace(wanted));
-    let pixels = decoder.decode().map_err(|error| format!("a damaged JPEG ({error})"))?;
+    let pixels = decoder.decode().map_err(|error| damaged("JPEG", error))?;
     let Header { channels, height, width } = header;
     if pixels.len() != channels * height * width {
         return Err(format!("a JPEG of {} bytes for {width}×{height} pixels", pixels.len()));
     }
-    Ok(turn.apply(Picture::from_interleaved(&pixels, height, width, channels)))
-}
-
-/// How a picture must be turned or mirrored to be upright: the orientation of EXIF, from 1 (not at all) to 8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Turn(u16);
-
-impl Default for Turn {
-    fn default() -> Self {
-        Turn(1)
-    }
-}
-
-impl Turn {
-    /// Reads tag 0x0112 of the first directory. Without this tag the picture is upright.
-    fn of_exif(exif: &[u8]) -> Turn {
-        let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-        let big = exif.starts_with(b"MM");
-        let number = |at: usize, bytes: usize| -> Option<usize> {
-            let bytes = exif.get(at..at.checked_add(bytes)?)?;
-            let add = |sum: usize, &byte: &u8| sum << 8 | usize::from(byte);
-            Some(if big { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) })
-        };
-        let find = || {
-            let directory = number(4, 4)?;
-            let entries = number(directory, 2)?;
-            let at = (0..entries).map(|i| directory + 2 + 12 * i).find(|&at| number(at, 2) == Some(0x0112))?;
-            number(at + 8, 2).filter(|turn| (1..=8).contains(turn))
-        };
-        find().map_or(Turn::default(), |turn| Turn(turn as u16))
-    }
-
-    /// Whether rows become columns, which exchanges height and width.
-    fn transposes(self) -> bool {
-        self.0 >= 5
-    }
-
-    fn header(self, header: Header) -> Header {
-        if self.transposes() { Header { height: header.width, width: header.height, ..header } } else { header }
-    }
-
-    fn apply(self, picture: Picture) -> Picture {
-        if self == Turn::default() {
-            return picture;
-        }
-        let Picture { channels, height, width, pixels, alpha } = picture;
-        let (rows, columns) = if self.transposes() { (width, height) } else { (height, width) };
-        let turned = |plane: &[u8]| -> Vec<u8> {
-            let mut out = Vec::with_capacity(plane.len());
-            for row in 0..rows {
-                for column in 0..columns {
-                    // The place of this pixel in the file.
-                    let (y, x) = match self.0 {
-                        2 => (row, width - 1 - column),
-                        3 => (height - 1 - row, width - 1 - column),
-                        4 => (height - 1 - row, column),
-                        5 => (column, row),
-                        6 => (height - 1 - column, row),
-                        7 => (height - 1 - column, width - 1 - row),
-                        8 => (column, width - 1 - row),
-                        _ => (row, column),
-                    };
-                    out.push(plane[y * width + x]);
-                }
-            }
-            out
-        };
-        let pixels = pixels.chunks_exact((height * width).max(1)).flat_map(turned).collect();
-        Picture { channels, height: rows, width: columns, pixels, alpha }
-    }
+    Ok(Picture::from_interleaved(&pixels, height, width, channels).turned(turn_of_jpeg(&bytes)))
 }

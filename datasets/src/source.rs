@@ -37,6 +37,29 @@ pub struct ReadSplit {
     pub class_names: Vec<String>,
     /// The error of each image that could not be read and is therefore left out.
     pub unreadable: Vec<DataError>,
+    /// What else the user should know of the data, such as files that are not used.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something about data that can be used all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// A line for the user.
+    pub what: String,
+    /// Whether it is a fault, which strict users refuse.
+    pub is_fault: bool,
+}
+
+impl Remark {
+    /// Something to know that is no fault.
+    pub fn note(what: impl Into<String>) -> Remark {
+        Remark { what: what.into(), is_fault: false }
+    }
+
+    /// A fault, which strict users refuse.
+    pub fn fault(what: impl Into<String>) -> Remark {
+        Remark { what: what.into(), is_fault: true }
+    }
 }
 
 impl ReadSplit {
@@ -53,7 +76,7 @@ impl ReadSplit {
                 expected: format!("{}, one for each class", set.classes),
             });
         }
-        Ok(ReadSplit { set, class_names, unreadable: Vec::new() })
+        Ok(ReadSplit { set, class_names, unreadable: Vec::new(), remarks: Vec::new() })
     }
 }
 
@@ -61,7 +84,7 @@ impl From<Labelled> for ReadSplit {
     /// A split that was read completely, whose classes are called `0`, `1`, …
     fn from(set: Labelled) -> Self {
         let class_names = (0..set.classes).map(|class| class.to_string()).collect();
-        ReadSplit { set, class_names, unreadable: Vec::new() }
+        ReadSplit { set, class_names, unreadable: Vec::new(), remarks: Vec::new() }
     }
 }
 

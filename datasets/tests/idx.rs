@@ -188,3 +188,22 @@ fn the_hash_is_that_of_the_file() {
     let idx = Idx { dims: vec![3], data: b"abc".to_vec() };
     assert_eq!(idx.sha256(), "379a7afbfd9f0de0a36184463dd209c260f4582821ea2e5e4c40c7eb713dbda2");
 }
+
+/// Zeros compress to a thousandth: what a small compressed file announces is believed only up to a bound.
+#[test]
+fn a_small_compressed_file_cannot_announce_a_large_array() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("bomb.gz");
+    let dims = [100_000_u32, 28, 28];
+    let header = [&[0, 0, 8, 3][..], &dims.map(u32::to_be_bytes).concat()].concat();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(&header).unwrap();
+    packed.write_all(&vec![0; 100_000 * 28 * 28]).unwrap();
+    std::fs::write(&path, packed.finish().unwrap()).unwrap();
+    let error = read(&path, 1 << 33).unwrap_err().to_string();
+    assert!(error.contains("[100000, 28, 28]") && error.contains("more if it is not compressed"), "{error}");
+
+    let plain = place.path().join("plain");
+    std::fs::write(&plain, [&header[..], &vec![0; 100_000 * 28 * 28]].concat()).unwrap();
+    assert_eq!(read(&plain, 1 << 33).unwrap().dims, dims);
+}

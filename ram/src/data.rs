@@ -1,13 +1,17 @@
 //! The images that a configuration names: training canvases, which are drawn again in each epoch, and validation and test
 //! canvases, which are drawn once.
 
+pub mod fingerprint;
+pub mod foreign;
+mod notes;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datasets::rng::{Key, Purpose};
 use datasets::{
     Canvas, DataError, Digits, FashionMnist, Fixed, Folder, IdxPair, Labelled, Layout, Loader, Mnist, Picture,
-    Placement, Preparation, Published, ReadSplit, Source, Split, Splits, fixed,
+    Placement, Preparation, Published, ReadSplit, Source, Split, Splits, fixed, shown,
 };
 
 use crate::config::{self, Config};
@@ -170,6 +174,22 @@ pub fn idx_pair(config: &Config, dir: Option<&Path>) -> IdxPair {
     IdxPair { images, labels, preparation: preparation(config), seed: config.data.split_seed }
 }
 
+/// What the images of a configuration are, in words: `MNIST`, `pictures in shapes`.
+pub fn name(config: &Config) -> String {
+    let data = &config.data;
+    let path = |path: &str| {
+        shown::name(Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)).into_owned()
+    };
+    match data.source {
+        config::Source::Mnist => "MNIST".to_owned(),
+        config::Source::FashionMnist => "Fashion-MNIST".to_owned(),
+        config::Source::Digits => "built-in digits".to_owned(),
+        config::Source::Folder => format!("pictures in {}", path(&data.path)),
+        config::Source::Idx => format!("images of {}", path(&data.path)),
+        other @ (config::Source::Game(_) | config::Source::Own) => other.name().to_owned(),
+    }
+}
+
 /// A path of the configuration. A relative one begins at `dir`, if it is given.
 fn path(path: &str, dir: Option<&Path>) -> PathBuf {
     dir.map_or(PathBuf::from(path), |dir| dir.join(path))
@@ -208,6 +228,7 @@ pub fn canvas_of(config: &Config, picture: &Picture, invert: bool) -> (Vec<u8>, 
     (canvas, layout)
 }
 
+/// How the canvases of a configuration are drawn.
 fn canvas(config: &Config) -> Canvas {
     let placement = match config.data.canvas {
         config::Canvas::Centred => Placement::Centred,
@@ -216,9 +237,9 @@ fn canvas(config: &Config) -> Canvas {
     Canvas { height: config.data.size, width: config.data.size, placement, clutter: config.data.clutter }
 }
 
-/// The first images of a split, as many as the configuration asks for. Appends notes on the images that could not be read.
+/// The first images of a split, as many as the configuration asks for. Appends notes on what was left out.
 fn selected(config: &Config, split: Split, read: ReadSplit, notes: &mut Vec<String>) -> Result<Labelled, RamError> {
-    notes.extend(notes_on(config, split, &read.unreadable)?);
+    notes.extend(notes::on(config, split, &read)?);
     let (set, data) = (read.set, &config.data);
     let count = match split {
         Split::Train => data.train,
@@ -234,26 +255,6 @@ fn selected(config: &Config, split: Split, read: ReadSplit, notes: &mut Vec<Stri
         return Err(RamError::Config(format!("data.{key} is {count}, but this split has only {available} images")));
     }
     Ok(Labelled::new(set.images.first(count), set.labels[..count].to_vec(), set.classes)?)
-}
-
-/// Lines that tell the user which images cannot be read: up to ten of them by name, and their number.
-///
-/// # Errors
-/// With `data.strict`, the same lines as an error.
-fn notes_on(config: &Config, split: Split, unreadable: &[DataError]) -> Result<Vec<String>, RamError> {
-    const NAMED: usize = 10;
-    let count = unreadable.len();
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    let strict = config.data.strict;
-    let mut lines: Vec<String> = unreadable.iter().take(NAMED).map(|error| error.to_string()).collect();
-    let more = if count > NAMED { format!(", {} of them not named here", count - NAMED) } else { String::new() };
-    let end = if strict { "data.strict demands all" } else { "left out; --strict makes this an error" };
-    let split = if split == Split::Train { "training" } else { split.name() };
-    let pictures = if count == 1 { "picture" } else { "pictures" };
-    lines.push(format!("{count} {split} {pictures} cannot be read{more}: {end}"));
-    if strict { Err(RamError::Data(lines.join("\n"))) } else { Ok(lines) }
 }
 
 #[cfg(test)]

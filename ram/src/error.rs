@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use datasets::shown;
+
 /// An error that a user can act on: in a configuration, a data set, a run folder or a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -17,7 +19,7 @@ pub enum RamError {
     Data(String),
 
     /// A checkpoint is damaged; an older one may be used instead. Exit code 4.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {message}", shown::path(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -26,7 +28,7 @@ pub enum RamError {
     },
 
     /// A checkpoint cannot be read, has another format version, or belongs to another model. Exit code 4.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {message}", shown::path(path))]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -35,7 +37,7 @@ pub enum RamError {
     },
 
     /// A run folder or the folder of pretrained models cannot be made, opened or written. Exit code 4.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {message}", shown::path(path))]
     Run {
         /// The folder, or the file in it.
         path: PathBuf,
@@ -44,14 +46,14 @@ pub enum RamError {
     },
 
     /// Another process is writing to a run folder. Exit code 4.
-    #[error("{}: another process is writing to this run; wait for it, or choose another --name", path.display())]
+    #[error("{}: another process is writing to this run; wait for it, or choose another --name", shown::path(path))]
     Locked {
         /// The folder.
         path: PathBuf,
     },
 
     /// A file that is not part of a run or a data set cannot be read or written. Exit code 1.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", shown::path(path))]
     Io {
         /// A verb: `read`, `write`.
         action: &'static str,

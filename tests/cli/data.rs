@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::place::{Ended, Place, mnist};
 
-fn place() -> Place {
+pub fn place() -> Place {
     Place::with_files(&[])
 }
 
@@ -39,7 +39,7 @@ impl Place {
     }
 }
 
-fn png(pixels: &[u8], [width, height]: [usize; 2], colour: png::ColorType) -> Vec<u8> {
+pub fn png(pixels: &[u8], [width, height]: [usize; 2], colour: png::ColorType) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
     encoder.set_color(colour);
@@ -188,7 +188,7 @@ fn mnist_is_fetched_from_the_mirror_that_has_it_and_found_by_train() {
 // ----------------------------------------------------------------------------------------------- pictures in folders
 
 /// Bright pictures and dark ones, of `channels` channels and many sizes: 60 a class.
-fn lights(place: &Place, folder: &str, channels: usize) {
+pub fn lights(place: &Place, folder: &str, channels: usize) {
     let colour = if channels == 3 { png::ColorType::Rgb } else { png::ColorType::Grayscale };
     for i in 0..120_usize {
         let size = [10 + i % 7, 8 + i % 5];
@@ -199,7 +199,7 @@ fn lights(place: &Place, folder: &str, channels: usize) {
     }
 }
 
-const TINY: &str = "--set model.patch=4 --set model.glimpses=2 --set model.features=16 --set model.glimpse=16 \
+pub const TINY: &str = "--set model.patch=4 --set model.glimpses=2 --set model.features=16 --set model.glimpse=16 \
                     --set model.hidden=16 --set train.batch=16 --set optimiser.learning_rate=3e-3";
 
 #[test]
@@ -223,9 +223,10 @@ fn a_folder_of_pictures_is_trained_on_evaluated_and_resumed() {
         .succeeds();
     assert!(place.ram(&format!("{train} --set train.epochs=1")).succeeds().contains("runs/lights-1") || cfg!(windows));
 
-    // Another folder of the same classes.
+    // Another folder of the same classes, all of it.
     lights(&place, "others", 1);
-    assert!(place.ram("eval a --json --data folder:others").json()["error"].as_f64().unwrap() < 0.2);
+    let others = place.ram("eval a --json --data folder:others").json();
+    assert!(others["error"].as_f64().unwrap() < 0.2 && others["count"] == 120 && others["split"] == "all", "{others}");
     place.ram("eval a --data digits").fails(2, &["data.channels is 3"]);
     place.ram("eval grey --data digits").fails(2, &["data.size is 16"]);
 
@@ -352,7 +353,9 @@ fn a_digit_is_told_in_whatever_form_it_is_drawn() {
         "{}",
         text.out
     );
-    assert!(text.out.contains("84×84 pixels, grey; made to fit 28×28"), "{}", text.out);
+    assert!(text.out.contains("84×84 pixels, grey; its ink of 30×51 pixels scaled to 12×20"), "{}", text.out);
+    let plain = place.ram("predict digits large.png --as-is");
+    assert!(plain.succeeds().contains("84×84 pixels, grey; made to fit 28×28"), "{}", plain.out);
     // Whether to invert is seen, unless it is said; and what was looked at can be drawn.
     let told = place.ram("predict digits inverted.png alpha.png --out predict.svg");
     assert_eq!(told.succeeds().matches("inverted, since it is dark on bright").count(), 2, "{}", told.out);

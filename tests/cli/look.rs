@@ -118,7 +118,7 @@ fn an_image_of_ones_own() {
         "90×60 pixels, colour",
         "made grey",
         "inverted, since it is dark on bright",
-        "28×28 pixels, in the middle of a black canvas of 40×40",
+        "centred on 28×28 pixels, as in MNIST; in the middle of a black canvas of 40×40",
     ] {
         assert!(look.succeeds().contains(part), "{part} in {}", look.out);
     }

@@ -4,6 +4,7 @@
 mod crash;
 mod data;
 mod faults;
+mod folders;
 mod look;
 mod memory;
 mod place;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::look::{data, write};
 use super::options::Configuration;
-use super::output::{Ended, say};
+use super::output::{Ended, complain, say};
 use super::{fetch, shapes};
 
 /// Subcommands of `ram data`.
@@ -60,6 +60,7 @@ fn show(args: &Show) -> anyhow::Result<Ended> {
     let config = args.configuration.load(args.data_dir.as_deref())?;
     let format = Format::of(&args.out)?;
     let training = TrainingData::open(&config, args.data_dir.as_deref())?;
+    training.notes.iter().for_each(|note| complain(&format!("warning: {note}")));
     let canvases = training.first_canvases(args.count as usize, config.seed);
     let channels = training.train.images.channels();
     let (height, width) = (training.canvas.height, training.canvas.width);

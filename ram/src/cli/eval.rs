@@ -1,16 +1,20 @@
 //! `ram eval`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use datasets::shown;
 use ram::config::{Base, Config};
+use ram::data::fingerprint::Fingerprint;
+use ram::data::{TestData, foreign};
 use ram::error::RamError;
 use ram::evaluate::evaluator::evaluate_on;
 use ram::evaluate::trained::Trained;
 use ram::evaluation::Evaluation;
 use ram::model::Decisions;
-use ram::runs::run_folder::TestError;
+use ram::runs::run_folder::{RunFolder, TestError};
 use ram::split::SplitName;
+use ram::tasks::Examples;
 use ram::threads::Threads;
 use serde_json::json;
 
@@ -41,11 +45,12 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     passes: u16,
 
-    /// Evaluate on other images of the same classes, named as for `ram train --data`; they are prepared like the run's images.
+    /// Evaluate on other images, named as for `ram train --data`; they are prepared like the run's images. A folder or a pair of
+    /// IDX files is taken as a whole, unless the folder has one for --split; its classes are found by name and may be fewer.
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
 
-    /// Stop with an error if a picture cannot be read.
+    /// Stop with an error if a picture cannot be read or is not used.
     #[arg(long)]
     strict: bool,
 
@@ -78,10 +83,14 @@ impl Split {
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let (split, split_name) = args.split.named();
     let mut chosen = Chosen::open(args.run.as_deref(), &args.places, args.which)?;
-    other_data(&mut chosen.checkpoint, args)?;
+    // The path of other pictures begins where the user says, and not in the folder that the run remembers.
+    let given = args.machine.data_dir.as_deref();
+    let own_dir = chosen.data_dir(given);
+    let is_foreign = other_data(&mut chosen.checkpoint, args, own_dir.as_deref())?;
     let checkpoint = &chosen.checkpoint;
     let passes = usize::from(args.passes);
-    let (data_dir, threads) = (chosen.data_dir(args.machine.data_dir.as_deref()), args.machine.threads.count());
+    let data_dir = if is_foreign { given } else { own_dir.as_deref() };
+    let threads = args.machine.threads.count();
     let trained = Trained::of(checkpoint)?;
     let plays = trained.task.decisions() == Decisions::Each;
     if passes > 1 && plays {
@@ -90,7 +99,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         );
         return Err(RamError::Config(message).into());
     }
-    let examples = chosen.of_its_data(trained.examples(split, data_dir.as_deref()))?;
+    if is_foreign {
+        shared_with_training(&chosen, data_dir)?;
+    }
+    let examples = examples(&trained, split, data_dir, is_foreign);
+    let (examples, is_whole) = if is_foreign { examples } else { chosen.of_its_data(examples) }?;
     examples.notes.iter().for_each(|note| complain(&format!("warning: {note}")));
     let evaluation = || evaluate_on(&trained.config, trained.subject(), &examples, passes);
     let result = Threads::new(threads)?.install(evaluation);
@@ -104,7 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     if args.json {
         let object = json!({
-            "split": split_name, "passes": passes, "count": count,
+            "split": if is_whole { "all" } else { split_name }, "passes": passes, "count": count,
             "error": error, "standard_error": standard_error(error, count), "loss": loss, "on_digit": on_digit,
             "distance": result.distance, "fixation_spread": fixation_spread, "tracking": tracking, "error_after": result.error_after,
             "baselines": result.baselines, "confusion": result.confusion, "density": result.density, "weights": weights,
@@ -113,24 +126,27 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         return Ok(Ended::Done);
     }
     let averaged = if passes > 1 { format!(", probabilities averaged over {passes} passes") } else { String::new() };
-    // Only a part of a user's pictures is used for evaluation.
     let data = checkpoint.config()?.data;
-    let part = if data.source.is_user_pictures() {
-        format!(", the {split_name} part of {}", data.path)
-    } else {
-        String::new()
+    let path = shown::name(&data.path);
+    let part = match (data.source.is_user_pictures(), is_whole) {
+        (false, _) => String::new(),
+        (true, true) => format!(", all of {path}"),
+        // Only a part of a user's pictures is used for evaluation.
+        (true, false) => format!(", the {split_name} part of {path}"),
     };
+    let what = |what: &str| if is_whole { what.to_owned() } else { format!("{split_name} {what}") };
     say(&format!(
         "{}, {}, after epoch {epoch}\n\
-         {split_name} error       {} ± {} (one standard error) of {count} {}{part}{averaged}",
+         {:16} {} ± {} (one standard error) of {count} {}{part}{averaged}",
         chosen.path(),
         chosen.kind(),
+        what("error"),
         percent(error),
         percent(standard_error(error, count)),
         if plays { "games" } else { "images" },
     ))?;
     if !plays {
-        say(&format!("{split_name} loss        {loss:.4} nats"))?;
+        say(&format!("{:16} {loss:.4} nats", what("loss")))?;
     }
     if !tracking.is_empty() {
         let rows: Vec<_> = tracking.iter().map(|x| format!("{x:.2}")).collect();
@@ -159,9 +175,15 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// Replaces the data of the training by the data that the options name.
-fn other_data(checkpoint: &mut ram::runs::checkpoint::Checkpoint, args: &Args) -> Result<(), RamError> {
+/// Replaces the data of the training by the data that the options name. Returns whether these are other pictures of the user's.
+/// Those of the run lie in `own_dir`.
+fn other_data(
+    checkpoint: &mut ram::runs::checkpoint::Checkpoint,
+    args: &Args,
+    own_dir: Option<&Path>,
+) -> Result<bool, RamError> {
     let mut config = checkpoint.config()?;
+    let mut is_foreign = false;
     if let Some(data) = &args.data {
         if let Some(game) = config.data.source.game() {
             let message =
@@ -169,12 +191,57 @@ fn other_data(checkpoint: &mut ram::runs::checkpoint::Checkpoint, args: &Args) -
             return Err(RamError::Config(message));
         }
         let named = Config::load(Base::Preset("mnist"), &sources::sets(data)?)?.data;
-        (config.data.source, config.data.path, config.data.labels) = (named.source, named.path, named.labels);
+        let files = |data: &ram::config::Data, dir: Option<&Path>| {
+            let whole = |path: &str| {
+                let path = dir.unwrap_or(Path::new("")).join(path);
+                path.canonicalize().unwrap_or(path)
+            };
+            (data.source, whole(&data.path), whole(&data.labels))
+        };
+        let given = args.machine.data_dir.as_deref();
+        is_foreign = named.source.is_user_pictures() && files(&named, given) != files(&config.data, own_dir);
+        if is_foreign || !named.source.is_user_pictures() {
+            (config.data.source, config.data.path, config.data.labels) = (named.source, named.path, named.labels);
+        }
     }
     config.data.strict |= args.strict;
     config.validate()?;
     checkpoint.state.config = config.to_toml();
+    Ok(is_foreign)
+}
+
+/// Warns if pictures have the same bytes as some of the run's own, on which it may have been trained.
+fn shared_with_training(chosen: &Chosen, data_dir: Option<&Path>) -> Result<(), RamError> {
+    let Origin::Run(path, _) = &chosen.origin else { return Ok(()) };
+    let Some(own) = RunFolder::fingerprint(path)? else { return Ok(()) };
+    let Some(theirs) = Fingerprint::of(&chosen.config()?, data_dir).ok().flatten() else { return Ok(()) };
+    let shared = theirs.shared(&own);
+    if shared > 0 {
+        complain(&format!(
+            "warning: {shared} of {} files have the bytes of files of the run's own data, on which it may have been trained",
+            theirs.files.len()
+        ));
+    }
     Ok(())
+}
+
+/// The examples to evaluate on, and whether these are all images of a data set. Of foreign images of the user's, all are taken.
+fn examples(
+    trained: &Trained,
+    split: SplitName,
+    data_dir: Option<&Path>,
+    is_foreign: bool,
+) -> Result<(Examples, bool), RamError> {
+    let own = match split {
+        SplitName::Validation => datasets::Split::Validation,
+        SplitName::Test => datasets::Split::Test,
+    };
+    if is_foreign && let Some((data, is_whole)) = foreign::open(&trained.config, data_dir, own, &trained.outputs)? {
+        let TestData { test, classes, notes, object_fills_image } = data;
+        let (count, images, is_placed) = (test.set.len(), Some(test), object_fills_image);
+        return Ok((Examples { count, images, is_placed, epoch: 0, outputs: classes, notes }, is_whole));
+    }
+    Ok((trained.examples(split, data_dir)?, false))
 }
 
 /// The standard error of a share of `count` images: √(p(1 − p)/n).

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::chosen::{Chosen, Places, Which};
 use super::eval;
+use super::options::Handling;
 use super::output::{Ended, percent, say};
 
 /// The number of images that are traced at the same time in the search for images to show.
@@ -58,9 +59,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "only_wrong", "class", "split"])]
     image: Option<PathBuf>,
 
-    /// Whether to invert your image [default: true if it is dark on bright and the run's images are digits]
-    #[arg(long, value_name = "true|false", requires = "image")]
-    invert: Option<bool>,
+    #[command(flatten)]
+    handling: Handling,
 
     /// The checkpoint: the one with the lowest validation error, or the newest [default: best]
     #[arg(long, value_enum, conflicts_with = "pretrained")]
@@ -90,6 +90,9 @@ struct Shown {
 
 /// Traces images of a run and draws them.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
+    if let (None, Some(option)) = (&args.image, args.handling.given()) {
+        return Err(RamError::Config(format!("{option}: is for your own image; name one with --image")).into());
+    }
     // The command line is checked before any work.
     let out = match (&args.out, &args.gif) {
         (None, None) => Some(PathBuf::from("look.png")),
@@ -188,7 +191,7 @@ fn of_split(args: &Args, tracer: Tracer, chosen: &Chosen, rows: usize) -> anyhow
 /// The user's image.
 fn of_user(args: &Args, tracer: Tracer, path: &Path) -> anyhow::Result<Shown> {
     let picture = Picture::read(path).map_err(RamError::from)?;
-    let Prepared { canvas, layout, how } = Prepared::new(tracer.config(), &picture, args.invert);
+    let Prepared { canvas, layout, how } = Prepared::new(tracer.config(), &picture, args.handling.of());
     let trace = tracer.trace_image(&canvas, layout)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     Ok(Shown { traces: vec![trace], subtitle: format!("{name}: {how}"), facts: json!({ "image": path, "how": how }) })
@@ -223,14 +226,9 @@ pub fn title(name: &str, config: &Config) -> String {
 
 /// `MNIST, cluttered, 60×60 pixels, 4 pieces of clutter`
 pub fn data(config: &Config) -> String {
-    let word = |value: Value| value.as_str().unwrap_or("images").to_owned();
     let data = &config.data;
-    let [source, canvas] = [json!(data.source), json!(data.canvas)].map(word);
-    let source = match source.as_str() {
-        "mnist" => "MNIST".to_owned(),
-        "digits" => "built-in digits".to_owned(),
-        _ => source,
-    };
+    let (source, canvas) = (ram::data::name(config), json!(data.canvas));
+    let canvas = canvas.as_str().unwrap_or("images");
     let pieces = match data.clutter {
         0 => String::new(),
         1 => ", 1 piece of clutter".to_owned(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ram::config::{Base, Config};
 use ram::error::RamError;
+use ram::evaluate::predict;
 
 use super::sources;
 
@@ -28,7 +29,8 @@ pub struct Configuration {
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
 
-    /// Stop with an error if a picture cannot be read; short for --set data.strict=true.
+    /// Stop with an error if a picture cannot be read or is not used, or if a class has no training picture; short for
+    /// --set data.strict=true.
     #[arg(long)]
     pub strict: bool,
 
@@ -80,6 +82,37 @@ pub struct Machine {
 
     #[command(flatten)]
     pub threads: Threads,
+}
+
+/// How the user's pictures are converted.
+#[derive(clap::Args)]
+pub struct Handling {
+    /// Whether to invert a picture first [default: true if it is dark on bright and the run's images are digits]
+    #[arg(long, value_name = "true|false")]
+    invert: Option<bool>,
+
+    /// Scale and centre the ink of a picture as MNIST does [default for runs on MNIST and built-in digits, unless the picture has the
+    /// size of their images]
+    #[arg(long, conflicts_with = "as_is")]
+    like_mnist: bool,
+
+    /// Do not scale and centre the ink of a picture as MNIST does.
+    #[arg(long)]
+    as_is: bool,
+}
+
+impl Handling {
+    /// What is asked for.
+    pub fn of(&self) -> predict::Handling {
+        let like_mnist = (self.like_mnist || self.as_is).then_some(self.like_mnist);
+        predict::Handling { invert: self.invert, like_mnist }
+    }
+
+    /// The first option that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let options = [(self.invert.is_some(), "--invert"), (self.like_mnist, "--like-mnist"), (self.as_is, "--as-is")];
+        options.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
+    }
 }
 
 /// The number of threads.

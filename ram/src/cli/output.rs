@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use datasets::shown;
+
 /// How a command without an error ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -22,18 +24,19 @@ pub fn outlive_the_reader() {
     WORKS.store(true, Ordering::Relaxed);
 }
 
-/// Prints a line. Unlike `println!`, a closed pipe is an error, not a panic; see also [`outlive_the_reader`].
+/// Prints a text of one line or several. Unlike `println!`, a closed pipe is an error, not a panic; see also [`outlive_the_reader`].
+/// Control characters, which names from a disk may have, are spelled out.
 pub fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match writeln!(out, "{}", shown::lines(text)).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe && WORKS.load(Ordering::Relaxed) => Ok(()),
         result => result,
     }
 }
 
-/// Prints a line on standard error; a closed stream is ignored.
+/// Prints a line on standard error; a closed stream is ignored. Control characters are spelled out.
 pub fn complain(text: &str) {
-    _ = writeln!(io::stderr(), "{text}");
+    _ = writeln!(io::stderr(), "{}", shown::lines(text));
 }
 
 /// The call of this program, for commands that users can copy: `cargo run --release --` or its path.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use datasets::Picture;
+use datasets::{Picture, shown};
 use ram::error::RamError;
 use ram::evaluate::predict::{Prediction, Predictor};
 use ram::figures::Format;
@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::chosen::{Chosen, Places};
 use super::look::{title, write};
+use super::options::Handling;
 use super::output::{Ended, complain, say};
 
 /// Options of `ram predict`.
@@ -24,13 +25,12 @@ pub struct Args {
     #[arg(required_unless_present = "pretrained")]
     run: Option<PathBuf>,
 
-    /// PNG or JPEG files of any size.
+    /// PNG or JPEG files of any size, or folders, whose pictures are taken in the order of their names.
     #[arg(required_unless_present = "pretrained")]
     images: Vec<PathBuf>,
 
-    /// Whether to invert the pictures first [default: true if a picture is dark on bright and the run's images are digits]
-    #[arg(long, value_name = "true|false")]
-    invert: Option<bool>,
+    #[command(flatten)]
+    handling: Handling,
 
     /// Draw the glimpses as `ram look` does, with a row for each picture.
     #[arg(long, value_name = "FILE.png|.svg")]
@@ -63,6 +63,27 @@ impl Args {
     }
 }
 
+/// The files that the user named, and those in the folders that were named, each with their errors.
+fn files(images: &[&Path]) -> Vec<Result<PathBuf, RamError>> {
+    let mut files = Vec::new();
+    for &image in images {
+        if !image.is_dir() {
+            files.push(Ok(image.to_owned()));
+            continue;
+        }
+        match datasets::pictures(image) {
+            Ok((found, remarks)) => {
+                remarks
+                    .iter()
+                    .for_each(|remark| complain(&format!("warning: {}: {}", shown::path(image), remark.what)));
+                files.extend(found.into_iter().map(Ok));
+            }
+            Err(error) => files.push(Err(error.into())),
+        }
+    }
+    files
+}
+
 /// Prints the class of each picture. An error with one picture does not stop the others.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let format = args.out.as_deref().map(Format::of).transpose()?;
@@ -74,17 +95,22 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             format!("{}: this network sees the whole image at once and has no glimpses to draw", chosen.path());
         return Err(RamError::Config(message).into());
     }
-    let (mut failed, mut traces) = (None, Vec::new());
-    for &image in &images {
-        let found = Picture::read(image).map_err(RamError::from);
-        match found.and_then(|picture| predictor.predict(&picture, args.invert)) {
-            Ok(prediction) => {
+    let handling = args.handling.of();
+    let (mut failed, mut traces, mut names) = (None, Vec::new(), Vec::new());
+    for file in files(&images) {
+        let found = file.and_then(|image| Ok((predictor.predict(&Picture::read(&image)?, handling)?, image)));
+        match found {
+            Ok((prediction, image)) => {
+                let image = &image;
                 say(&if args.json {
                     as_json(image, &prediction, predictor.classes()).to_string()
                 } else {
                     as_text(image, &prediction, predictor.classes(), args.top.into())
                 })?;
-                traces.extend(prediction.trace.filter(|_| args.out.is_some()));
+                if args.out.is_some() {
+                    names.push(shown::path(image));
+                    traces.extend(prediction.trace);
+                }
             }
             Err(error) => {
                 // The last error is returned, and the caller prints it.
@@ -95,10 +121,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         }
     }
     if let (Some(out), Some(format), false) = (&args.out, format, traces.is_empty()) {
-        let names: Vec<_> = images.iter().map(|image| image.display().to_string()).collect();
         let captions = Captions {
             title: title(&chosen.name(), predictor.config()),
-            subtitle: names.join(", "),
+            subtitle: shown::few(names.iter().map(String::as_str)),
             classes: predictor.classes().to_vec(),
         };
         write(out, &format.write(&look(&traces, &captions)))?;
@@ -117,14 +142,17 @@ fn as_text(image: &Path, prediction: &Prediction, classes: &[String], top: usize
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let class = prediction.class();
     let picture = format!("  {}", prediction.how);
-    let mut lines =
-        vec![format!("{}: {} ({})", image.display(), classes[class], percent(prediction.last()[class])), picture];
+    let mut lines = vec![
+        format!("{}: {} ({})", shown::path(image), shown::name(&classes[class]), percent(prediction.last()[class])),
+        picture,
+    ];
     let glimpses = prediction.trace.as_ref().map_or(&[][..], |trace| &trace.glimpses);
     for (number, row) in (1..).zip(&prediction.probabilities) {
         let mut order: Vec<usize> = (0..row.len()).collect();
         // Equally likely classes keep their order.
         order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
-        let likely: Vec<_> = order.iter().take(top).map(|&i| format!("{} {}", classes[i], percent(row[i]))).collect();
+        let likely: Vec<_> =
+            order.iter().take(top).map(|&i| format!("{} {}", shown::name(&classes[i]), percent(row[i]))).collect();
         let seen = match glimpses.get(number - 1) {
             Some(glimpse) => format!("glimpse {number} at ({:+.2}, {:+.2})", glimpse.location[0], glimpse.location[1]),
             None => "whole image".to_owned(),

@@ -6,7 +6,7 @@ use datasets::picture::Header;
 use ram::config::{Canvas, Config, Source};
 use ram::data;
 use ram::error::RamError;
-use ram::model::Model;
+use ram::model::{Model, ModelKind};
 use toml::Value;
 
 /// The number of pictures whose headers are read.
@@ -14,6 +14,9 @@ const SURVEYED: usize = 200;
 
 /// The largest edge that is chosen for user pictures; a larger one must be set explicitly.
 const EDGE: usize = 256;
+
+/// Glimpses that see this share of a picture, or more, can find what they look for.
+const ENOUGH: f64 = 0.1;
 
 /// The keys for a source: `mnist`, `fashion-mnist`, `digits`, `folder:PATH`, `idx:IMAGES,LABELS`.
 pub fn sets(data: &str) -> Result<Vec<String>, RamError> {
@@ -63,6 +66,30 @@ pub fn sets_of_files(config: &Config, data_dir: Option<&Path>) -> Result<Vec<Str
     Ok(sets)
 }
 
+/// A warning if the glimpses of a configuration see little of the user's pictures, with the keys that let them see more.
+pub fn small_retina(config: &Config) -> Option<String> {
+    let data = &config.data;
+    let Model { patch, scales, glimpses, .. } = config.model;
+    if !data.source.is_user_pictures() || config.model.kind != ModelKind::Ram {
+        return None;
+    }
+    let widest = (patch << (scales - 1)).min(data.size);
+    // At best, no two glimpses overlap.
+    let share = (glimpses * widest * widest) as f64 / (data.size * data.size) as f64;
+    if share >= ENOUGH {
+        return None;
+    }
+    // As in the preset for pictures: a sixteenth of the edge, and as many scales as make the coarsest patch cover it.
+    let fine = (data.size / 16).clamp(4, 32).next_multiple_of(2);
+    let enough = (1..8).find(|scales| fine << (scales - 1) >= data.size).unwrap_or(8);
+    Some(format!(
+        "the glimpses see at most {:.1} % of a picture: {glimpses} of {widest}×{widest} pixels on {size}×{size}; a coarse patch that \
+         covers the picture shows where to look closer: --set model.patch={fine} --set model.scales={enough}, or --preset pictures",
+        100.0 * share,
+        size = data.size
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +115,22 @@ mod tests {
             assert_eq!(config.data.path, path);
             assert_eq!(Config::from_toml(&config.to_toml(), "written").unwrap(), config);
         }
+    }
+
+    #[test]
+    fn glimpses_that_see_little_are_warned_of_with_keys_that_help() {
+        let load = |preset: &str, sets: &[&str]| {
+            let sets: Vec<_> = sets.iter().map(|&set| set.to_owned()).collect();
+            Config::load(ram::config::Base::Preset(preset), &sets).unwrap()
+        };
+        let own = ["data.source=folder", "data.path=a", "data.size=256"];
+        let told = small_retina(&load("mnist", &own)).unwrap();
+        assert!(told.contains("at most 0.6 % of a picture: 6 of 8×8 pixels on 256×256"), "{told}");
+        assert!(told.contains("--set model.patch=16 --set model.scales=5"), "{told}");
+        let helped = [&own[..], &["model.patch=16", "model.scales=5"]].concat();
+        assert_eq!(small_retina(&load("mnist", &helped)), None);
+        assert_eq!(small_retina(&load("pictures", &[])), None);
+        assert_eq!(small_retina(&load("mnist", &[])), None, "no pictures of the user's");
+        assert_eq!(small_retina(&load("mnist", &[&own[..], &["model.kind=fc"]].concat())), None, "no glimpses");
     }
 }

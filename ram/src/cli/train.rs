@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ram::config::{Base, Config};
+use ram::data::fingerprint::Fingerprint;
 use ram::error::RamError;
 use ram::losses::Losses;
 use ram::report::{self, Options};
@@ -20,6 +21,7 @@ use super::interrupt;
 use super::options::{Configuration, Machine};
 use super::output::{Ended, command_line, complain, percent, program, quoted, say};
 use super::progress::Console;
+use super::sources;
 
 /// Options of `ram train`.
 #[derive(clap::Args)]
@@ -66,7 +68,8 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     // This comes before the data are read, so that no signal is missed.
     let stop = interrupt::install()?;
     let (mut run, mut trainer, config) = begin(args)?;
-    trainer.notes().iter().for_each(|note| complain(&format!("warning: {note}")));
+    let notes = trainer.notes().iter().cloned().chain(sources::small_retina(&config));
+    notes.for_each(|note| complain(&format!("warning: {note}")));
     let path = run.path().to_owned();
     if config.data.source.is_user_pictures() {
         say_unless_json(args, || trainer.summary().to_owned())?;
@@ -131,6 +134,7 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
             }
             let data_dir = run_info::data_dir(run.path(), data_dir);
             let trainer = Trainer::resume(config.clone(), checkpoint, data_dir.as_deref(), threads)?;
+            run.check_data(&config, data_dir.as_deref())?;
             (run, trainer, config)
         }
         name => {
@@ -155,7 +159,12 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
                     say(&format!("its configuration is inherited, with your changes: {}", keys.join(" ")))?;
                 }
             }
-            (RunFolder::create(&args.places.runs, name, &config, &info, existing)?, trainer, config)
+            let fingerprint = Fingerprint::of(&config, data_dir)?;
+            let run = RunFolder::create(&args.places.runs, name, &config, &info, existing)?;
+            if let Some(fingerprint) = fingerprint {
+                run.save_fingerprint(&fingerprint)?;
+            }
+            (run, trainer, config)
         }
     })
 }

@@ -1,6 +1,7 @@
 //! Classifies a picture that belongs to no data set.
 
 use autograd::{Tape, math};
+use datasets::handwriting::{self, Character};
 use datasets::{Layout, Picture};
 
 use super::trace::{Trace, Tracer};
@@ -12,6 +13,17 @@ use crate::model::action::argmax;
 use crate::model::{Decisions, DrawKey, Mode};
 use crate::runs::checkpoint::Checkpoint;
 use crate::tasks::Inputs;
+
+/// How a picture is converted; `None` lets the picture and the run decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handling {
+    /// Whether it is inverted. By default this is done if a picture is dark on bright and the run's images are digits, which are
+    /// bright on black.
+    pub invert: Option<bool>,
+    /// Whether its ink is scaled and centred as in MNIST. By default this is done if the run's images are digits and the picture has
+    /// another size than they and than the canvas.
+    pub like_mnist: Option<bool>,
+}
 
 /// A picture that was converted for a run's network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +37,16 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Prepares a picture, and inverts it if `invert` says so. If `invert` is `None`, a picture that is dark on bright is inverted
-    /// if the run's images are digits, which are bright on black.
-    pub fn new(config: &Config, picture: &Picture, invert: Option<bool>) -> Prepared {
-        let of_digits = matches!(config.data.source, Source::Mnist | Source::FashionMnist | Source::Digits);
-        let inverted = invert.unwrap_or_else(|| of_digits && is_dark_on_bright(picture));
+    /// Prepares a picture.
+    pub fn new(config: &Config, picture: &Picture, handling: Handling) -> Prepared {
+        let Handling { invert, like_mnist } = handling;
+        let source = config.data.source;
+        let is_bright_on_black = matches!(source, Source::Mnist | Source::FashionMnist | Source::Digits);
+        let size = config.data.size;
+        let edge = config.data.image_edge().min(size);
+        let fits = [size, edge].iter().any(|&side| [picture.width, picture.height] == [side; 2]);
+        let like_mnist = like_mnist.unwrap_or(matches!(source, Source::Mnist | Source::Digits) && !fits);
+        let inverted = invert.unwrap_or_else(|| (is_bright_on_black || like_mnist) && is_dark_on_bright(picture));
         let colours = |channels| if channels == 1 { "grey" } else { "colour" };
         let mut how = format!("{}×{} pixels, {}", picture.width, picture.height, colours(picture.channels));
         if picture.alpha.is_some() {
@@ -44,17 +61,41 @@ impl Prepared {
                 how += ", since it is dark on bright and the run's images are bright on black";
             }
         }
-        let size = config.data.size;
-        if [picture.width, picture.height] != [size; 2] {
-            let edge = config.data.image_edge().min(size);
-            how += &format!("; made to fit {edge}×{edge} pixels");
-            if edge < size {
-                how += &format!(", in the middle of a black canvas of {size}×{size} pixels");
+        let character = if like_mnist { handwriting::like_mnist(picture, inverted) } else { None };
+        let (canvas, layout) = match &character {
+            Some(Character { image, from, to }) => {
+                let side = handwriting::SIDE;
+                how += &format!(
+                    "; its ink of {}×{} pixels scaled to {}×{} and centred on {side}×{side} pixels, as in MNIST",
+                    from[1], from[0], to[1], to[0]
+                );
+                how += &margins([side; 2], edge, size);
+                canvas_of(config, image, false)
             }
-        }
-        let (canvas, layout) = canvas_of(config, picture, inverted);
+            None => {
+                if like_mnist {
+                    how += "; no ink was found";
+                }
+                how += &margins([picture.width, picture.height], edge, size);
+                canvas_of(config, picture, inverted)
+            }
+        };
         Prepared { canvas, layout, how }
     }
+}
+
+/// How a picture of this `[width, height]` is brought to the canvas, which has the edge `size`; images have the edge `edge`.
+fn margins(picture: [usize; 2], edge: usize, size: usize) -> String {
+    if picture == [size; 2] {
+        return String::new();
+    }
+    let fitted = if picture == [edge; 2] { String::new() } else { format!("; made to fit {edge}×{edge} pixels") };
+    let margin = if edge < size {
+        format!("{} in the middle of a black canvas of {size}×{size} pixels", if fitted.is_empty() { ";" } else { "," })
+    } else {
+        String::new()
+    };
+    fitted + &margin
 }
 
 /// Whether a picture is dark on a bright ground: its outermost pixels are bright, or they are transparent and the others are
@@ -142,8 +183,8 @@ impl Predictor {
     ///
     /// # Errors
     /// [`RamError::Config`] if the checkpoint and its configuration disagree on the channels.
-    pub fn predict(&self, picture: &Picture, invert: Option<bool>) -> Result<Prediction, RamError> {
-        let Prepared { canvas, layout, how } = Prepared::new(self.config(), picture, invert);
+    pub fn predict(&self, picture: &Picture, handling: Handling) -> Result<Prediction, RamError> {
+        let Prepared { canvas, layout, how } = Prepared::new(self.config(), picture, handling);
         if let Ok(tracer) = Tracer::new(&self.trained) {
             let trace = tracer.trace_image(&canvas, layout)?;
             let probabilities = trace.glimpses.iter().map(|glimpse| glimpse.probabilities.clone()).collect();
@@ -184,16 +225,45 @@ mod tests {
     fn only_digits_are_inverted_by_default_and_the_text_says_so() {
         let mut config = Config::preset("translated").unwrap();
         let picture = grey([[255; 3], [255, 0, 255], [255; 3]].concat(), None);
-        let prepared = Prepared::new(&config, &picture, None);
+        let invert = |invert| Handling { invert, like_mnist: Some(false) };
+        let prepared = Prepared::new(&config, &picture, invert(None));
         assert_eq!(
             prepared.how,
             "3×3 pixels, grey; inverted, since it is dark on bright and the run's images are bright on black; made to fit 28×28 \
              pixels, in the middle of a black canvas of 60×60 pixels"
         );
         assert!(prepared.canvas.len() == 3600 && prepared.canvas[0] == 0 && prepared.canvas[60 * 30 + 30] > 200);
-        assert!(!Prepared::new(&config, &picture, Some(false)).how.contains("inverted"));
+        assert!(!Prepared::new(&config, &picture, invert(Some(false))).how.contains("inverted"));
         config.data.source = Source::Folder;
-        assert!(!Prepared::new(&config, &picture, None).how.contains("inverted"));
-        assert!(Prepared::new(&config, &picture, Some(true)).how.contains("; inverted;"));
+        assert!(!Prepared::new(&config, &picture, invert(None)).how.contains("inverted"));
+        assert!(Prepared::new(&config, &picture, invert(Some(true))).how.contains("; inverted;"));
+    }
+
+    #[test]
+    fn digits_are_centred_as_in_mnist_unless_they_have_the_size_already() {
+        let mut config = Config::preset("translated").unwrap();
+        let ink = |i: usize| if (40..60).contains(&(i / 90)) && (10..15).contains(&(i % 90)) { 20 } else { 230 };
+        let picture = |side: [usize; 2]| {
+            let [height, width] = side;
+            Picture { channels: 1, height, width, pixels: (0..height * width).map(ink).collect(), alpha: None }
+        };
+        let own = Handling::default();
+        let prepared = Prepared::new(&config, &picture([100, 90]), own);
+        assert_eq!(
+            prepared.how,
+            "90×100 pixels, grey; inverted, since it is dark on bright and the run's images are bright on black; its ink of 5×20 \
+             pixels scaled to 5×20 and centred on 28×28 pixels, as in MNIST; in the middle of a black canvas of 60×60 pixels"
+        );
+        let lit: Vec<usize> = (0..3600).filter(|&i| prepared.canvas[i] > 0).collect();
+        assert!(lit.len() == 100 && lit.iter().all(|i| (20..40).contains(&(i / 60)) && (27..33).contains(&(i % 60))));
+        for side in [28, 60] {
+            assert!(!Prepared::new(&config, &picture([side; 2]), own).how.contains("MNIST"), "{side}");
+        }
+        let blank = Picture { pixels: vec![9; 9000], ..picture([100, 90]) };
+        assert!(Prepared::new(&config, &blank, own).how.contains("no ink was found; made to fit 28×28"));
+        config.data.source = Source::Folder;
+        assert!(!Prepared::new(&config, &picture([100, 90]), own).how.contains("MNIST"));
+        let asked = Handling { like_mnist: Some(true), ..own };
+        assert!(Prepared::new(&config, &picture([100, 90]), asked).how.contains("as in MNIST"));
     }
 }

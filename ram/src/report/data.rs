@@ -46,6 +46,9 @@ pub struct Report {
     pub weights: Option<Weights>,
     /// The side of the retina's patches in pixels, and their number.
     pub retina: Option<[usize; 2]>,
+    /// Where images are embedded smaller, or fewer of them than were asked for, a sentence that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub player_note: Option<String>,
     /// The images or games of the player; the wrong or lost ones come first.
     pub items: Vec<Item>,
 }
@@ -145,6 +148,9 @@ pub struct Item {
     pub answer: Option<usize>,
     /// The numbers of channels, rows and columns.
     pub size: [usize; 3],
+    /// The numbers of rows and columns in `pixels` and `saliency`, where these are smaller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<[usize; 2]>,
     /// Of an image, its bytes in base 64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pixels: Option<String>,

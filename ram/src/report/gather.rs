@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::data::{Measurements, Report, ResultRow};
 use super::options::Options;
+use super::shown::Embedding;
 use super::{shown, weights};
 use crate::config::{Canvas, Config, Source};
 use crate::error::RamError;
@@ -90,11 +91,12 @@ fn evaluated(checkpoint: &Checkpoint, options: &Options) -> Result<(Report, Conf
     let config = trained.config.clone();
     let examples = trained.examples(options.split, options.data_dir)?;
     let evaluation = Threads::new(options.threads)?.install(|| evaluate_on(&config, trained.subject(), &examples, 1));
-    let count = shown::fitting(options.count, examples.size().iter().product());
-    let numbers = shown::choose(&options.chosen, &evaluation.wrong, evaluation.count, count)?;
+    let asked = options.count.max(options.chosen.len()).min(evaluation.count);
+    let embedding = Embedding::fitting(asked, examples.size());
+    let numbers = shown::choose(&options.chosen, &evaluation.wrong, evaluation.count, embedding.count)?;
     let plays = trained.task.decisions() == Decisions::Each;
     let tracer = Tracer::new(&trained).ok();
-    let items = shown::items(&trained, tracer, &examples, &numbers);
+    let items = shown::items(&trained, tracer, &examples, &numbers, embedding);
     let p = evaluation.error;
     let report = Report {
         about: about(&config),
@@ -130,6 +132,7 @@ fn evaluated(checkpoint: &Checkpoint, options: &Options) -> Result<(Report, Conf
         },
         weights: weights::first_layer(checkpoint, &config),
         retina: tracer.map(|tracer| [tracer.retina().patch, tracer.retina().scales]),
+        player_note: embedding.told(asked, examples.size()),
         items,
         ..Report::default()
     };
@@ -201,14 +204,8 @@ fn about(config: &Config) -> String {
     let task = match (data.source, data.canvas) {
         (Source::Game(game), _) => format!("{} on a {1}×{1} screen", game.title, data.size),
         (Source::Own, _) => "a task from another program".to_owned(),
-        (source, canvas) => {
-            let source = match source {
-                Source::Mnist => "MNIST",
-                Source::FashionMnist => "Fashion-MNIST",
-                Source::Folder | Source::Idx => "user pictures",
-                Source::Digits => "built-in digits",
-                Source::Game(_) | Source::Own => source.name(),
-            };
+        (_, canvas) => {
+            let source = crate::data::name(config);
             let canvas = match canvas {
                 Canvas::Centred => String::new(),
                 Canvas::Translated => ", translated".to_owned(),

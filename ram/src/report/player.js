@@ -171,7 +171,7 @@ class Player {
   /** What lies under the windows: the image, or a frame of a game. */
   still(item, step) {
     const [channels, height, width] = item.size;
-    if (item.pixels) return picture(bytesOf(item.pixels), channels, height, width);
+    if (item.pixels) return picture(bytesOf(item.pixels), channels, ...(item.embedded ?? [height, width]));
     const bytes = new Uint8Array(height * width);
     for (const at of item.steps[step]?.lit ?? item.end) bytes[at] = 255;
     return picture(bytes, 1, height, width);
@@ -236,7 +236,7 @@ class Player {
     if (at?.rho) this.seen.replaceChildren(composed(at.rho, this.report.retina, item.size[0]), el("figcaption", {}, "The glimpse: everything that the network sees at this step"));
     this.moved.hidden = !item.saliency;
     if (item.saliency) {
-      const [, height, width] = item.size;
+      const [height, width] = item.embedded ?? item.size.slice(1);
       const canvas = el("canvas", { width, height, class: "gradient" });
       const context = canvas.getContext("2d");
       paintSigned(context, bytesOf(item.saliency), height, width, 0, 0);

@@ -51,7 +51,7 @@ function player() {
     : report.retina
       ? "Images of this split, the wrong ones first: where the network looked, what it then saw, and what it would have answered."
       : "Images of this split, the wrong ones first, and what the network answered.";
-  part("player").append(el("p", {}, text));
+  part("player").append(el("p", {}, report.player_note ? `${text} ${report.player_note}` : text));
   new Player(part("player"), report);
 }
 

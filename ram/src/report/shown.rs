@@ -19,6 +19,9 @@ use crate::tasks::Examples;
 /// Bytes of pixels in a report, at most.
 const BUDGET: usize = 900_000;
 
+/// The height and width, in pixels, below which images do not shrink.
+const SMALLEST: usize = 32;
+
 /// The numbers to show: those chosen, then half of the rest wrong ones and half right ones, each in their order.
 ///
 /// # Errors
@@ -43,19 +46,74 @@ pub fn choose(chosen: &[usize], wrong: &[u32], total: usize, count: usize) -> Re
     Ok(numbers)
 }
 
-/// How many images of so many bytes fit into a report that asks for `count`.
-pub fn fitting(count: usize, bytes: usize) -> usize {
-    // Pixels and saliency, in base 64.
-    count.min((BUDGET / (bytes * 8 / 3).max(1)).max(1))
+/// How the images of a report are embedded so that the page stays small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Embedding {
+    /// The number of images or games.
+    pub count: usize,
+    /// The number of pixels, along each axis, that become one.
+    factor: usize,
+}
+
+impl Embedding {
+    /// How `count` images of `[channels, height, width]` fit. They shrink to [`SMALLEST`] pixels at least; then there are fewer.
+    pub fn fitting(count: usize, size: [usize; 3]) -> Embedding {
+        // Pixels and saliency, in base 64.
+        let bytes = |factor: usize| {
+            let [height, width] = Embedding { count, factor }.size(size);
+            ((size[0] + 1) * height * width * 4 / 3).max(1)
+        };
+        let most = (size[1].min(size[2]) / SMALLEST).max(1);
+        let factor = (1..most).find(|&factor| count * bytes(factor) <= BUDGET).unwrap_or(most);
+        Embedding { count: count.min((BUDGET / bytes(factor)).max(1)), factor }
+    }
+
+    /// The `[height, width]` of an embedded image.
+    fn size(self, [_, height, width]: [usize; 3]) -> [usize; 2] {
+        [height, width].map(|side| side.div_ceil(self.factor))
+    }
+
+    /// What is told of it, where `asked` images were asked for.
+    pub fn told(self, asked: usize, size: [usize; 3]) -> Option<String> {
+        let [height, width] = self.size(size);
+        let smaller = (self.factor > 1)
+            .then(|| format!("they are embedded at {width}×{height} pixels, not {}×{}", size[2], size[1]));
+        let fewer = (self.count < asked).then(|| format!("there are {} instead of {asked}", self.count));
+        let told: Vec<String> = smaller.into_iter().chain(fewer).collect();
+        (!told.is_empty()).then(|| format!("So that this page stays small, {}.", told.join(", and ")))
+    }
+
+    /// The mean of each block of pixels, plane after plane.
+    fn shrunk(self, levels: &[f32], size: [usize; 3]) -> Vec<f32> {
+        let [_, height, width] = size;
+        let [rows, columns] = self.size(size);
+        let mut out = Vec::with_capacity(levels.len() / self.factor / self.factor);
+        for plane in levels.chunks_exact((height * width).max(1)) {
+            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                let [ys, xs] = [(row, height), (column, width)]
+                    .map(|(at, end)| at * self.factor..((at + 1) * self.factor).min(end));
+                let count = (ys.len() * xs.len()) as f32;
+                let sum: f32 = ys.map(|y| plane[y * width..][xs.clone()].iter().sum::<f32>()).sum();
+                out.push(sum / count);
+            }
+        }
+        out
+    }
 }
 
 /// Images and games, as the network saw them.
-pub fn items(trained: &Trained, tracer: Option<Tracer>, examples: &Examples, numbers: &[usize]) -> Vec<Item> {
+pub fn items(
+    trained: &Trained,
+    tracer: Option<Tracer>,
+    examples: &Examples,
+    numbers: &[usize],
+    embedding: Embedding,
+) -> Vec<Item> {
     let mut tape = Tape::new();
     let item = |&index: &usize| {
         let trace = tracer.map(|tracer| tracer.trace(examples, index..index + 1).remove(0));
         match (&examples.images, trace) {
-            (Some(images), trace) => image(trained, images, index, trace, &mut tape),
+            (Some(images), trace) => image(trained, images, index, trace, embedding, &mut tape),
             (None, Some(trace)) => game(&trace, trained.config.model.gain),
             (None, None) => Item { index, ..Item::default() },
         }
@@ -64,10 +122,20 @@ pub fn items(trained: &Trained, tracer: Option<Tracer>, examples: &Examples, num
 }
 
 /// An image, and which of its pixels moved the decision.
-fn image(trained: &Trained, images: &Fixed, index: usize, trace: Option<Trace>, tape: &mut Tape<f32>) -> Item {
+fn image(
+    trained: &Trained,
+    images: &Fixed,
+    index: usize,
+    trace: Option<Trace>,
+    embedding: Embedding,
+    tape: &mut Tape<f32>,
+) -> Item {
     let source = &images.set.images;
     let (probabilities, saliency) = saliency(trained, images, index, tape);
     let (label, answer) = (usize::from(images.set.labels[index]), argmax(&probabilities));
+    let size = [source.channels(), source.height(), source.width()];
+    let levels: Vec<f32> = source.rows(index).iter().map(|&level| f32::from(level)).collect();
+    let pixels: Vec<u8> = embedding.shrunk(&levels, size).iter().map(|&level| (level + 0.5) as u8).collect();
     let gain = trained.config.model.gain;
     let steps = match trace {
         Some(trace) => trace.glimpses.iter().map(|glimpse| step(glimpse, gain)).collect(),
@@ -79,9 +147,10 @@ fn image(trained: &Trained, images: &Fixed, index: usize, trace: Option<Trace>, 
         right: answer == label,
         label: Some(label),
         answer: Some(answer),
-        size: [source.channels(), source.height(), source.width()],
-        pixels: Some(STANDARD.encode(source.rows(index))),
-        saliency: Some(signed_bytes(&saliency).0),
+        size,
+        embedded: (embedding.factor > 1).then(|| embedding.size(size)),
+        pixels: Some(STANDARD.encode(pixels)),
+        saliency: Some(signed_bytes(&embedding.shrunk(&saliency, size)).0),
         steps,
         end: None,
     }
@@ -182,10 +251,26 @@ mod tests {
     }
 
     #[test]
-    fn large_images_are_fewer() {
-        assert_eq!(fitting(24, 28 * 28), 24);
-        assert_eq!(fitting(24, 1 << 20), 1);
-        assert!((1..24).contains(&fitting(24, 200 * 200 * 3)));
+    fn large_images_are_smaller_and_then_fewer() {
+        let fitting = |count, size| {
+            let found = Embedding::fitting(count, size);
+            (found.count, found.size(size), found.told(count, size))
+        };
+        assert_eq!(fitting(24, [1, 28, 28]), (24, [28, 28], None));
+        assert_eq!(fitting(24, [0; 3]), (24, [0; 2], None), "games have no images");
+        let told = "So that this page stays small, they are embedded at 64×64 pixels, not 256×256.";
+        assert_eq!(fitting(24, [3, 256, 256]), (24, [64, 64], Some(told.to_owned())));
+        let (count, size, told) = fitting(1000, [3, 250, 250]);
+        assert_eq!((count, size), (130, [36, 36]));
+        assert!(told.unwrap().ends_with("36×36 pixels, not 250×250, and there are 130 instead of 1000."));
+    }
+
+    #[test]
+    fn pixels_shrink_to_the_means_of_blocks() {
+        let embedding = Embedding { count: 1, factor: 2 };
+        let levels: Vec<f32> = (0..18).map(|i| i as f32).collect();
+        assert_eq!(embedding.shrunk(&levels, [2, 3, 3]), [2.0, 3.5, 6.5, 8.0, 11.0, 12.5, 15.5, 17.0]);
+        assert_eq!(Embedding { count: 1, factor: 1 }.shrunk(&levels, [2, 3, 3]), levels);
     }
 
     /// The winner's logit after one pixel is changed by a little, against the gradient of that pixel.

@@ -4,6 +4,7 @@
 pub mod atomic;
 pub mod checkpoint;
 mod crash;
+mod fingerprint;
 pub mod metrics;
 pub mod resume;
 pub mod run_folder;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `config.toml` | the resolved configuration |
 //! | `run.json` | format version, command line, crate versions, seed |
+//! | `data.json` | of a run on the user's pictures: the hash of each file, see [`Fingerprint`](crate::data::fingerprint::Fingerprint) |
 //! | `metrics.jsonl` | one line for each epoch, see [`EpochMetrics`]; it holds no times |
 //! | `timing.jsonl` | one line for each epoch, see [`Timing`] |
 //! | `last.safetensors` | the newest checkpoint |
@@ -44,10 +45,13 @@ pub const REPORT: &str = "report.html";
 const TEST_ERROR: &str = "evaluation.json";
 /// The file that TensorBoard reads; its name must contain `tfevents`.
 pub const EVENTS: &str = "events.out.tfevents.ram";
+/// The file of the data's fingerprint.
+pub(super) const DATA: &str = "data.json";
 const LOCK: &str = ".lock";
 
 /// All files that a run writes except for the lock; these are removed when the run is replaced.
-const FILES: [&str; 11] = [INFO, CONFIG, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, EVENTS, TEST_ERROR];
+const FILES: [&str; 12] =
+    [INFO, CONFIG, DATA, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, EVENTS, TEST_ERROR];
 
 /// The name of a new run.
 #[derive(Clone, Copy, Debug)]

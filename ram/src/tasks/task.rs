@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use autograd::{Recording, Var};
-use datasets::{Batch, DigitBox, Fixed, Layout};
+use datasets::{Batch, DigitBox, Fixed, Layout, shown};
 
 use crate::config::Config;
 use crate::error::RamError;
@@ -255,9 +255,11 @@ pub fn check_classes(trained: &[String], found: &[String]) -> Result<(), RamErro
     if trained == found {
         return Ok(());
     }
+    let names = |names: &[String]| names.iter().map(|name| shown::name(name)).collect::<Vec<_>>().join(", ");
     Err(RamError::Data(format!(
-        "the data have the classes {}, but the run was trained on {}; put the folders back as they were, or train anew",
-        found.join(", "),
-        trained.join(", ")
+        "the data have the classes {}, but the run was trained on {}; put the data back as they were, name others with these \
+         classes, or train anew",
+        names(found),
+        names(trained)
     )))
 }

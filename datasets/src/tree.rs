@@ -1,0 +1,305 @@
+//! What lies in a folder of pictures: its classes, its pictures with their splits, and what is not used.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::DataError;
+use crate::rank::Rank;
+use crate::shown;
+use crate::source::{Remark, Split};
+
+/// The names of the folders that hold a split, in any case.
+const SPLITS: [(Split, &[&str]); 3] = [
+    (Split::Train, &["train", "training"]),
+    (Split::Validation, &["validation", "val", "valid", "dev"]),
+    (Split::Test, &["test", "testing"]),
+];
+
+/// The endings of the names of pictures that are read.
+const READ: [&str; 4] = ["png", "jpg", "jpeg", "jfif"];
+
+/// The endings of the names of pictures in formats that are not read.
+const NOT_READ: [&str; 16] = [
+    "webp", "bmp", "gif", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "svg", "ppm", "pgm", "tga", "ico", "raw",
+];
+
+/// Files that systems leave in folders.
+const OF_SYSTEMS: [&str; 3] = ["__MACOSX", "Thumbs.db", "desktop.ini"];
+
+/// Folders within folders are read down to this depth.
+const DEPTH: usize = 32;
+
+/// A picture file, its class and its split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureFile {
+    /// The path of the file.
+    pub path: PathBuf,
+    /// The class, an index of [`Folder::class_names`](crate::Folder::class_names).
+    pub label: u8,
+    /// The split.
+    pub split: Split,
+    rank: Rank,
+}
+
+/// What lies in a folder of pictures.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    /// The names of the classes, sorted by their bytes.
+    pub classes: Vec<String>,
+    /// The folder that holds the classes.
+    pub root: PathBuf,
+    /// All pictures in the order of their splits: by rank, then by path.
+    pub files: Vec<PictureFile>,
+    /// The splits that have a folder of their own.
+    pub own: Vec<Split>,
+    /// What is not used, and what may surprise.
+    pub remarks: Vec<Remark>,
+}
+
+impl Tree {
+    /// Looks through the folder at `path`. The seed and the names of the pictures decide the splits that no folder decides.
+    ///
+    /// # Errors
+    /// [`DataError::Read`] if a folder cannot be listed, [`DataError::Layout`] if its layout has no clear meaning.
+    pub fn read(path: &Path, seed: u64) -> Result<Tree, DataError> {
+        let mut unused = Unused::default();
+        let (folders, loose) = entries(path)?;
+        let roots = splits_of(path, &folders)?;
+        let root_of = |split: Split| roots.iter().find(|(of, _)| *of == split).map(|(_, root)| root.clone());
+        let root = root_of(Split::Train).unwrap_or(path.to_owned());
+        let mut tree =
+            Tree { root: root.clone(), own: roots.iter().map(|(split, _)| *split).collect(), ..Tree::default() };
+        loose.iter().for_each(|file| unused.outside(path, file));
+        if roots.is_empty() {
+            let as_class = folders.iter().find(|name| split_named(name) == Some(Split::Train));
+            tree.remarks.extend(as_class.map(|name| {
+                let name = shown::name(&name.to_string_lossy()).into_owned();
+                Remark::note(format!("{name} is read as a class: it would be a split if class folders lay in it"))
+            }));
+        } else {
+            let others = folders.iter().filter(|name| !roots.iter().any(|(_, root)| root.ends_with(name)));
+            unused.folders.extend(others.map(|name| name.to_string_lossy().into_owned()));
+        }
+        tree.classes = class_names(&root)?;
+        let shared = roots.is_empty();
+        let sets = if shared { vec![(Split::Train, root)] } else { roots.clone() };
+        for (split, root) in sets {
+            let (folders, loose) = entries(&root)?;
+            if !shared {
+                loose.iter().for_each(|file| unused.outside(path, file));
+            }
+            for name in folders {
+                let folder = root.join(&name);
+                let Some(label) = tree.classes.iter().position(|class| OsStr::new(class) == name) else {
+                    let what =
+                        format!("is a class that training does not have; its classes are {}", listed(&tree.classes));
+                    return Err(DataError::layout(&folder, what));
+                };
+                let class = tree.classes[label].as_bytes();
+                let mut add = |file: PathBuf, name: &[u8]| {
+                    let rank = Rank::new(seed, class, name);
+                    let split = match (split, rank.split()) {
+                        // A split with a folder of its own takes no pictures from the others; they stay with training.
+                        (Split::Train, taken) if root_of(taken).is_some() => Split::Train,
+                        (Split::Train, free) => free,
+                        (own, _) => own,
+                    };
+                    // More than 256 classes are refused before a label is used.
+                    tree.files.push(PictureFile { path: file, label: label as u8, split, rank });
+                };
+                walk(path, &folder, &[], DEPTH, &mut add, &mut unused)?;
+            }
+        }
+        tree.files.sort_by(|a, b| (a.rank, &a.path).cmp(&(b.rank, &b.path)));
+        tree.remarks.extend(unused.remarks());
+        Ok(tree)
+    }
+
+    /// The number of pictures of each class, among those for which `wanted` holds.
+    pub fn counts(&self, wanted: impl Fn(&PictureFile) -> bool) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        self.files.iter().filter(|file| wanted(file)).for_each(|file| counts[usize::from(file.label)] += 1);
+        counts
+    }
+}
+
+/// The pictures in a folder and in the folders inside, sorted by path, with remarks on what else lies there.
+///
+/// # Errors
+/// [`DataError::Read`] if a folder cannot be listed, [`DataError::Layout`] if there is no picture.
+pub fn pictures(folder: &Path) -> Result<(Vec<PathBuf>, Vec<Remark>), DataError> {
+    let (mut found, mut unused) = (Vec::new(), Unused::default());
+    walk(folder, folder, &[], DEPTH, &mut |file, _| found.push(file), &mut unused)?;
+    found.sort();
+    let remarks = unused.remarks();
+    if found.is_empty() {
+        let others: String = remarks.iter().map(|remark| format!("; {}", remark.what)).collect();
+        let what = format!("has no PNG or JPEG files (names end in .png, .jpg, .jpeg or .jfif){others}");
+        return Err(DataError::layout(folder, what));
+    }
+    Ok((found, remarks))
+}
+
+/// Names for messages: `a, b, c`.
+pub(crate) fn listed(names: &[String]) -> String {
+    names.iter().map(|name| shown::name(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// The split that a folder of this name may hold.
+fn split_named(name: &OsStr) -> Option<Split> {
+    let is = |known: &&&str| name.eq_ignore_ascii_case(known);
+    SPLITS.iter().find(|(_, names)| names.iter().any(|known| is(&known))).map(|(split, _)| *split)
+}
+
+/// The folders of splits in the folder at `path`: none if all folders are classes.
+fn splits_of(path: &Path, folders: &[std::ffi::OsString]) -> Result<Vec<(Split, PathBuf)>, DataError> {
+    let mut roots: Vec<(Split, PathBuf)> = Vec::new();
+    for name in folders {
+        let Some(split) = split_named(name) else { continue };
+        let folder = path.join(name);
+        if entries(&folder)?.0.is_empty() {
+            continue;
+        }
+        if let Some((_, other)) = roots.iter().find(|(of, _)| *of == split) {
+            let what = format!("and {} both hold the {} split; leave one of them", shown::path(other), split.name());
+            return Err(DataError::layout(&folder, what));
+        }
+        roots.push((split, folder));
+    }
+    match roots.iter().find(|(split, _)| *split == Split::Train) {
+        None if !roots.is_empty() => {
+            let what = "has folders in it, as a split has, but no folder `train` with class folders lies beside it; move the \
+                        class folders of training into a folder `train`, or rename this folder if it is a class";
+            Err(DataError::layout(&roots[0].1, what))
+        }
+        _ => Ok(roots),
+    }
+}
+
+/// The names of the folders in the folder at `root`, sorted by their bytes.
+fn class_names(root: &Path) -> Result<Vec<String>, DataError> {
+    let name = |name: std::ffi::OsString| {
+        name.into_string().map_err(|name| {
+            DataError::layout(&root.join(name), "is a class whose name is not UTF-8; rename the folder")
+        })
+    };
+    entries(root)?.0.into_iter().map(name).collect()
+}
+
+/// Hands every picture below `folder`, with its name from the folder of its class on, to `add`.
+fn walk(
+    path: &Path,
+    folder: &Path,
+    above: &[u8],
+    depth: usize,
+    add: &mut dyn FnMut(PathBuf, &[u8]),
+    unused: &mut Unused,
+) -> Result<(), DataError> {
+    let (folders, files) = entries(folder)?;
+    let below = |name: &OsStr| [above, name.as_encoded_bytes()].concat();
+    for file in files {
+        if has_ending(&file, &READ) {
+            let name = below(file.file_name().unwrap_or_default());
+            add(file, &name);
+        } else {
+            unused.file(path, &file);
+        }
+    }
+    for name in folders {
+        let inner = folder.join(&name);
+        // A link that leads back up has no end.
+        let links_up = || Ok(fs::canonicalize(folder)?.starts_with(fs::canonicalize(&inner)?));
+        let unreadable = |source| DataError::Read { path: inner.clone(), source };
+        if depth == 0 || inner.is_symlink() && links_up().map_err(unreadable)? {
+            unused.folders.push(relative(path, &inner));
+        } else {
+            walk(path, &inner, &[below(&name), b"/".to_vec()].concat(), depth - 1, add, unused)?;
+        }
+    }
+    Ok(())
+}
+
+/// The names of the folders in a folder and the paths of its files, sorted by their bytes, without hidden ones and those of
+/// systems.
+fn entries(folder: &Path) -> Result<(Vec<std::ffi::OsString>, Vec<PathBuf>), DataError> {
+    let unreadable = |source| DataError::Read { path: folder.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        names.push(entry.map_err(unreadable)?.file_name());
+    }
+    let of_system = |name: &OsStr| OF_SYSTEMS.iter().any(|known| name.eq_ignore_ascii_case(known));
+    names.retain(|name| !name.as_encoded_bytes().starts_with(b".") && !of_system(name));
+    names.sort_by(|a, b| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
+    let (folders, files): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| folder.join(name).is_dir());
+    Ok((folders, files.iter().map(|name| folder.join(name)).collect()))
+}
+
+fn has_ending(file: &Path, endings: &[&str]) -> bool {
+    file.extension().is_some_and(|ending| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+fn relative(path: &Path, inner: &Path) -> String {
+    inner.strip_prefix(path).unwrap_or(inner).to_string_lossy().into_owned()
+}
+
+/// What is not used, by its path from the data set's folder.
+#[derive(Default)]
+struct Unused {
+    /// Pictures of other formats, by the ending of their names.
+    formats: BTreeMap<String, Vec<String>>,
+    /// Pictures that lie in no class folder.
+    outside: Vec<String>,
+    /// Files that are no pictures.
+    files: Vec<String>,
+    /// Folders that are neither splits nor classes.
+    folders: Vec<String>,
+}
+
+impl Unused {
+    fn file(&mut self, path: &Path, file: &Path) {
+        let name = relative(path, file);
+        match file.extension() {
+            Some(ending) if has_ending(file, &NOT_READ) => {
+                self.formats.entry(ending.to_string_lossy().to_lowercase()).or_default().push(name);
+            }
+            _ => self.files.push(name),
+        }
+    }
+
+    /// A file that lies beside the class folders.
+    fn outside(&mut self, path: &Path, file: &Path) {
+        if has_ending(file, &READ) { self.outside.push(relative(path, file)) } else { self.file(path, file) }
+    }
+
+    fn remarks(&self) -> Vec<Remark> {
+        let few = |names: &[String]| shown::few(names.iter().map(String::as_str));
+        let count = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+        let mut remarks = Vec::new();
+        for (ending, names) in &self.formats {
+            let [file, is] = if names.len() == 1 { ["file", "is"] } else { ["files", "are"] };
+            remarks.push(Remark::fault(format!(
+                "{} {file} in the format .{} {is} not read ({}); save as PNG or JPEG",
+                names.len(),
+                shown::name(ending),
+                few(names)
+            )));
+        }
+        if !self.outside.is_empty() {
+            let pictures = count(self.outside.len(), "picture is", "pictures are");
+            remarks
+                .push(Remark::fault(format!("{pictures} not used, being in no class folder ({})", few(&self.outside))));
+        }
+        if !self.folders.is_empty() {
+            let folders = count(self.folders.len(), "folder is", "folders are");
+            let why = "being neither a split with class folders nor a class";
+            remarks.push(Remark::fault(format!("{folders} not used, {why} ({})", few(&self.folders))));
+        }
+        if !self.files.is_empty() {
+            let files = count(self.files.len(), "other file is", "other files are");
+            remarks.push(Remark::note(format!("{files} not used ({})", few(&self.files))));
+        }
+        remarks
+    }
+}
