@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use arrayvec::ArrayVec;
 
-use crate::kernels::reduce;
+use crate::kernels::norm::norm;
 use crate::node::{Contribution, GradientPlace, MAX_INPUTS, Node, NodeKind};
 use crate::op::{Backward, Forward, Op, Setup};
 use crate::params::Params;
@@ -278,13 +278,13 @@ impl<R: Real> Arena<R> {
             "id", "operation", "inputs", "shape", "‖value‖", "‖grad‖"
         );
         for (id, node) in self.nodes.iter().enumerate() {
-            let norm = |slab: &Slab<R>| reduce::norm(slab.as_slice().get(node.span()).unwrap_or(&[]));
+            let norm_of = |slab: &Slab<R>| norm(slab.as_slice().get(node.span()).unwrap_or(&[]));
             let inputs = node.inputs.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
             let has_gradient = node.tracks && id < self.swept;
-            let gradient = if has_gradient { format!("{:.3e}", norm(&self.grad)) } else { "-".to_owned() };
+            let gradient = if has_gradient { format!("{:.3e}", norm_of(&self.grad)) } else { "-".to_owned() };
             let shape = node.shape.to_string();
             let name = self.name(node);
-            let value = format!("{:.3e}", norm(&self.value));
+            let value = format!("{:.3e}", norm_of(&self.value));
             writeln!(
                 table,
                 "{id:>5}  {name:<14} {inputs:<14} {shape:<16} {value:>10} {gradient:>10}  {}",

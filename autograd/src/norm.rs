@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::kernels::map::{Elementwise, map};
-use crate::kernels::reduce;
 use crate::kernels::simd::Lanes;
+use crate::kernels::{norm, reduce};
 use crate::parallel::join_if;
 use crate::params::{Grads, PARALLEL_FROM};
 use crate::real::Real;
@@ -16,7 +16,7 @@ impl<R: Real> Grads<R> {
     /// by the largest of them first; a norm that lies beyond the type is the largest finite number.
     pub fn norm(&self) -> R {
         let squares = self.sum_of_squares();
-        if reduce::is_norm_squared(squares) { squares.sqrt() } else { reduce::norm_by_largest(self.as_slice()) }
+        if norm::is_norm_squared(squares) { squares.sqrt() } else { norm::norm_by_largest(self.as_slice()) }
     }
 
     fn sum_of_squares(&self) -> R {
@@ -79,19 +79,19 @@ pub fn clip<R: Real>(grads: &mut Grads<R>, max: R) -> R {
     if !(max > R::ZERO && max.is_finite()) {
         return R::NAN;
     }
-    let norm = grads.norm();
-    if !(norm > max && norm.is_finite()) {
-        return norm;
+    let length = grads.norm();
+    if !(length > max && length.is_finite()) {
+        return length;
     }
-    let factor = max / norm;
+    let factor = max / length;
     let (smallest, largest) = R::NORMAL_RANGE;
-    if factor >= smallest && norm < largest {
+    if factor >= smallest && length < largest {
         map(ScaleBy(factor), [], grads.as_mut_slice());
     } else {
         // The norm lies beyond the type, or the factor below it: g/m has neither, where m is the largest |g|.
-        let m = reduce::largest(grads.as_slice());
+        let m = norm::largest(grads.as_slice());
         map(DivideBy(m), [], grads.as_mut_slice());
         map(ScaleBy(max / grads.norm()), [], grads.as_mut_slice());
     }
-    norm
+    length
 }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use autograd::kernels::reduce;
+use autograd::kernels::norm::{largest, norm};
 use autograd::optim::{Adam, Optimiser, Sgd, clip};
 use autograd::{Grads, ParamId, Params, Real, Tape};
 
@@ -89,14 +89,14 @@ fn a_norm_is_finite_where_its_numbers_are() {
         for size in [1e-40_f32, 1e-25, 1.0, 1e25, 1e37] {
             let mut x = vec![size; len];
             x[len / 2] = -size;
-            let (found, expected) = (reduce::norm(&x), f64::from(size) * (len as f64).sqrt());
+            let (found, expected) = (norm(&x), f64::from(size) * (len as f64).sqrt());
             assert!((f64::from(found) - expected).abs() <= 2e-6 * expected, "{len} times {size:e}: {found:e}");
-            assert_eq!(reduce::largest(&x), size);
+            assert_eq!(largest(&x), size);
         }
     }
-    assert_eq!((reduce::norm::<f32>(&[]), reduce::norm(&[0.0_f32, -0.0])), (0.0, 0.0));
-    assert!(reduce::norm(&[1e30, f32::NAN]).is_nan() && reduce::norm(&[1.0, f32::NEG_INFINITY]) == f32::INFINITY);
-    assert_eq!(reduce::norm(&[f32::MAX; 100]), f32::MAX);
+    assert_eq!((norm::<f32>(&[]), norm(&[0.0_f32, -0.0])), (0.0, 0.0));
+    assert!(norm(&[1e30, f32::NAN]).is_nan() && norm(&[1.0, f32::NEG_INFINITY]) == f32::INFINITY);
+    assert_eq!(norm(&[f32::MAX; 100]), f32::MAX);
 }
 
 /// The table of the tape shows norms too.

@@ -12,6 +12,7 @@ pub(crate) mod dispatch;
 pub mod gemm;
 pub mod map;
 pub mod math;
+pub mod norm;
 pub mod reduce;
 pub mod scalar;
 pub mod simd;

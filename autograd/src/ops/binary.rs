@@ -58,7 +58,7 @@ impl<R: Real> Op<R> for Sum<R> {
 struct Product;
 
 #[derive(Clone, Copy)]
-struct ProductOf;
+pub(super) struct ProductOf;
 impl<R: Real> Elementwise<R, 2> for ProductOf {
     #[inline(always)]
     fn apply<L: Lanes<R>>(self, l: L, _: L::V, [a, b]: [L::V; 2]) -> L::V {

@@ -1,5 +1,6 @@
 //! Softmax, log-softmax and the losses of classification.
 
+use super::binary::ProductOf;
 use crate::kernels::map::{AddScaled, Elementwise, add_to, map};
 use crate::kernels::math;
 use crate::kernels::reduce;
@@ -28,15 +29,6 @@ impl<R: Real> Elementwise<R, 1> for AddScaledExp<R> {
 
 /// y[r, c] = e^x[r, c]/Σ_c e^x[r, c]. The saved numbers are room for y·d_y.
 struct Softmax;
-
-#[derive(Clone, Copy)]
-struct ProductOf;
-impl<R: Real> Elementwise<R, 2> for ProductOf {
-    #[inline(always)]
-    fn apply<L: Lanes<R>>(self, l: L, _: L::V, [a, b]: [L::V; 2]) -> L::V {
-        l.mul(a, b)
-    }
-}
 
 impl<R: Real> Op<R> for Softmax {
     fn name(&self) -> &'static str {
