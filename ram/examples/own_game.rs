@@ -60,7 +60,7 @@ pub fn missed(epochs: usize) -> Result<[f64; 2], RamError> {
     config.data.source = Source::Own;
     (config.data.train, config.data.validation, config.data.test) = (800, 100, 300);
     (config.model.patch, config.model.scales, config.model.glimpses) = (4, 3, 6);
-    (config.model.features, config.model.glimpse, config.model.hidden) = (32, 64, 64);
+    (config.model.features, config.model.glimpse_features, config.model.hidden) = (32, 64, 64);
     (config.loss.kind, config.loss.returns, config.loss.discount) = (LossKind::Reinforce, Returns::ToGo, 0.1);
     (config.loss.entropy_weight, config.policy.std) = (0.05, 0.3);
     (config.optimiser.learning_rate, config.train.epochs, config.train.batch) = (3e-3, epochs, 20);

@@ -153,10 +153,10 @@ pub fn flops(config: &Config) -> f64 {
         }
         ModelKind::Ram => {
             let rho = data.channels * model.scales * model.patch * model.patch;
-            let see = (rho + 2) * model.features + 2 * model.features * model.glimpse;
+            let see = (rho + 2) * model.features + 2 * model.features * model.glimpse_features;
             let core = match model.core {
-                CoreKind::Rect => (model.glimpse + n) * n,
-                CoreKind::Lstm => 4 * (model.glimpse + n) * n,
+                CoreKind::Rect => (model.glimpse_features + n) * n,
+                CoreKind::Lstm => 4 * (model.glimpse_features + n) * n,
             };
             let coordinates = if config.policy.grid > 0 { config.policy.grid * config.policy.grid } else { 2 };
             let policy = if config.policy.locations == Locations::Learned { n * coordinates } else { 0 };

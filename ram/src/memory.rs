@@ -48,7 +48,7 @@ pub fn check_network(config: &Config, sizes: [usize; 2], decisions: Decisions) -
     let (count, kept) = (params.count() as u64, params.bytes() as u64);
     let moments = if config.optimiser.kind == OptimiserKind::Adam { 2 } else { 1 };
     let widths = match config.model.kind {
-        ModelKind::Ram => "model.hidden, model.features or model.glimpse",
+        ModelKind::Ram => "model.hidden, model.features or model.glimpse_features",
         ModelKind::Fc => "model.hidden or data.size",
         ModelKind::Conv | ModelKind::Cnn => "model.hidden, model.filters or data.size",
     };
@@ -78,7 +78,7 @@ fn episode(config: &Config, [channels, outputs]: [usize; 2]) -> u64 {
     let Config { model, data, .. } = config;
     let [channels, outputs, patch, size] = [channels, outputs, model.patch, data.size].map(|n| n as u64);
     let [hidden, features, glimpse, filters] =
-        [model.hidden, model.features, model.glimpse, model.filters].map(|n| n as u64);
+        [model.hidden, model.features, model.glimpse_features, model.filters].map(|n| n as u64);
     match model.kind {
         ModelKind::Ram => {
             let core = if model.core == CoreKind::Lstm { 8 } else { 2 };

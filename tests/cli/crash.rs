@@ -16,7 +16,7 @@ test = 20
 glimpses = 2
 patch = 4
 features = 4
-glimpse = 4
+glimpse_features = 4
 hidden = 4
 [optimiser]
 learning_rate = 0.02

@@ -179,7 +179,7 @@ fn mnist_is_fetched_from_the_mirror_that_has_it_and_found_by_train() {
     assert_eq!(place.files("cache"), files);
 
     let small = "train --data mnist --set data.train=64 --set data.validation=64 --set data.test=64 --set train.epochs=1 \
-                 --set model.hidden=16 --set model.glimpse=16 --set model.features=16";
+                 --set model.hidden=16 --set model.glimpse_features=16 --set model.features=16";
     place.ram(&format!("{small} --name found")).succeeds();
     place.ram("eval found").succeeds();
     place.ram(&format!("{small} --data-dir no-such")).fails(3, &["no-such"]);
@@ -199,7 +199,7 @@ pub fn lights(place: &Place, folder: &str, channels: usize) {
     }
 }
 
-pub const TINY: &str = "--set model.patch=4 --set model.glimpses=2 --set model.features=16 --set model.glimpse=16 \
+pub const TINY: &str = "--set model.patch=4 --set model.glimpses=2 --set model.features=16 --set model.glimpse_features=16 \
                     --set model.hidden=16 --set train.batch=16 --set optimiser.learning_rate=3e-3";
 
 #[test]
@@ -308,7 +308,7 @@ fn a_digit_is_told_in_whatever_form_it_is_drawn() {
     place
         .ram(
             "train --preset mnist --data digits --set data.train=8000 --set data.validation=500 --set train.epochs=8 \
-             --set model.hidden=128 --set model.glimpse=128 --set model.features=64 --set train.batch=32 --name digits",
+             --set model.hidden=128 --set model.glimpse_features=128 --set model.features=64 --set train.batch=32 --name digits",
         )
         .succeeds();
     // One of each, of a seed that was not trained on.

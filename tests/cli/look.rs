@@ -20,7 +20,7 @@ test = 50
 glimpses = 3
 scales = 2
 features = 16
-glimpse = 16
+glimpse_features = 16
 hidden = 16
 [train]
 epochs = 2
@@ -173,7 +173,7 @@ fn what_is_wrong_is_told_and_writes_nothing() {
     place
         .ram(
             "train --experiment catch --set data.train=64 --set data.validation=8 --set train.epochs=1 --set model.hidden=8 \
-             --set model.glimpse=8 --set model.features=8 --name game",
+             --set model.glimpse_features=8 --set model.features=8 --name game",
         )
         .succeeds();
     place.ram("look game").fails(2, &["plays Catch", "ram play"]);

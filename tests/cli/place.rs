@@ -19,7 +19,7 @@ test = 60
 [model]
 glimpses = 3
 features = 16
-glimpse = 16
+glimpse_features = 16
 hidden = 16
 [train]
 epochs = 2

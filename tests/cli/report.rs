@@ -216,7 +216,7 @@ fn a_step_is_explained() {
     let few = place.ram(&format!("explain {sets}")).succeeds().lines().count();
     let all = place.ram(&format!("explain {sets} --all")).succeeds().lines().count();
     assert!(few + 80 < all, "{few} {all}");
-    place.ram("explain --set model.glimpes=3").fails(2, &["model.glimpes", "did you mean `model.glimpse`"]);
+    place.ram("explain --set model.glimpes=3").fails(2, &["model.glimpes", "did you mean `model.glimpses`"]);
     place.ram("explain --preset mnist").fails(3, &["MNIST"]);
     // Without MNIST and without a wish, the built-in digits are explained.
     let plain = place.ram("explain --set train.batch=16");

@@ -11,7 +11,7 @@ use crate::search::{signal, wait_for};
 
 /// Budgets with which a run takes a moment.
 const SMALL: &str = "--quick --set data.train=64 --set data.validation=32 --set data.test=32 --set train.batch=32 --set train.epochs=2 \
-                     --set model.features=16 --set model.glimpse=16 --set model.hidden=16";
+                     --set model.features=16 --set model.glimpse_features=16 --set model.hidden=16";
 
 /// The four rows and the three controls of a table.
 const ROWS: [&str; 4] = ["cluttered-100-conv", "cluttered-100-ram-4", "cluttered-100-ram-6", "cluttered-100-ram-8"];
@@ -146,7 +146,7 @@ fn records(place: &Place, small: &str) {
 fn only_a_finished_run_of_a_row_is_adopted() {
     let place = place();
     let small = format!("reproduce catch {SMALL}");
-    let settings = "data.train=64 data.validation=32 data.test=32 train.batch=32 train.epochs=2 model.features=16 model.glimpse=16 \
+    let settings = "data.train=64 data.validation=32 data.test=32 train.batch=32 train.epochs=2 model.features=16 model.glimpse_features=16 \
                     model.hidden=16 policy.locations=centre seed=7";
     let sets: String = settings.split_whitespace().map(|set| format!(" --set {set}")).collect();
     let train = |more: &str| place.ram(&format!("train --experiment catch{sets} {more}"));

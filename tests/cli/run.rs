@@ -237,7 +237,7 @@ fn damaged_mnist_is_refused() {
     let Some(real) = mnist() else { return };
     let place = place();
     let small = "--preset mnist --set data.train=64 --set data.validation=64 --set data.test=64 --set train.epochs=1 \
-                 --set model.hidden=16 --set model.glimpse=16 --set model.features=16";
+                 --set model.hidden=16 --set model.glimpse_features=16 --set model.features=16";
     // The four files as they are.
     let whole = |folder: &Path| {
         fs::create_dir(folder).unwrap();
@@ -442,7 +442,7 @@ fn the_contact_sheet_is_a_picture() {
 fn the_demo_can_be_repeated_and_touches_only_its_own() {
     let place = place();
     let line = "demo --seed 3 --set data.train=128 --set data.validation=32 --set data.test=32 --set train.epochs=1 \
-                --set model.hidden=16 --set model.glimpse=16 --set model.features=16";
+                --set model.hidden=16 --set model.glimpse_features=16 --set model.features=16";
     for _ in 0..2 {
         let demo = place.ram(line);
         for name in ["learned", "random", "centre", "blind"] {
@@ -470,7 +470,7 @@ fn the_demo_can_be_repeated_and_touches_only_its_own() {
 fn an_agent_plays_catch() {
     let place = trained();
     let small = "--set data.train=64 --set data.validation=20 --set train.epochs=1 --set model.features=8 --set \
-                 model.glimpse=8 --set model.hidden=8";
+                 model.glimpse_features=8 --set model.hidden=8";
     place.ram(&format!("train --experiment catch {small} --name games")).succeeds();
     let lines = place.ram("play catch games --games 3 --from 5 --json");
     let games: Vec<Value> = lines.succeeds().lines().map(|line| serde_json::from_str(line).unwrap()).collect();

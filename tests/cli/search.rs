@@ -15,7 +15,7 @@ seed = 7
 trials = 6
 [base]
 set = ["data.source=digits", "data.train=200", "data.validation=50", "data.test=50", "train.epochs=4", "train.batch=64",
-    "model.features=16", "model.glimpse=16", "model.hidden=16"]
+    "model.features=16", "model.glimpse_features=16", "model.hidden=16"]
 [space]
 optimiser.learning_rate = { log-uniform = [1e-4, 1e-1] }
 policy.std = { uniform = [0.05, 0.5] }

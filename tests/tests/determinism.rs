@@ -33,7 +33,7 @@ fn config() -> Config {
     (config.data.source, config.data.canvas, config.data.size) = (Source::Digits, Canvas::Translated, 40);
     (config.data.train, config.data.validation, config.data.test) = (128 * (STEPS - 1) + 44, 100, 100);
     (config.model.glimpses, config.model.scales) = (3, 2);
-    (config.model.features, config.model.glimpse, config.model.hidden) = (24, 48, 48);
+    (config.model.features, config.model.glimpse_features, config.model.hidden) = (24, 48, 48);
     config.train.epochs = EPOCHS;
     config
 }
@@ -187,7 +187,7 @@ fn the_cut_does_not_show() {
             "model.glimpses=3",
             "model.scales=2",
             "model.features=12",
-            "model.glimpse=24",
+            "model.glimpse_features=24",
             "model.hidden=24",
             "train.epochs=2",
         ];
@@ -200,7 +200,7 @@ fn the_cut_does_not_show() {
             "data.validation=20",
             "data.test=10",
             "model.features=12",
-            "model.glimpse=24",
+            "model.glimpse_features=24",
             "model.hidden=24",
             "train.epochs=2",
             "train.batch=68",

@@ -63,7 +63,7 @@ impl Problem {
         change(&mut config);
         config.model.glimpses = if config.policy.first == First::Learned { 2 } else { 3 };
         (config.model.patch, config.model.scales, config.model.core) = (4, 1, CoreKind::Lstm);
-        (config.model.features, config.model.glimpse, config.model.hidden) = (5, 6, 4);
+        (config.model.features, config.model.glimpse_features, config.model.hidden) = (5, 6, 4);
         config.policy.grid = 2;
         let mut rng = ChaCha8Rng::seed_from_u64(15);
         let mut params = Params::new();

@@ -75,7 +75,7 @@ impl<R: Real> Case<R> {
             scales: size("scales"),
             glimpses: size("glimpses"),
             features: size("hg").max(size("hl")),
-            glimpse: size("g"),
+            glimpse_features: size("g"),
             hidden: size("h"),
             ..config.model
         };

@@ -28,7 +28,7 @@ impl Problem {
     fn new(batch: usize, change: impl FnOnce(&mut Config)) -> Problem {
         let mut config = Config::default();
         (config.model.patch, config.model.glimpses) = (4, 3);
-        (config.model.features, config.model.glimpse, config.model.hidden) = (6, 8, 10);
+        (config.model.features, config.model.glimpse_features, config.model.hidden) = (6, 8, 10);
         config.policy.mean = Mean::Linear;
         change(&mut config);
         let mut rng = ChaCha8Rng::seed_from_u64(5);

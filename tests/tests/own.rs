@@ -123,7 +123,7 @@ fn small(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::default();
     config.data.source = Source::Own;
     (config.model.patch, config.model.scales, config.model.glimpses) = (4, 2, 4);
-    (config.model.features, config.model.glimpse, config.model.hidden) = (32, 64, 64);
+    (config.model.features, config.model.glimpse_features, config.model.hidden) = (32, 64, 64);
     (config.optimiser.learning_rate, config.train.batch) = (3e-3, 20);
     change(&mut config);
     config

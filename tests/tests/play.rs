@@ -64,7 +64,7 @@ impl Problem {
         let mut config = Config::default();
         (config.model.patch, config.model.scales, config.model.glimpses, config.model.core) =
             (4, 1, FRAMES, CoreKind::Lstm);
-        (config.model.features, config.model.glimpse, config.model.hidden) = (5, 6, 4);
+        (config.model.features, config.model.glimpse_features, config.model.hidden) = (5, 6, 4);
         (config.policy.grid, config.policy.mean) = (2, Mean::Linear);
         config.loss.location_into_core = true;
         change(&mut config);

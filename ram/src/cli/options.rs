@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use ram::config::{Base, Config};
+use ram::config::{Base, Config, old_names};
 use ram::error::RamError;
 use ram::evaluate::predict;
 
+use super::output::complain;
 use super::sources;
 
 /// Where a configuration comes from.
@@ -58,6 +59,7 @@ impl Configuration {
         };
         sets.extend(self.strict.then(|| "data.strict=true".to_owned()));
         let with = |more: Vec<String>| [&sets[..], &more, &self.set].concat();
+        old_names(base, &self.set).iter().for_each(|line| complain(&format!("warning: {line}")));
         let config = Config::load(base, &with(Vec::new()))?;
         // A whole configuration sets the size and the channels itself.
         if self.data.is_none() || matches!(base, Base::File(_) | Base::Text { .. }) {

@@ -14,6 +14,7 @@ use datasets::Fit;
 use serde::{Deserialize, Serialize};
 
 pub use built_in::Base;
+pub use read::old_names;
 pub use source::Source;
 
 use crate::model::{Model, Policy};

@@ -107,6 +107,35 @@ pub(crate) struct Setting {
     pub(crate) origin: String,
 }
 
+/// Keys that had another name: the old one and the new one.
+const RENAMED: [(&str, &str); 1] = [("model.glimpse", "model.glimpse_features")];
+
+/// The present name of a key.
+pub(crate) fn present_name(key: String) -> String {
+    RENAMED.iter().find(|(old, _)| *old == key).map_or(key, |(_, new)| (*new).to_owned())
+}
+
+/// A sentence for each setting of a file or of `sets` that has the old name of a key. The setting counts all the same.
+pub fn old_names(base: Base, sets: &[String]) -> Vec<String> {
+    let told = |key: &str, origin: &str| {
+        let (old, new) = RENAMED.iter().find(|(old, _)| *old == key)?;
+        Some(format!("{origin}: `{old}` is called `{new}` now; the old name is still taken"))
+    };
+    let mut list = Vec::new();
+    if let Base::File(path) = base
+        && let Ok(text) = files::read_text(path, files::TEXT)
+        && let Ok(found) = entries(&text, &path.display().to_string())
+    {
+        let inside = found
+            .iter()
+            .flat_map(|e| e.inside.iter().map(move |leaf| (format!("{}.{}", e.name, leaf.name), &leaf.origin)));
+        list.extend(inside.filter_map(|(key, origin)| told(&key, origin)));
+    }
+    let given = sets.iter().filter_map(|set| Some((set.split_once('=')?.0.trim(), format!("--set {set}"))));
+    list.extend(given.filter_map(|(key, origin)| told(key, &origin)));
+    list
+}
+
 impl Setting {
     /// Whether the key exists and its value is of the right kind.
     pub(crate) fn check(&self, schema: &Table) -> Result<(), RamError> {
@@ -165,7 +194,7 @@ fn setting_of(set: &str) -> Result<Setting, RamError> {
         return Err(RamError::Config(format!("--set {set}: expected key=value, such as --set train.epochs=3")));
     };
     let value = text.parse().unwrap_or_else(|_| Value::String(text.to_owned()));
-    Ok(Setting { key: key.to_owned(), value, origin: format!("--set {set}") })
+    Ok(Setting { key: present_name(key.to_owned()), value, origin: format!("--set {set}") })
 }
 
 /// The settings of a TOML text.
@@ -177,7 +206,7 @@ fn settings_in(text: &str, origin: &str) -> Result<Vec<Setting>, RamError> {
         if !value.is_table() || inside.is_empty() && !sections.contains_key(&name) {
             settings.push(Setting { key: name, value, origin });
         } else {
-            let key = |leaf| format!("{name}.{leaf}");
+            let key = |leaf| present_name(format!("{name}.{leaf}"));
             settings.extend(inside.into_iter().map(|e| Setting { key: key(e.name), value: e.value, origin: e.origin }));
         }
     }

@@ -84,7 +84,7 @@ impl Config {
         faults.within("model.glimpses", model.glimpses, 1, MAX_GLIMPSES);
         faults.number("model.gain", model.gain, |x| x > 0.0 && x <= 1e4, "above 0, at most 10000");
         faults.within("model.features", model.features, 1, 16_384);
-        faults.within("model.glimpse", model.glimpse, 1, 16_384);
+        faults.within("model.glimpse_features", model.glimpse_features, 1, 16_384);
         faults.within("model.hidden", model.hidden, 1, 16_384);
         faults.within("model.filters", model.filters, 1, 1024);
         if model.kind != ModelKind::Ram && data.source.game().is_none() {

@@ -197,8 +197,8 @@ impl Agent {
         let retina = Retina::new(model.patch, model.scales, model.retina);
         // The blind policy sees the number of the step instead of the state.
         let seen_by_policy = if policy.locations == Locations::Blind { glimpses } else { model.hidden };
-        let glimpse = GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse, rng);
-        let core = Core::new(params, model.core, [model.glimpse, model.hidden], model.core_init, rng);
+        let glimpse = GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse_features, rng);
+        let core = Core::new(params, model.core, [model.glimpse_features, model.hidden], model.core_init, rng);
         let mut location = LocationNetwork::new(params, seen_by_policy, policy.mean, policy.grid, policy.init_std, rng);
         location.set_inside(inside);
         let chooses_first = policy.first == First::Learned && policy.locations == Locations::Learned;

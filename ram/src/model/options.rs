@@ -27,7 +27,8 @@ pub struct Model {
     /// Width of h_g and of h_l. Sec. 4: 128.
     pub features: usize,
     /// Width of the glimpse feature g_t. Sec. 4: 256.
-    pub glimpse: usize,
+    #[serde(alias = "glimpse")]
+    pub glimpse_features: usize,
     /// Width of the core's state h_t (Sec. 4: 256). For the other networks, the width of their hidden layers.
     pub hidden: usize,
     /// The core network f_h.
@@ -94,7 +95,7 @@ impl Default for Model {
             retina: Sampling::Crop,
             gain: 1.0,
             features: 128,
-            glimpse: 256,
+            glimpse_features: 256,
             hidden: 256,
             core: CoreKind::Rect,
             core_init: CoreInit::Identity,

@@ -8,6 +8,7 @@ use super::halving::Halving;
 use super::space::{Dimension, Distribution, Space, number};
 use super::study::Study;
 use crate::config::entries::{Entry, entries, nearest, suggestion};
+use crate::config::read::present_name;
 use crate::config::read::{Setting, table_of};
 use crate::config::{Base, Config};
 use crate::error::RamError;
@@ -129,7 +130,8 @@ fn read_space(entry: &Entry) -> Result<Space, RamError> {
         let nested = entry.inside.iter().any(|inner| inner.value.is_table());
         if nested || schema.get(&entry.name).is_some_and(Value::is_table) {
             for inner in entry.table("a section with keys that have distributions")? {
-                dimensions.push(read_dimension(format!("{}.{}", entry.name, inner.name), inner, &schema)?);
+                let key = present_name(format!("{}.{}", entry.name, inner.name));
+                dimensions.push(read_dimension(key, inner, &schema)?);
             }
         } else {
             dimensions.push(read_dimension(entry.name.clone(), entry, &schema)?);

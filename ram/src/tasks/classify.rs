@@ -46,7 +46,7 @@
 //! config.data.source = config::Source::Own;
 //! (config.data.canvas, config.data.size) = (Canvas::Translated, 16);
 //! (config.model.patch, config.model.scales, config.model.glimpses) = (4, 2, 4);
-//! (config.model.features, config.model.glimpse, config.model.hidden) = (32, 64, 64);
+//! (config.model.features, config.model.glimpse_features, config.model.hidden) = (32, 64, 64);
 //! (config.optimiser.learning_rate, config.train.epochs, config.train.batch) = (3e-3, 6, 20);
 //!
 //! let mut trainer = Trainer::of(Arc::new(Classify::with(Bars)), config, None, Some(1))?;

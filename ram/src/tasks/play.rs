@@ -64,7 +64,7 @@
 //! config.data.source = Source::Own;
 //! (config.data.train, config.data.validation, config.data.test) = (1600, 100, 500);
 //! (config.model.patch, config.model.scales, config.model.glimpses, config.model.gain) = (4, 3, 8, 4.0);
-//! (config.model.features, config.model.glimpse, config.model.hidden) = (32, 64, 64);
+//! (config.model.features, config.model.glimpse_features, config.model.hidden) = (32, 64, 64);
 //! (config.loss.kind, config.loss.returns, config.loss.discount) = (LossKind::Reinforce, Returns::ToGo, 0.2);
 //! (config.loss.entropy_weight, config.policy.std) = (0.05, 0.5);
 //! (config.optimiser.learning_rate, config.train.epochs, config.train.batch) = (3e-3, 10, 40);

@@ -22,6 +22,32 @@ fn text_message(text: &str) -> String {
 }
 
 #[test]
+fn the_old_name_of_a_key_is_taken_and_told() {
+    let sets = ["model.glimpse = 7".to_owned(), "model.hidden=9".to_owned()];
+    let config = Config::load(Base::Preset("demo"), &sets).unwrap();
+    assert_eq!((config.model.glimpse_features, config.model.hidden), (7, 9));
+    let told = old_names(Base::Preset("demo"), &sets);
+    assert_eq!(
+        told,
+        [
+            "--set model.glimpse = 7: `model.glimpse` is called `model.glimpse_features` now; the old name is still taken"
+        ]
+    );
+    // As in the checkpoints and files of before.
+    for text in ["[model]\nglimpse = 7\n", "model.glimpse = 7\n"] {
+        assert_eq!(Config::from_toml(text, "old").unwrap().model.glimpse_features, 7);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.toml");
+        std::fs::write(&path, text).unwrap();
+        let told = old_names(Base::File(&path), &[]);
+        assert!(told.len() == 1 && told[0].contains("old.toml, line "), "{told:?}");
+    }
+    assert!(
+        Config::from_toml("[model]\nglimpse = -7\n", "old").unwrap_err().to_string().contains("model.glimpse_features")
+    );
+}
+
+#[test]
 fn every_preset_is_valid_and_mnist_is_the_default() {
     for name in Config::presets() {
         Config::preset(name).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -120,7 +146,7 @@ fn configs() -> impl Strategy<Value = Config> {
     (sizes, numbers, kinds, counts).prop_map(|(sizes, numbers, kinds, counts)| {
         let mut c = Config::default();
         (c.model.patch, c.model.scales, c.model.glimpses) = (2 * sizes.0, sizes.1, sizes.2);
-        (c.model.features, c.model.glimpse, c.model.hidden) = (sizes.3, sizes.4, sizes.5);
+        (c.model.features, c.model.glimpse_features, c.model.hidden) = (sizes.3, sizes.4, sizes.5);
         c.policy.grid = [0, 2, 5, 16][kinds.0];
         c.model.core = if kinds.4 { CoreKind::Lstm } else { CoreKind::Rect };
         c.model.kind = [ModelKind::Ram, ModelKind::Fc, ModelKind::Conv, ModelKind::Cnn][kinds.0];
