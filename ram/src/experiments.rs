@@ -210,6 +210,11 @@ mod tests {
                 .map(of),
             [209_420, 256_524, 274_956, 251_442, 250_132]
         );
+        // A column's network is as large as the one beside which it stands.
+        for name in ["translated-60", "cluttered-60", "cluttered-100"] {
+            let ratio = of(&format!("{name}-cnn")) as f64 / of(&format!("{name}-conv")) as f64;
+            assert!((0.95..1.05).contains(&ratio), "{name}: {ratio}");
+        }
     }
 
     /// A training step costs about three times as much as an answer; `ram bench` has its own count.

@@ -41,12 +41,12 @@ pub(crate) const PRESETS: &[NamedText] =
 pub(crate) const EXPERIMENTS: &[NamedText] = texts! { "experiments":
     "mnist-fc-256" "mnist-ram-1" "mnist-ram-2" "mnist-ram-3" "mnist-ram-4" "mnist-ram-5" "mnist-ram-6" "mnist-ram-7"
     "mnist-lstm-6"
-    "translated-60-fc-64" "translated-60-fc-256" "translated-60-conv"
+    "translated-60-fc-64" "translated-60-fc-256" "translated-60-conv" "translated-60-cnn"
     "translated-60-ram-4" "translated-60-ram-6" "translated-60-ram-8"
-    "cluttered-60-fc-64" "cluttered-60-fc-256" "cluttered-60-conv"
+    "cluttered-60-fc-64" "cluttered-60-fc-256" "cluttered-60-conv" "cluttered-60-cnn"
     "cluttered-60-ram-4" "cluttered-60-ram-6" "cluttered-60-ram-8"
     "cluttered-60-lstm-8"
-    "cluttered-100-conv" "cluttered-100-ram-4" "cluttered-100-ram-6" "cluttered-100-ram-8"
+    "cluttered-100-conv" "cluttered-100-cnn" "cluttered-100-ram-4" "cluttered-100-ram-6" "cluttered-100-ram-8"
     "catch"
     "discrete-3x3" "discrete-5x5" "discrete-7x7" "discrete-9x9"
 };

@@ -195,16 +195,16 @@ mod tests {
     #[test]
     fn rows_come_before_variants_seeds_and_controls() {
         let names: Vec<_> = plan("table2a", 2).runs().unwrap().into_iter().map(|run| run.name).collect();
-        let main: Vec<_> = ["fc-64", "fc-256", "conv", "ram-4", "ram-6", "ram-8", "lstm-8"]
+        let main: Vec<_> = ["fc-64", "fc-256", "conv", "ram-4", "ram-6", "ram-8", "cnn", "lstm-8"]
             .map(|n| format!("cluttered-60-{n}"))
             .into();
         let expected: Vec<_> =
             [1, 2].into_iter().flat_map(|seed| main.iter().map(move |name| format!("{name}-seed{seed}"))).collect();
-        assert_eq!(names[..14], expected);
+        assert_eq!(names[..16], expected);
         let controls =
             ["random", "centre", "blind", "oracle"].map(|policy| format!("cluttered-60-ram-8-{policy}-seed1"));
-        assert_eq!(names[14..18], controls);
-        assert_eq!(names.len(), 22);
+        assert_eq!(names[16..20], controls);
+        assert_eq!(names.len(), 24);
     }
 
     #[test]
