@@ -7,13 +7,12 @@ use std::panic::Location;
 use arrayvec::ArrayVec;
 
 use crate::kernels::norm::norm;
-use crate::node::{Contribution, GradientPlace, MAX_INPUTS, Node, NodeKind};
+use crate::node::{Contribution, GradientPlace, MAX_INPUTS, Node, NodeKind, NotFinite};
 use crate::op::{Backward, Forward, Op, Setup};
 use crate::params::Params;
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::slab::Slab;
-use crate::tape::NotFinite;
 
 /// All memory of a tape. Nothing is freed between steps, so the second step of the same shape allocates nothing.
 pub(crate) struct Arena<R> {

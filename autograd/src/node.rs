@@ -47,6 +47,21 @@ impl Node {
     }
 }
 
+/// The first place of a step where a number is infinite or not a number; see [`Tape::first_not_finite`](crate::Tape::first_not_finite).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NotFinite {
+    /// The name of the operation, or of what was put on the tape.
+    pub operation: &'static str,
+    /// The shape of its output.
+    pub shape: Shape,
+    /// Whether it is the gradient of the output that is not finite, while all values of the tape are.
+    pub is_gradient: bool,
+    /// The number that was found.
+    pub found: f64,
+    /// The line of source code that recorded the operation.
+    pub made_at: &'static Location<'static>,
+}
+
 /// A span of whole numbers that an operation keeps on the tape, such as labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Indices {

@@ -11,8 +11,8 @@ use std::panic::Location;
 use arrayvec::ArrayVec;
 
 use crate::arena::Arena;
-pub use crate::node::Indices;
 use crate::node::MAX_INPUTS;
+pub use crate::node::{Indices, NotFinite};
 use crate::op::Op;
 use crate::params::Params;
 use crate::real::Real;
@@ -54,21 +54,6 @@ impl<R: Real> Tape<R> {
     pub fn first_not_finite(&self) -> Option<NotFinite> {
         self.arena.first_not_finite()
     }
-}
-
-/// The first place of a step where a number is infinite or not a number; see [`Tape::first_not_finite`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NotFinite {
-    /// The name of the operation, or of what was put on the tape.
-    pub operation: &'static str,
-    /// The shape of its output.
-    pub shape: Shape,
-    /// Whether it is the gradient of the output that is not finite, while all values of the tape are.
-    pub is_gradient: bool,
-    /// The number that was found.
-    pub found: f64,
-    /// The line of source code that recorded the operation.
-    pub made_at: &'static Location<'static>,
 }
 
 /// A step that is being recorded. When it is dropped, its memory goes back to the [`Tape`].

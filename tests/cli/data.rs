@@ -394,10 +394,7 @@ fn a_run_begins_with_the_weights_of_another_and_resumes_bit_for_bit() {
     // Its own configuration was taken over but for what was said.
     assert!(fs::read_to_string(place.path("runs/whole/config.toml")).unwrap().contains("patch = 4"));
 
-    let mut command = Command::new(crate::place::program());
-    command.args(format!("{tune} cut").split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    place.prepare(&mut command);
-    let mut child = command.spawn().unwrap();
+    let mut child = place.start(&format!("{tune} cut"));
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     lines.find(|line| line.starts_with("epoch ")).expect("an epoch");
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());

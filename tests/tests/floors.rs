@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// The floors of `ram`, from the lowest to the highest: a file or a folder of `ram/src` uses only itself and those before it.
 const RAM: &[&str] = &[
     "error",
+    "files",
     "environments",
     "model",
     "comparators",
@@ -19,6 +20,7 @@ const RAM: &[&str] = &[
     "split",
     "evaluation",
     "network",
+    "memory",
     "experiments",
     "data",
     "tasks",
@@ -32,6 +34,7 @@ const RAM: &[&str] = &[
     "figures",
     "report",
     "search",
+    "faults",
     "guide",
     "lib",
     "cli",

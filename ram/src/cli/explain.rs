@@ -118,7 +118,7 @@ fn text(explanation: &Explanation, of: &str, all: bool) -> String {
     explanation.terms.iter().for_each(|term| lines.extend(term_lines(term)));
 
     lines.push(format!(
-        "\nParameters: the norm of the gradient, and of the part from each weighted term; that of the whole is {}",
+        "\nParameters: the norm of the gradient, and of the part from each weighted term; of the whole: {}",
         number(explanation.grad_norm)
     ));
     let mut head: Vec<String> = ["", "shape", "‖∂L‖"].map(str::to_owned).to_vec();
@@ -157,7 +157,7 @@ fn episode(told: &EpisodeTold, all: bool) -> Vec<String> {
             optional(ret),
             optional(baseline),
             number(advantage),
-            numbers(features, 3),
+            numbers(features, 2),
             number(features_gradient),
         ]);
     }

@@ -19,7 +19,6 @@ use crate::error::RamError;
 use crate::files;
 use crate::losses::Running;
 use crate::runs::atomic;
-use crate::runs::run_folder::{BEST, LAST, PREVIOUS};
 
 /// The version of the format that is written; other versions cannot be read.
 pub const FORMAT: u64 = 1;
@@ -29,6 +28,13 @@ const KEY: &str = "ram";
 
 /// The prefix of the parameters' names; [`Checkpoint::weights_hash`] covers only tensors with this prefix.
 pub const PARAMS: &str = "params/";
+
+/// The newest checkpoint of a run.
+pub(super) const LAST: &str = "last.safetensors";
+/// The one before it.
+pub(super) const PREVIOUS: &str = "previous.safetensors";
+/// The one with the lowest validation error.
+pub(super) const BEST: &str = "best.safetensors";
 
 /// A tensor to write.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::error::RamError;
-use crate::runs::checkpoint::{Checkpoint, unwritable};
+use crate::runs::checkpoint::{BEST, Checkpoint, LAST, PREVIOUS, unwritable};
 use crate::runs::metrics::{EpochMetrics, Line, Timing};
-use crate::runs::run_folder::{BEST, CONFIG, DAMAGED, LAST, METRICS, PREVIOUS, RunFolder, TIMING, lines, read_config};
+use crate::runs::run_folder::{CONFIG, DAMAGED, METRICS, RunFolder, TIMING, lines, read_config};
 use crate::runs::run_info::{INFO, read_info};
 
 /// A run that goes on.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::error::RamError;
 use crate::files;
-use crate::runs::checkpoint::{self, Checkpoint, Tensor, TrainState, unwritable};
+use crate::runs::checkpoint::{self, BEST, Checkpoint, LAST, PREVIOUS, Tensor, TrainState, unwritable};
 use crate::runs::metrics::{EpochMetrics, Line, Timing, read_lines};
 use crate::runs::run_info::{INFO, RunInfo, read_info};
 use crate::runs::{atomic, crash};
@@ -35,9 +35,6 @@ pub const CONFIG: &str = "config.toml";
 /// The file of the metrics.
 pub const METRICS: &str = "metrics.jsonl";
 pub(super) const TIMING: &str = "timing.jsonl";
-pub(super) const LAST: &str = "last.safetensors";
-pub(super) const PREVIOUS: &str = "previous.safetensors";
-pub(super) const BEST: &str = "best.safetensors";
 pub(super) const DAMAGED: &str = "last.damaged.safetensors";
 /// The file of the run's report.
 pub const REPORT: &str = "report.html";

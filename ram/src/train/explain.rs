@@ -7,6 +7,7 @@
 
 pub mod episodes;
 pub mod lines;
+mod numbers;
 
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use self::episodes::{EpisodeTold, tell};
 use self::lines::SourceLine;
+use self::numbers::{deviation, farthest, largest, mean, norm, numbers_of};
 use crate::config::{Config, LossKind};
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective};
@@ -164,11 +166,6 @@ pub fn explain_task(
         }
     }
     Ok(explanation)
-}
-
-/// The index of the largest number, the first of equals.
-fn largest(x: &[f32]) -> usize {
-    (0..x.len()).rev().max_by(|&a, &b| x[a].total_cmp(&x[b])).unwrap_or(0)
 }
 
 /// A variable of the tape that is explained: its glimpse, its symbol, its meaning, and the line that computes it.
@@ -389,35 +386,6 @@ fn terms<'t>(loss: &LossTerms<'t, f32>, config: &Config, plays: bool) -> Vec<(Te
         Some((Term { name, equation, value, weight, place }, var))
     };
     of.into_iter().filter_map(term).collect()
-}
-
-/// The first numbers of a row, at most three; of a scalar, the only one.
-pub(super) fn numbers_of(values: &[f32], axes: &[usize], row: usize) -> Vec<f64> {
-    let rows = axes.first().copied().unwrap_or(1).max(1);
-    let width = values.len() / rows;
-    let begin = if rows == 1 { 0 } else { row * width };
-    values[begin..begin + width.min(3)].iter().map(|&x| f64::from(x)).collect()
-}
-
-/// The three numbers that are farthest from 0, and their places.
-fn farthest(x: &[f32]) -> Vec<(usize, f64)> {
-    let mut order: Vec<usize> = (0..x.len()).filter(|&i| x[i] != 0.0).collect();
-    order.sort_by(|&a, &b| x[b].abs().total_cmp(&x[a].abs()).then(a.cmp(&b)));
-    order.into_iter().take(3).map(|i| (i, f64::from(x[i]))).collect()
-}
-
-fn norm(x: &[f32]) -> f64 {
-    x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
-}
-
-fn mean(x: &[f32]) -> f64 {
-    x.iter().map(|&x| f64::from(x)).sum::<f64>() / x.len().max(1) as f64
-}
-
-fn deviation(x: &[f32]) -> f64 {
-    let mean = mean(x);
-    let squares = x.iter().map(|&x| (f64::from(x) - mean) * (f64::from(x) - mean));
-    (squares.sum::<f64>() / x.len().max(1) as f64).sqrt()
 }
 
 /// `12` as a subscript.

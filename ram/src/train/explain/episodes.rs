@@ -3,7 +3,7 @@
 use autograd::Var;
 use serde::Serialize;
 
-use super::{norm, numbers_of};
+use super::numbers::{norm, numbers_of};
 use crate::config::{Config, Returns};
 use crate::model::{Decisions, Episode};
 use crate::reinforce::BaselineKind;
