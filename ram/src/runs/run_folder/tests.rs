@@ -131,8 +131,16 @@ fn a_damaged_last_falls_back_to_the_previous_and_never_replaces_it() {
     // Killed between the two renames: no `last` at all.
     fs::remove_file(path.join(LAST)).unwrap();
     assert_eq!(RunFolder::resume(&path).unwrap().checkpoint.state.epoch, 1);
-    // Neither is whole: the error is of the newest.
+    // Neither is whole: the best one is left.
     for name in [LAST, PREVIOUS] {
+        fs::write(path.join(name), "oops").unwrap();
+    }
+    let resumed = RunFolder::resume(&path).unwrap();
+    let notice = resumed.notice.unwrap();
+    assert!(notice.contains("last.safetensors: cut short") && notice.contains("best.safetensors, after "), "{notice}");
+    drop(resumed.run);
+    // None is whole: the error is of the newest.
+    for name in [LAST, PREVIOUS, BEST] {
         fs::write(path.join(name), "oops").unwrap();
     }
     assert!(message(RunFolder::resume(&path)).contains("last.safetensors: cut short"));
