@@ -131,7 +131,12 @@ fn a_damaged_last_falls_back_to_the_previous_and_never_replaces_it() {
     // Killed between the two renames: no `last` at all.
     fs::remove_file(path.join(LAST)).unwrap();
     assert_eq!(RunFolder::resume(&path).unwrap().checkpoint.state.epoch, 1);
-    // Neither is whole: the best one is left.
+}
+
+#[test]
+fn the_best_is_the_last_resort() {
+    let runs = tempfile::tempdir().unwrap();
+    let path = trained(runs.path(), 2);
     for name in [LAST, PREVIOUS] {
         fs::write(path.join(name), "oops").unwrap();
     }
