@@ -259,7 +259,7 @@ mod tests {
              baseline 0.090  reward 0.000  validation class 0.061  rate 9.5e-4"
         );
         let narrow = "epoch  3/60  validation error 1.90 %  training error 2.31 %  41.2 s";
-        assert_eq!([line(Some(80)), line(Some(70))], [format!("{narrow}, 1213 images/s"), narrow.to_owned()]);
+        assert_eq!([line(Some(84)), line(Some(80))], [format!("{narrow}, 1213 images/s"), narrow.to_owned()]);
     }
 
     #[test]

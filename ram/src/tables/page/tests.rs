@@ -101,7 +101,7 @@ fn a_variant_with_a_goal_of_its_own_says_so() {
     let rows = rows(&plan("table2a"), [record("cluttered-60-lstm-8", "learned", 1, 0.028)]).unwrap();
     let text = page(&rows, &[], Form::Compact, false);
     assert!(
-        line(&text, "| RAM, 8").ends_with("| – | – | 2.80 (1 seed) ✓ | 5.23 | 4.04 | 3.00; LSTM core: 2.60 |"),
+        line(&text, "| RAM, 8").ends_with("| – | – |  | 2.80 (1 seed) ✓ | 5.23 | 4.04 | 3.00; LSTM core: 2.60 |"),
         "{text}"
     );
 }
