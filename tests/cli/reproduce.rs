@@ -97,7 +97,7 @@ fn records(place: &Place, small: &str) {
         line["confusion"] = whole["confusion"].clone();
     }
     assert_eq!(kept, whole);
-    assert_eq!(keep("runs").succeeds().matches("was kept before").count(), 8);
+    assert_eq!(keep("runs").succeeds().matches("was kept before").count(), 9);
 
     let report = place.ram(&format!("{small} --report --records records"));
     let text = report.succeeds();
@@ -108,7 +108,7 @@ fn records(place: &Place, small: &str) {
     // Of other settings than the rows have without the small budget.
     let others = place.ram("reproduce table2b --report --records records");
     assert!(
-        others.succeeds().contains("8 records are left out") && others.out.contains("train.epochs: 2, "),
+        others.succeeds().contains("9 records are left out") && others.out.contains("train.epochs: 2, "),
         "{}",
         others.out
     );
@@ -118,7 +118,7 @@ fn records(place: &Place, small: &str) {
     let longer = place.ram(&format!("{small} --set optimiser.clip=3 --runs longer"));
     longer.succeeds();
     let refused = place.ram(&format!("{small} --set optimiser.clip=3 --runs longer --keep records"));
-    refused.fails(1, &["8 of the runs cannot be kept", "is the record of another run", "optimiser.clip: "]);
+    refused.fails(1, &["9 of the runs cannot be kept", "is the record of another run", "optimiser.clip: "]);
     assert!(
         place.bytes("records/cluttered-100-conv-seed1/config.toml")
             == place.bytes("runs/cluttered-100-conv-seed1/config.toml")
@@ -128,7 +128,7 @@ fn records(place: &Place, small: &str) {
         .fails(4, &["longer/cluttered-100", "other settings", "optimiser.clip: 3.0, "]);
     let differs = place.ram(&format!("{small} --runs longer --status"));
     assert!(
-        differs.succeeds().contains("8 runs: 8 differs") && differs.out.contains("other settings"),
+        differs.succeeds().contains("9 runs: 9 differs") && differs.out.contains("other settings"),
         "{}",
         differs.out
     );
