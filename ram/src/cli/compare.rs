@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::chosen::find;
 use super::output::{Ended, percent, say};
+use super::terminal::{width, wrapped};
 
 /// Options of `ram compare`.
 #[derive(clap::Args)]
@@ -101,13 +102,14 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         say(&json!({ "picture": args.out.display().to_string(), "runs": rows }).to_string())?;
         return Ok(Ended::Done);
     }
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, _, lines) in &runs {
         let (error, epoch, epochs) = best(lines);
         let error = percent(error);
-        say(&format!("{name:<width$}  lowest validation error {error:>8} after epoch {epoch} of {epochs}"))?;
+        let line = format!("{name:<widest$}  lowest validation error {error:>8} after epoch {epoch} of {epochs}");
+        say(&wrapped(&line, width(), 4))?;
     }
-    say(&args.out.display().to_string())?;
+    say(&format!("wrote {}", args.out.display()))?;
     Ok(Ended::Done)
 }
 

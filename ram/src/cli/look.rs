@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::chosen::{Chosen, Places, Which};
 use super::eval;
-use super::options::Handling;
+use super::options::{DATA_DIR, Handling};
 use super::output::{Ended, percent, say};
 
 /// The number of images that are traced at the same time in the search for images to show.
@@ -69,9 +69,7 @@ pub struct Args {
     #[command(flatten)]
     places: Places,
 
-    /// The folder of MNIST's files, or where relative paths of your data begin [default: the run's, else $RAM_DATA_DIR, else the
-    /// fetched files]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = DATA_DIR)]
     data_dir: Option<PathBuf>,
 
     /// Print one JSON object with the numbers that are drawn.
