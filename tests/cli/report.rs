@@ -172,7 +172,11 @@ fn curves_of_runs_are_laid_over_each_other() {
     let place = trained("");
     place.ram("train --config tiny.toml --name b --set model.kind=fc").succeeds();
     let told = place.ram("compare a b");
-    assert!(told.succeeds().contains("lowest validation error") && told.out.ends_with("compare.svg\n"), "{}", told.out);
+    assert!(
+        told.succeeds().contains("lowest validation error") && told.out.ends_with("wrote compare.svg\n"),
+        "{}",
+        told.out
+    );
     let svg = fs::read_to_string(place.path("compare.svg")).unwrap();
     assert!(svg.contains("stroke-dasharray") && svg.contains("validation error, %"), "{}", &svg[..300]);
     place.ram("compare runs/a runs/b --out c.png --log").succeeds();

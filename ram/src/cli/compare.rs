@@ -6,7 +6,7 @@ use ram::error::RamError;
 use ram::figures::palette::BLACK;
 use ram::figures::plot::{Curve, Plot, STYLES, legend};
 use ram::figures::scene::{Align, Rect, Type};
-use ram::figures::text::Weight;
+use ram::figures::text::{Weight, font};
 use ram::figures::{Format, Scene};
 use ram::runs::atomic;
 use ram::runs::metrics::EpochMetrics;
@@ -145,8 +145,14 @@ fn draw(names: &[String], runs: &[&[EpochMetrics]], log: bool) -> Scene {
     let lowest = |lines: &[EpochMetrics]| lines.iter().map(|line| line.validation.error).fold(f64::INFINITY, f64::min);
     let errors: Vec<_> =
         names.iter().zip(runs).map(|(name, lines)| format!("{name}, lowest {}", percent(lowest(lines)))).collect();
-    scene.text([MARGIN, MARGIN + 6.0], Align::Left, &title, Type { size: 11.0, weight: Weight::Bold, colour: BLACK });
-    let top = 2.0 * MARGIN + legend(&mut scene, [MARGIN, 1.5 * MARGIN], width - 2.0 * MARGIN, &errors);
+    let head = Type { size: 11.0, weight: Weight::Bold, colour: BLACK };
+    let inside = width - 2.0 * MARGIN;
+    let mut below = MARGIN - 10.0;
+    for line in font(head.weight).wrapped(&title, head.size, inside) {
+        below += 16.0;
+        scene.text([MARGIN, below], Align::Left, &font(head.weight).squeezed(&line, head.size, inside), head);
+    }
+    let top = below + 10.0 + legend(&mut scene, [MARGIN, below + 2.0], inside, &errors);
     for (i, (title, curves)) in panels.iter().enumerate() {
         let [column, row] = [(i % columns) as f64, (i / columns) as f64];
         let rect = Rect::new(MARGIN + column * (WIDTH + MARGIN), top + row * (HEIGHT + MARGIN), WIDTH, HEIGHT);

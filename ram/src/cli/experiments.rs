@@ -60,15 +60,13 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     if !args.json {
         say(&lines.text(width()))?;
-        let notes =
-            "\nErrors are on the test set (for games, the share of lost games). The goal is the error that we aim at. What stands beside \
+        let notes = "\nErrors are on the test set (for games, the share of lost games). The goal is the error that we aim at. What stands beside \
              a row is a variant of it, and has a column of its own in the tables. MFLOP are the operations for one image or frame; \
              minutes are on two cores.\n\
              Train a row with `ram train --experiment NAME`, and a table with `ram reproduce table1a`.";
         say(&wrapped(notes, width(), 0))?;
         if !pretrained.is_empty() {
-            let note =
-                "* has a pretrained model: --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.";
+            let note = "* has a pretrained model: --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.";
             say(&wrapped(note, width(), 2))?;
         }
     }

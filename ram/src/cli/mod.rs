@@ -1,6 +1,7 @@
 //! The command line: a file for each subcommand, and the parts that they share.
 
 mod bench;
+mod board;
 mod chosen;
 mod compare;
 mod data;

@@ -25,7 +25,10 @@ const BELOW: usize = 4;
 impl Table {
     /// A table without rows.
     pub fn new<'a>(columns: impl IntoIterator<Item = (&'a str, Column)>) -> Table {
-        Table { columns: columns.into_iter().map(|(head, column)| (head.to_owned(), column)).collect(), rows: Vec::new() }
+        Table {
+            columns: columns.into_iter().map(|(head, column)| (head.to_owned(), column)).collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row, with a cell for each column.
@@ -90,8 +93,12 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let mut table =
-            Table::new([("name", Column::Left), ("what it is", Column::Long), ("error", Column::Right), ("of", Column::Right)]);
+        let mut table = Table::new([
+            ("name", Column::Left),
+            ("what it is", Column::Long),
+            ("error", Column::Right),
+            ("of", Column::Right),
+        ]);
         table.row(["a", "the first one of all", "1.25 %", "10000"].map(str::to_owned).to_vec());
         table.row(["bee", "  the second", "12.50 %", "60"].map(str::to_owned).to_vec());
         table

@@ -169,8 +169,14 @@ mod tests {
         let text = "label  1.25 % and 2.50 % of them";
         assert_eq!(wrapped(text, None, 2), text);
         assert_eq!(wrapped(text, Some(80), 2), text);
-        assert_eq!(wrapped(text, Some(12), 7), "label\n       1.25 %\n       and\n       2.50 %\n       of\n       them");
+        assert_eq!(
+            wrapped(text, Some(12), 7),
+            "label\n       1.25 %\n       and\n       2.50 %\n       of\n       them"
+        );
         assert_eq!(wrapped(text, Some(14), 2), "label  1.25 %\n  and 2.50 %\n  of them");
-        assert_eq!(wrapped("  indented incomprehensibilities\n\nend", Some(10), 4), "  indented\n    incomprehensibilities\n\nend");
+        assert_eq!(
+            wrapped("  indented incomprehensibilities\n\nend", Some(10), 4),
+            "  indented\n    incomprehensibilities\n\nend"
+        );
     }
 }

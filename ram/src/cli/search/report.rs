@@ -105,7 +105,8 @@ fn summary(report: &StudyReport, top: usize, width: Option<usize>) -> String {
         Some(x) => format!("{:.0} %", 100.0 * x),
     };
     if results.len() < FEWEST {
-        let note = format!("\nwhich keys matter is told from {FEWEST} trials on; of {} it would be chance", results.len());
+        let note =
+            format!("\nwhich keys matter is told from {FEWEST} trials on; of {} it would be chance", results.len());
         return text + &wrapped(&note, width, 0);
     }
     let mut table = Table::new([("key", Column::Left), ("explained", Column::Right), ("correlation", Column::Right)]);
