@@ -21,7 +21,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2}"));
     let numbers = ["paper %", "later %", "goal %", "parameters", "MFLOP", "minutes"].map(|head| (head, Column::Right));
-    let words = [("name", Column::Left), ("table", Column::Left), ("row", Column::Long)];
+    let words = [("name", Column::Left), ("table", Column::Long), ("row", Column::Long)];
     let mut lines = Table::new([&words[..], &numbers].concat());
     // Without a zoo nothing is marked; one that is named must be there.
     let pretrained = match Zoo::find(None).and_then(|zoo| zoo.names()) {

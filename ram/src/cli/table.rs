@@ -9,7 +9,7 @@ pub enum Column {
     Left,
     /// At the right, as numbers do.
     Right,
-    /// At the left; where the table is too wide, below the other cells of the row.
+    /// At the left; where the table is too wide, below the other cells of the row, with the row's other long cells.
     Long,
 }
 
@@ -81,8 +81,10 @@ impl Table {
         let mut lines = vec![line(&|i| self.columns[i].0.clone())];
         for row in &self.rows {
             lines.push(line(&|i| row[i].clone()));
-            let more = below.iter().filter(|&&i| !row[i].is_empty());
-            lines.extend(more.map(|&i| wrapped(&format!("{:BELOW$}{}", "", row[i].trim_start()), width, BELOW)));
+            let more: Vec<_> = below.iter().map(|&i| row[i].trim()).filter(|cell| !cell.is_empty()).collect();
+            if !more.is_empty() {
+                lines.push(wrapped(&format!("{:BELOW$}{}", "", more.join(": ")), width, BELOW));
+            }
         }
         lines.join("\n")
     }
