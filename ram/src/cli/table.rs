@@ -78,8 +78,9 @@ impl Table {
             });
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
-        let mut lines = vec![line(&|i| self.columns[i].0.clone())];
-        for row in &self.rows {
+        let heads: Vec<String> = self.columns.iter().map(|(head, _)| head.clone()).collect();
+        let mut lines = Vec::new();
+        for row in [&heads].into_iter().chain(&self.rows) {
             lines.push(line(&|i| row[i].clone()));
             let more: Vec<_> = below.iter().map(|&i| row[i].trim()).filter(|cell| !cell.is_empty()).collect();
             if !more.is_empty() {
@@ -116,14 +117,14 @@ mod tests {
 
     #[test]
     fn long_cells_move_below_and_further_columns_into_further_tables() {
-        let narrow = "name    error     of\n\
+        let narrow = "name    error     of\n    what it is\n\
                       a      1.25 %  10000\n    the first one of\n    all\n\
                       bee   12.50 %     60\n    the second";
         assert_eq!(table().text(Some(20)), narrow);
         let text = table().text(Some(14));
         assert_eq!(
             text,
-            "name    error\na      1.25 %\n    the first\n    one of all\nbee   12.50 %\n    the second\n\n\
+            "name    error\n    what it is\na      1.25 %\n    the first\n    one of all\nbee   12.50 %\n    the second\n\n\
              name     of\na     10000\nbee      60"
         );
         assert!(text.lines().all(|line| line.chars().count() <= 14));
