@@ -120,6 +120,14 @@ fn a_terminal_without_utf_8_gets_ascii_and_no_colours_where_none_are_wanted() {
             assert!(told.is_ascii() && !told.contains('\x1b') && told.lines().count() > 0, "{line}: {told}");
         }
     }
+    let Some(told) = on_a_terminal(&place, [60, 24], &[("LANG", "C.UTF-8")], "eval a") else { return };
+    assert!(
+        told.lines()
+            .all(|line| line.chars().count() <= 60 || !line.trim().contains(' ') || line.starts_with("weights "))
+            && told.contains("error after ")
+            && told.contains("\n                 "),
+        "{told}"
+    );
     let Some(told) = on_a_terminal(&place, [80, 24], &[("LANG", "C.UTF-8")], "look a") else { return };
     assert!(told.contains("8×8"), "{told}");
     // What goes to a file is UTF-8 in every locale.
