@@ -117,6 +117,17 @@ async function widths(page, name) {
     const beyond = [...document.querySelectorAll("main *, header *")].filter((e) => !e.closest(".wide, pre, .thumbs") && e.getBoundingClientRect().right > width + 1);
     return [document.documentElement.scrollWidth, width, beyond.slice(0, 3).map((e) => e.outerHTML.slice(0, 80))];
   })()`);
+  // A heading of a table that is broken within a word is narrower than its longest word.
+  const broken = await page.eval(`(() => {
+    const pen = document.createElement("canvas").getContext("2d");
+    return [...document.querySelectorAll("th")].filter((e) => {
+      const style = getComputedStyle(e);
+      pen.font = style.font;
+      const longest = Math.max(0, ...e.textContent.split(/\\s+/).map((word) => pen.measureText(word).width));
+      return e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) < longest - 2;
+    }).map((e) => e.textContent).slice(0, 3);
+  })()`);
+  check(broken.length === 0, `${name}: headings of tables are broken within a word: ${broken.join("; ")}`);
   check(wide[0] <= wide[1] && wide[2].length === 0, `${name} is wider than the window: ${JSON.stringify(wide)}`);
 }
 

@@ -3,6 +3,7 @@
 
 mod crash;
 mod data;
+mod display;
 mod faults;
 mod folders;
 mod look;

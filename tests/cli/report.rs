@@ -35,6 +35,10 @@ fn training_leaves_a_report_and_the_test_part_stays_closed_until_it_is_named() {
     let place = trained("");
     let page = place.path("runs/a/report.html");
     let report = data(&page);
+    let text = fs::read_to_string(&page).unwrap();
+    assert!(text.contains("<h2>Confusion matrix</h2>"));
+    let of_tables = text.lines().find(|line| line.starts_with("table {")).expect("a style of tables");
+    assert!(of_tables.contains("overflow-wrap: normal"), "words of tables stay whole: {of_tables}");
     let eval: Value = serde_json::from_str(place.ram("eval a --split validation --json").succeeds()).unwrap();
     assert_eq!((&report["split"], &report["found"]["count"]), (&"validation".into(), &50.into()));
     for key in ["error", "loss", "on_digit", "error_after", "confusion", "density", "baselines"] {
@@ -172,7 +176,11 @@ fn curves_of_runs_are_laid_over_each_other() {
     let place = trained("");
     place.ram("train --config tiny.toml --name b --set model.kind=fc").succeeds();
     let told = place.ram("compare a b");
-    assert!(told.succeeds().contains("lowest validation error") && told.out.ends_with("compare.svg\n"), "{}", told.out);
+    assert!(
+        told.succeeds().contains("lowest validation error") && told.out.ends_with("wrote compare.svg\n"),
+        "{}",
+        told.out
+    );
     let svg = fs::read_to_string(place.path("compare.svg")).unwrap();
     assert!(svg.contains("stroke-dasharray") && svg.contains("validation error, %"), "{}", &svg[..300]);
     place.ram("compare runs/a runs/b --out c.png --log").succeeds();

@@ -6,7 +6,7 @@ use ram::error::RamError;
 use ram::figures::palette::BLACK;
 use ram::figures::plot::{Curve, Plot, STYLES, legend};
 use ram::figures::scene::{Align, Rect, Type};
-use ram::figures::text::Weight;
+use ram::figures::text::{Weight, font};
 use ram::figures::{Format, Scene};
 use ram::runs::atomic;
 use ram::runs::metrics::EpochMetrics;
@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::chosen::find;
 use super::output::{Ended, percent, say};
+use super::terminal::{width, wrapped};
 
 /// Options of `ram compare`.
 #[derive(clap::Args)]
@@ -101,13 +102,14 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         say(&json!({ "picture": args.out.display().to_string(), "runs": rows }).to_string())?;
         return Ok(Ended::Done);
     }
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, _, lines) in &runs {
         let (error, epoch, epochs) = best(lines);
         let error = percent(error);
-        say(&format!("{name:<width$}  lowest validation error {error:>8} after epoch {epoch} of {epochs}"))?;
+        let line = format!("{name:<widest$}  lowest validation error {error:>8} after epoch {epoch} of {epochs}");
+        say(&wrapped(&line, width(), 4))?;
     }
-    say(&args.out.display().to_string())?;
+    say(&format!("wrote {}", args.out.display()))?;
     Ok(Ended::Done)
 }
 
@@ -143,8 +145,14 @@ fn draw(names: &[String], runs: &[&[EpochMetrics]], log: bool) -> Scene {
     let lowest = |lines: &[EpochMetrics]| lines.iter().map(|line| line.validation.error).fold(f64::INFINITY, f64::min);
     let errors: Vec<_> =
         names.iter().zip(runs).map(|(name, lines)| format!("{name}, lowest {}", percent(lowest(lines)))).collect();
-    scene.text([MARGIN, MARGIN + 6.0], Align::Left, &title, Type { size: 11.0, weight: Weight::Bold, colour: BLACK });
-    let top = 2.0 * MARGIN + legend(&mut scene, [MARGIN, 1.5 * MARGIN], width - 2.0 * MARGIN, &errors);
+    let head = Type { size: 11.0, weight: Weight::Bold, colour: BLACK };
+    let inside = width - 2.0 * MARGIN;
+    let mut below = MARGIN - 10.0;
+    for line in font(head.weight).wrapped(&title, head.size, inside) {
+        below += 16.0;
+        scene.text([MARGIN, below], Align::Left, &font(head.weight).squeezed(&line, head.size, inside), head);
+    }
+    let top = below + 10.0 + legend(&mut scene, [MARGIN, below + 2.0], inside, &errors);
     for (i, (title, curves)) in panels.iter().enumerate() {
         let [column, row] = [(i % columns) as f64, (i / columns) as f64];
         let rect = Rect::new(MARGIN + column * (WIDTH + MARGIN), top + row * (HEIGHT + MARGIN), WIDTH, HEIGHT);

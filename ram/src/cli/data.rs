@@ -9,7 +9,7 @@ use ram::figures::sheet::sheet;
 use serde_json::json;
 
 use super::look::{data, write};
-use super::options::Configuration;
+use super::options::{Configuration, DATA_DIR};
 use super::output::{Ended, complain, say};
 use super::{fetch, shapes};
 
@@ -30,8 +30,7 @@ pub struct Show {
     #[command(flatten)]
     configuration: Configuration,
 
-    /// The folder of MNIST's files [default: $RAM_DATA_DIR]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = DATA_DIR)]
     data_dir: Option<PathBuf>,
 
     /// The number of images.

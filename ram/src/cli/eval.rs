@@ -22,6 +22,7 @@ use super::chosen::{Chosen, Origin, Places, Which};
 use super::options::Machine;
 use super::output::{Ended, complain, percent, say};
 use super::sources;
+use super::terminal::{width, wrapped};
 
 /// Options of `ram eval`.
 #[derive(clap::Args)]
@@ -134,8 +135,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         // Only a part of a user's pictures is used for evaluation.
         (true, false) => format!(", the {split_name} part of {path}"),
     };
+    // What follows on a narrow terminal stands below what is said, and not below its label.
+    let tell = |lines: &str| say(&wrapped(lines, width(), 17));
     let what = |what: &str| if is_whole { what.to_owned() } else { format!("{split_name} {what}") };
-    say(&format!(
+    tell(&format!(
         "{}, {}, after epoch {epoch}\n\
          {:16} {} ± {} (one standard error) of {count} {}{part}{averaged}",
         chosen.path(),
@@ -146,31 +149,31 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         if plays { "games" } else { "images" },
     ))?;
     if !plays {
-        say(&format!("{:16} {loss:.4} nats", what("loss")))?;
+        tell(&format!("{:16} {loss:.4} nats", what("loss")))?;
     }
     if !tracking.is_empty() {
         let rows: Vec<_> = tracking.iter().map(|x| format!("{x:.2}")).collect();
-        say(&format!("target in sight  {} (share of games, each frame)", rows.join(" ")))?;
+        tell(&format!("target in sight  {} (share of games, each frame)", rows.join(" ")))?;
     }
     if result.error_after.len() > 1 {
         let errors: Vec<_> = result.error_after.iter().map(|&error| format!("{:.2}", 100.0 * error)).collect();
-        say(&format!("error after      {} % (if it decided after 1, 2, … glimpses)", errors.join(" ")))?;
+        tell(&format!("error after      {} % (if it decided after 1, 2, … glimpses)", errors.join(" ")))?;
     }
     if !fixation_spread.is_empty() {
         let spread: Vec<_> = fixation_spread.iter().map(|x| format!("{x:.3}")).collect();
         let inputs = if plays { "games" } else { "images" };
-        say(&format!("fixation spread  {} (variance across {inputs}, for each glimpse)", spread.join(" ")))?;
+        tell(&format!("fixation spread  {} (variance across {inputs}, for each glimpse)", spread.join(" ")))?;
     }
     if let Some(share) = on_digit.filter(|_| !plays) {
-        say(&format!("on the digit     {} of the glimpses", percent(share)))?;
+        tell(&format!("on the digit     {} of the glimpses", percent(share)))?;
     }
     if !result.distance.is_empty() && !plays {
         let distance: Vec<_> = result.distance.iter().map(|x| format!("{x:.1}")).collect();
-        say(&format!("to the digit     {} pixels to its centre, glimpse by glimpse", distance.join(" ")))?;
+        tell(&format!("to the digit     {} pixels to its centre, glimpse by glimpse", distance.join(" ")))?;
     }
-    say(&format!("weights          {weights}"))?;
+    tell(&format!("weights          {weights}"))?;
     if let Some(recorded) = chosen.recorded() {
-        say(&format!("recorded         {recorded} of the test set"))?;
+        tell(&format!("recorded         {recorded} of the test set"))?;
     }
     Ok(Ended::Done)
 }

@@ -6,6 +6,8 @@ use ram::zoo::folder::VARIABLE;
 use serde_json::json;
 
 use super::output::{Ended, say};
+use super::table::{Column, Table};
+use super::terminal::{width, wrapped};
 
 /// Options of `ram experiments`.
 #[derive(clap::Args)]
@@ -18,12 +20,9 @@ pub struct Args {
 /// Prints the list.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2}"));
-    if !args.json {
-        say(&format!(
-            "{:<23} {:<11} {:<46} {:>7} {:>7} {:>7} {:>10} {:>9} {:>8}",
-            "name", "table", "row", "paper %", "later %", "goal %", "parameters", "MFLOP", "minutes"
-        ))?;
-    }
+    let numbers = ["paper %", "later %", "goal %", "parameters", "MFLOP", "minutes"].map(|head| (head, Column::Right));
+    let words = [("name", Column::Left), ("table", Column::Long), ("row", Column::Long)];
+    let mut lines = Table::new([&words[..], &numbers].concat());
     // Without a zoo nothing is marked; one that is named must be there.
     let pretrained = match Zoo::find(None).and_then(|zoo| zoo.names()) {
         Err(error) if std::env::var_os(VARIABLE).is_some() => return Err(error.into()),
@@ -46,27 +45,29 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
                 (Some(beside), Some(column)) => format!("  {column}, beside {beside}"),
                 _ => row,
             };
-            say(&format!(
-                "{:<23} {table:<11} {row:<46} {:>7} {:>7} {:>7} {parameters:>10} {:>9.2} {minutes:>8}",
+            lines.row(vec![
                 if is_pretrained(name) { format!("{name} *") } else { name.to_owned() },
+                table.to_owned(),
+                row.to_owned(),
                 number(paper),
                 number(later),
                 number(goal),
-                flops / 1e6,
-            ))?;
+                parameters.to_string(),
+                format!("{:.2}", flops / 1e6),
+                minutes.to_string(),
+            ]);
         }
     }
     if !args.json {
-        say(
-            "\nErrors are on the test set (for games, the share of lost games). The goal is the error that we aim at. What stands beside \
+        say(&lines.text(width()))?;
+        let notes = "\nErrors are on the test set (for games, the share of lost games). The goal is the error that we aim at. What stands beside \
              a row is a variant of it, and has a column of its own in the tables. MFLOP are the operations for one image or frame; \
              minutes are on two cores.\n\
-             Train a row with `ram train --experiment NAME`, and a table with `ram reproduce table1a`.",
-        )?;
+             Train a row with `ram train --experiment NAME`, and a table with `ram reproduce table1a`.";
+        say(&wrapped(notes, width(), 0))?;
         if !pretrained.is_empty() {
-            say(
-                "* has a pretrained model: --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.",
-            )?;
+            let note = "* has a pretrained model: --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.";
+            say(&wrapped(note, width(), 2))?;
         }
     }
     Ok(Ended::Done)

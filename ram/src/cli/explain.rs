@@ -8,7 +8,7 @@ use ram::train::explain::lines::SourceLine;
 use ram::train::explain::{Explanation, Parameter, Term, Variable, explain};
 
 use super::chosen::{Chosen, Places, Which};
-use super::options::Configuration;
+use super::options::{Configuration, DATA_DIR};
 use super::output::{Ended, complain, say};
 
 /// Options of `ram explain`.
@@ -29,9 +29,7 @@ pub struct Args {
     #[command(flatten)]
     configuration: Configuration,
 
-    /// The folder of MNIST's files [default: that of the run, else $RAM_DATA_DIR, else the fetched files; without them, built-in digits
-    /// are explained]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = DATA_DIR)]
     data_dir: Option<PathBuf>,
 
     /// Show every glimpse, not only the first, the second and the last.

@@ -10,12 +10,13 @@ use ram::evaluate::trace::{Trace, Tracer};
 use ram::evaluate::trained::Trained;
 use ram::figures::look::{Captions, look};
 use ram::figures::{Format, animation, check_gif};
+use ram::reinforce::BaselineKind;
 use ram::runs::atomic;
 use serde_json::{Value, json};
 
 use super::chosen::{Chosen, Places, Which};
 use super::eval;
-use super::options::Handling;
+use super::options::{DATA_DIR, Handling};
 use super::output::{Ended, percent, say};
 
 /// The number of images that are traced at the same time in the search for images to show.
@@ -69,9 +70,7 @@ pub struct Args {
     #[command(flatten)]
     places: Places,
 
-    /// The folder of MNIST's files, or where relative paths of your data begin [default: the run's, else $RAM_DATA_DIR, else the
-    /// fetched files]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = DATA_DIR)]
     data_dir: Option<PathBuf>,
 
     /// Print one JSON object with the numbers that are drawn.
@@ -123,7 +122,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     };
     let captions = Captions {
         title: title(&chosen.name(), tracer.config()),
-        subtitle: shown.subtitle,
+        subtitle: shown.subtitle + &no_reward(tracer.config(), &shown.traces),
         classes: tracer.classes().to_vec(),
     };
     let mut written = Vec::new();
@@ -204,6 +203,19 @@ fn class_of(name: &str, classes: &[String]) -> Result<usize, RamError> {
         let more = if classes.len() > 20 { ", …" } else { "" };
         RamError::Config(format!("--class {name}: the run's classes are {}{more}", few.join(", ")))
     })
+}
+
+/// Why no expected reward stands beside the glimpses; nothing if it does.
+pub fn no_reward(config: &Config, traces: &[Trace]) -> String {
+    if traces.iter().flat_map(|trace| &trace.glimpses).any(|glimpse| glimpse.baseline.is_some()) {
+        return String::new();
+    }
+    let why = match config.loss.baseline {
+        BaselineKind::Informed => "the run's informed baseline is told the right class, so it is for training alone",
+        BaselineKind::LeaveOneOut | BaselineKind::None => "the run has learned no baseline",
+        BaselineKind::Learned => "the run chooses no location, so it has learned no baseline",
+    };
+    format!(". No expected reward is shown: {why}")
 }
 
 /// The numbers that are drawn for an image, without its pixels.

@@ -1,6 +1,7 @@
 //! The command line: a file for each subcommand, and the parts that they share.
 
 mod bench;
+mod board;
 mod chosen;
 mod compare;
 mod data;
@@ -22,6 +23,8 @@ mod reproduce;
 mod search;
 mod shapes;
 mod sources;
+mod table;
+mod terminal;
 mod train;
 mod zoo;
 
@@ -29,7 +32,7 @@ use std::io;
 use std::panic;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use ram::error::RamError;
 
 use self::options::cores;
@@ -38,21 +41,30 @@ use self::output::{Ended, complain, say};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    failure: a file that cannot be read or written, training that diverged, an internal fault
+  1    failure: a file that cannot be read or written, training that diverged,
+       an internal fault
   2    the command line or the configuration is wrong
   3    a data set is missing or damaged
-  4    a run folder, a checkpoint or a pretrained model is missing, damaged, locked or of another version
-  75   stopped by SIGTERM, SIGUSR1 or SIGHUP, and saved; run the same command again, `ram train` with --resume
+  4    a run folder, a checkpoint or a pretrained model is missing, damaged,
+       locked or of another version
+  75   stopped by SIGTERM, SIGUSR1 or SIGHUP, and saved; run the same command
+       again, `ram train` with --resume
   130  interrupted by Ctrl-C; `ram train` has saved and says how to resume
 
 Environment:
-  NO_COLOR=1    no colours
-  RAM_DATA_DIR  the folder of MNIST's files, if --data-dir is not given [default: the files that `ram data fetch` fetched]
-  RAM_CACHE_DIR the folder that `ram data fetch` writes to [default: ram in the user's folder for caches]
-  RAM_KERNELS   the kernels: scalar, avx2, avx512 or neon [default: the fastest ones of this machine]
-  RAM_ZOO       the folder of the pretrained models, if --zoo is not given [default: ram/zoo in a folder above the program,
-                in the current folder, or in the sources from which the program was built]
-  RAM_TRIAL     the number of the trial that `ram search run` runs";
+  NO_COLOR=1     no colours
+  COLUMNS        the width of help and tables where the output is no terminal
+  RAM_DATA_DIR   the folder of MNIST's files, if --data-dir is not given
+                 [default: the files that `ram data fetch` fetched]
+  RAM_CACHE_DIR  the folder that `ram data fetch` writes to
+                 [default: ram in the user's folder for caches]
+  RAM_KERNELS    the kernels: scalar, avx2, avx512 or neon
+                 [default: the fastest ones of this machine]
+  RAM_ZOO        the folder of the pretrained models, if --zoo is not given
+                 [default: ram/zoo in a folder above the program, in the
+                 current folder, or in the sources from which the program was
+                 built]
+  RAM_TRIAL      the number of the trial that `ram search run` runs";
 
 /// Recurrent Models of Visual Attention: trains a network that looks at a few small patches of an image.
 #[derive(Parser)]
@@ -86,7 +98,8 @@ enum Command {
     Report(report::Args),
     /// Draw the training curves of several runs in one picture.
     Compare(compare::Args),
-    /// Show one training step: every variable of eq. (2), its gradient, and the line that computes it.
+    /// Show one training step: every variable of eq. (2), its gradient, and the line that computes it. Without a run and without
+    /// MNIST, built-in digits are explained.
     Explain(explain::Args),
     /// List the pretrained models, or make one from a run.
     Zoo(zoo::Args),
@@ -114,13 +127,23 @@ pub fn main() -> ExitCode {
             "internal error: {info}\nThis is a fault of ram, not yours. Please report it with the command line."
         ));
     }));
-    let code = match panic::catch_unwind(|| run(Cli::parse())) {
+    let code = match panic::catch_unwind(|| run(parsed())) {
         Ok(Ok(Ended::Done)) => 0,
         Ok(Ok(Ended::Interrupted)) => interrupt::exit_code(),
         Ok(Err(error)) => print_error(&error),
         Err(_) => 1,
     };
     ExitCode::from(code)
+}
+
+/// The command line. A wrong one ends the program here, as a question for help does.
+fn parsed() -> Cli {
+    Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+/// The command line's description, with help as wide as the terminal.
+fn command() -> clap::Command {
+    Cli::command().term_width(terminal::help_width())
 }
 
 fn run(cli: Cli) -> anyhow::Result<Ended> {
@@ -150,7 +173,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
             Ok(Ended::Done)
         }
         None => {
-            say(&Cli::command().render_help().to_string())?;
+            say(&command().render_help().to_string())?;
             Ok(Ended::Done)
         }
     }

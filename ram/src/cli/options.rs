@@ -9,6 +9,10 @@ use ram::evaluate::predict;
 use super::output::complain;
 use super::sources;
 
+/// The help of `--data-dir`, in every command that reads data.
+pub const DATA_DIR: &str = "The folder of MNIST's files, or where relative paths of your data begin \
+    [default: that of the run, else $RAM_DATA_DIR, else the files that `ram data fetch` fetched]";
+
 /// Where a configuration comes from.
 #[derive(clap::Args, Default)]
 pub struct Configuration {
@@ -77,9 +81,7 @@ impl Configuration {
 /// Options for the machine that the command runs on.
 #[derive(clap::Args)]
 pub struct Machine {
-    /// The folder of MNIST's files, or where relative paths of your data begin [default: that of the run, else $RAM_DATA_DIR, else the
-    /// fetched files]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = DATA_DIR)]
     pub data_dir: Option<PathBuf>,
 
     #[command(flatten)]

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use datasets::shown;
 
+use super::terminal;
+
 /// How a command without an error ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -25,18 +27,19 @@ pub fn outlive_the_reader() {
 }
 
 /// Prints a text of one line or several. Unlike `println!`, a closed pipe is an error, not a panic; see also [`outlive_the_reader`].
-/// Control characters, which names from a disk may have, are spelled out.
+/// Control characters, which names from a disk may have, are spelled out, and so are letters that the terminal lacks.
 pub fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{}", shown::lines(text)).and_then(|()| out.flush()) {
+    match writeln!(out, "{}", terminal::shown(shown::lines(text), &out)).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe && WORKS.load(Ordering::Relaxed) => Ok(()),
         result => result,
     }
 }
 
-/// Prints a line on standard error; a closed stream is ignored. Control characters are spelled out.
+/// Prints a line on standard error; a closed stream is ignored. Letters are spelled out as by [`say`].
 pub fn complain(text: &str) {
-    _ = writeln!(io::stderr(), "{}", shown::lines(text));
+    let mut err = io::stderr();
+    _ = writeln!(err, "{}", terminal::shown(shown::lines(text), &err));
 }
 
 /// The call of this program, for commands that users can copy: `cargo run --release --` or its path.

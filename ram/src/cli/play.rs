@@ -9,16 +9,18 @@ use console::{Key as Pressed, Term};
 use datasets::rng::{Key, Purpose};
 use ram::environments::{Environment, GAMES, Game};
 use ram::error::RamError;
-use ram::evaluate::trace::{Glimpse, Trace, Tracer, Window};
+use ram::evaluate::trace::{Trace, Tracer, Window};
 use ram::evaluate::trained::Trained;
 use ram::figures::animation::{self, Words};
 use ram::figures::check_gif;
 use ram::split::SplitName;
 use serde_json::json;
 
+use super::board::{self, Board};
 use super::chosen::{Chosen, Places, Which};
 use super::look::write;
-use super::output::{Ended, percent, say};
+use super::output::{Ended, complain, percent, say};
+use super::terminal;
 
 /// The largest number of games in an animation.
 const MOVING: u32 = 24;
@@ -101,7 +103,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 /// Lets an agent play. The games are drawn on a terminal; otherwise only their results are printed.
 fn let_agent_play(args: &Args, game: &Game, tracer: Tracer, name: &str) -> anyhow::Result<Ended> {
     let first = args.from.unwrap_or(0) as usize;
-    let mut board = Board::new(!args.json && args.gif.is_none() && io::stdout().is_terminal());
+    // On a terminal that cannot move its cursor, frames would only run by.
+    let shows = !args.json && args.gif.is_none() && terminal::moves();
+    let mut board = shows.then(|| Board::new(tracer.config().data.size)).flatten();
+    if shows && board.is_none() && io::stdout().is_terminal() {
+        complain(&format!("warning: only results are shown: {}", board::too_small(tracer.config().data.size)));
+    }
     let examples = tracer.examples(SplitName::Validation, None)?;
     let traces = tracer.trace(&examples, first..first + args.games as usize);
     let rules = (game.open)(tracer.config().data.size)?;
@@ -113,14 +120,18 @@ fn let_agent_play(args: &Args, game: &Game, tracer: Tracer, name: &str) -> anyho
     for trace in &traces {
         let size = [trace.height, trace.width];
         for (step, glimpse) in trace.glimpses.iter().enumerate() {
-            board.draw(trace.picture(step), size, &glimpse.windows, &beliefs(glimpse, words.actions))?;
-            board.wait(args.speed);
+            if let Some(board) = &mut board {
+                board.draw(trace.picture(step), size, &glimpse.windows, &board::beliefs(glimpse, words.actions))?;
+                wait(args.speed);
+            }
         }
         let is_won = trace.right() == Some(true);
         let outcome = outcome(is_won, &words);
-        board.draw(trace.picture(trace.glimpses.len()), size, &[], &[String::new(), outcome.clone()])?;
-        board.wait(args.speed.div_ceil(8));
-        board.leave();
+        if let Some(board) = &mut board {
+            board.draw(trace.picture(trace.glimpses.len()), size, &[], &[String::new(), outcome.clone()])?;
+            wait(args.speed.div_ceil(8));
+            board.leave();
+        }
         won += f64::from(is_won);
         if args.json {
             say(&as_json(trace).to_string())?;
@@ -149,16 +160,16 @@ fn play_with_keys(args: &Args, game: &Game, tracer: Option<Tracer>) -> anyhow::R
     let by_the_clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.subsec_nanos());
     let first = args.from.unwrap_or_else(by_the_clock);
     let size = tracer.map_or(game.size, |tracer| tracer.config().data.size);
-    let (term, mut board, mut won) = (Term::stdout(), Board::new(true), 0);
+    let (term, mut won) = (Term::stdout(), 0);
+    let mut board = Board::new(size).ok_or_else(|| RamError::Config(board::too_small(size)))?;
     let mut rules = (game.open)(size)?;
     let actions: Vec<String> = rules.actions().iter().map(|&name| name.to_owned()).collect();
     let outcomes = rules.outcomes().map(str::to_owned);
     let words = Words { actions: &actions, outcomes: [&outcomes[0], &outcomes[1]] };
     let others = if actions.iter().any(|name| name == "stay") { "stays" } else { "chooses the first one" };
-    say(&format!(
-        "an arrow key or a number chooses an action ({}), any other key {others}, q ends",
-        actions.join(", ")
-    ))?;
+    let keys =
+        format!("an arrow key or a number chooses an action ({}), any other key {others}, q ends", actions.join(", "));
+    say(&terminal::wrapped(&keys, terminal::width(), 0))?;
     for number in first..first + args.games {
         rules.reset(&mut Key { seed: 0, purpose: Purpose::Game, epoch: 0, sample: u64::from(number) }.stream());
         let mut ended = None;
@@ -191,8 +202,12 @@ fn play_with_keys(args: &Args, game: &Game, tracer: Option<Tracer>) -> anyhow::R
             return Ok(Ended::Done);
         }
         let is_won = total >= 0.5 * rules.best_return();
-        board.draw(&screen(&*rules), rules.size(), &[], &[String::new(), outcome(is_won, &words)])?;
+        let outcome = outcome(is_won, &words);
+        board.draw(&screen(&*rules), rules.size(), &[], &[String::new(), outcome.clone()])?;
         board.leave();
+        if !board.has_beside() {
+            say(&outcome)?;
+        }
         won += u32::from(is_won);
     }
     say(&format!("{won} of {} {}", args.games, words.outcomes[0]))?;
@@ -235,131 +250,6 @@ fn as_json(trace: &Trace) -> serde_json::Value {
     })
 }
 
-/// The probabilities and the expected return of the agent, to be shown beside the board.
-fn beliefs(glimpse: &Glimpse, actions: &[String]) -> Vec<String> {
-    let bar = |p: f64| "█".repeat((10.0 * p).round() as usize);
-    let widest = actions.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let moves = actions.iter().zip(&glimpse.probabilities).enumerate();
-    let mut lines = vec![String::new()];
-    lines.extend(moves.map(|(i, (name, &p))| {
-        let mark = if Some(i) == glimpse.action { '>' } else { ' ' };
-        format!("{mark} {name:<widest$} {p:.2} {}", bar(p))
-    }));
-    lines.push(String::new());
-    lines.extend(glimpse.baseline.map(|b| format!("  expected return: {b:.2}")));
-    lines
-}
-
-/// The screen of a game on the terminal, drawn over itself frame after frame.
-struct Board {
-    /// `None` if nothing is drawn.
-    term: Option<Term>,
-    colours: bool,
-    /// The number of lines to go up before the next frame.
-    drawn: usize,
-}
-
-impl Board {
-    fn new(shown: bool) -> Board {
-        let term = shown.then(Term::stdout);
-        let colours = term.as_ref().is_some_and(|term| term.features().colors_supported())
-            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Board { term, colours, drawn: 0 }
-    }
-
-    fn draw(&mut self, screen: &[u8], size: [usize; 2], windows: &[Window], beside: &[String]) -> io::Result<()> {
-        let Some(term) = &self.term else { return Ok(()) };
-        let lines = lines(screen, size, windows, self.colours);
-        let mut text = String::new();
-        for (i, line) in lines.iter().enumerate() {
-            text += &format!("{line}  {}\x1b[K\n", beside.get(i).map_or("", String::as_str));
-        }
-        term.move_cursor_up(self.drawn)?;
-        self.drawn = lines.len();
-        term.write_str(&text)
-    }
-
-    fn wait(&self, speed: u16) {
-        if self.term.is_some() {
-            std::thread::sleep(Duration::from_secs_f64(1.0 / f64::from(speed)));
-        }
-    }
-
-    /// Keeps the last frame; the next one is drawn below it.
-    fn leave(&mut self) {
-        self.drawn = 0;
-    }
-}
-
-/// A screen as lines of text with two characters per pixel. A pixel that is not lit shows the finest window of the retina that
-/// covers it.
-fn lines(screen: &[u8], [height, width]: [usize; 2], windows: &[Window], colours: bool) -> Vec<String> {
-    // Colours of the palette of 256, and characters with the same meaning: outside of the windows, then from coarse to fine.
-    const BEHIND: [(u8, &str); 4] = [(233, "  "), (236, "··"), (240, "::"), (25, "░░")];
-    let row = |y: usize| {
-        let pixels = (0..width).map(|x| {
-            let inside =
-                |w: &Window| (w.x..w.x + w.side).contains(&(x as i64)) && (w.y..w.y + w.side).contains(&(y as i64));
-            let depth = windows.iter().position(inside).map_or(0, |scale| 3_usize.saturating_sub(scale).max(1));
-            let lit = screen[y * width + x] > 0;
-            match (colours, lit) {
-                (true, true) => "\x1b[38;5;231m██".to_owned(),
-                (true, false) => format!("\x1b[48;5;{}m  ", BEHIND[depth].0),
-                (false, true) => "██".to_owned(),
-                (false, false) => BEHIND[depth].1.to_owned(),
-            }
-        });
-        let text: String = pixels.collect();
-        if colours { text + "\x1b[0m" } else { format!("|{text}|") }
-    };
-    (0..height).map(row).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_lie_behind_what_is_lit_the_finest_in_front() {
-        let mut screen = vec![0; 64];
-        (screen[3], screen[8 * 7 + 5], screen[8 * 7 + 6]) = (255, 255, 255);
-        let window = |x, y, side| Window { x, y, side };
-        let windows = [window(2, 2, 2), window(1, 1, 4), window(-1, -1, 8)];
-        let lines = lines(&screen, [8, 8], &windows, false);
-        assert_eq!(
-            lines,
-            [
-                "|······██······  |",
-                "|··::::::::····  |",
-                "|··::░░░░::····  |",
-                "|··::░░░░::····  |",
-                "|··::::::::····  |",
-                "|··············  |",
-                "|··············  |",
-                "|          ████  |",
-            ]
-        );
-    }
-
-    #[test]
-    fn colours_say_what_characters_say() {
-        let windows = [Window { x: 0, y: 0, side: 1 }];
-        let lines = lines(&[0, 255, 0, 0], [2, 2], &windows, true);
-        assert_eq!(lines[0], "\x1b[48;5;25m  \x1b[38;5;231m██\x1b[0m");
-        assert_eq!(lines[1], "\x1b[48;5;233m  \x1b[48;5;233m  \x1b[0m");
-    }
-
-    #[test]
-    fn the_likely_move_is_marked() {
-        let glimpse = Glimpse {
-            probabilities: vec![0.04, 0.0, 0.96],
-            baseline: Some(0.871),
-            action: Some(2),
-            ..Glimpse::default()
-        };
-        let lines = beliefs(&glimpse, &["left", "stay", "right"].map(str::to_owned));
-        assert_eq!(lines[1], "  left  0.04 ");
-        assert_eq!(lines[3], "> right 0.96 ██████████");
-        assert_eq!(lines[5], "  expected return: 0.87");
-    }
+fn wait(speed: u16) {
+    std::thread::sleep(Duration::from_secs_f64(1.0 / f64::from(speed)));
 }

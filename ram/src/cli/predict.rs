@@ -11,7 +11,7 @@ use ram::model::ModelKind;
 use serde_json::json;
 
 use super::chosen::{Chosen, Places};
-use super::look::{title, write};
+use super::look::{no_reward, title, write};
 use super::options::Handling;
 use super::output::{Ended, complain, say};
 
@@ -123,7 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     if let (Some(out), Some(format), false) = (&args.out, format, traces.is_empty()) {
         let captions = Captions {
             title: title(&chosen.name(), predictor.config()),
-            subtitle: shown::few(names.iter().map(String::as_str)),
+            subtitle: shown::few(names.iter().map(String::as_str)) + &no_reward(predictor.config(), &traces),
             classes: predictor.classes().to_vec(),
         };
         write(out, &format.write(&look(&traces, &captions)))?;

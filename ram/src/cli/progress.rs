@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::output::{percent, say};
 use super::plot::{Curve, History, WIDTH, beside};
+use super::terminal;
 
 /// The time between two drawings of the bar.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -81,16 +82,9 @@ impl Curves {
     }
 }
 
-/// Whether the terminal shows letters beyond ASCII.
-fn speaks_unicode() -> bool {
-    let locale =
-        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|x| !x.is_empty()));
-    cfg!(windows) || locale.is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
-}
-
 /// Whether a bar can be drawn on standard error.
 fn draws_bars() -> bool {
-    std::env::var_os("TERM").is_none_or(|term| term != "dumb") && io::stderr().is_terminal()
+    terminal::moves() && io::stderr().is_terminal()
 }
 
 /// A bar that counts `total` things, on a terminal alone.
@@ -107,9 +101,7 @@ impl Console {
     /// A console for a training of `epochs` epochs; `label` stands before every line.
     pub fn new(label: &str, epochs: usize, json: bool) -> Console {
         let shown = !json && draws_bars();
-        // https://no-color.org
-        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let curves = (shown && speaks_unicode()).then(|| Curves::new(colour));
+        let curves = (shown && terminal::speaks_unicode()).then(|| Curves::new(terminal::wants_colours()));
         let bar = shown.then(|| {
             const BAR: &str = "{msg} [{wide_bar}] {eta} left";
             let template = if curves.is_some() { format!("{BAR}\n{{upper}}\n{{lower}}") } else { BAR.to_owned() };
@@ -172,7 +164,7 @@ impl Progress for Console {
         let line = if self.json {
             epoch_json(self.label.trim_end(), metrics, seconds, images_per_second)
         } else {
-            let width = width().map(|width| width.saturating_sub(self.label.chars().count()));
+            let width = terminal::width().map(|width| width.saturating_sub(self.label.chars().count()));
             format!("{}{}", self.label, epoch_line(metrics, self.epochs, seconds, images_per_second, width))
         };
         // Training continues even if nobody reads the output any more.
@@ -213,12 +205,6 @@ fn epoch_line(
         line += &part;
     }
     line
-}
-
-/// The width of the terminal that standard output goes to; `None` where it goes elsewhere.
-fn width() -> Option<usize> {
-    let terminal = console::Term::stdout();
-    terminal.is_term().then(|| terminal.size_checked().map_or(80, |(_, columns)| usize::from(columns)))
 }
 
 fn epoch_json(label: &str, metrics: &EpochMetrics, seconds: f64, images_per_second: f64) -> String {

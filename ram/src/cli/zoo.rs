@@ -13,6 +13,8 @@ use serde_json::json;
 use super::chosen::find;
 use super::options::Machine;
 use super::output::{Ended, complain, percent, say};
+use super::table::{Column, Table};
+use super::terminal::{width, wrapped};
 
 /// Options of `ram zoo`.
 #[derive(clap::Args)]
@@ -83,9 +85,8 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
 fn list(args: &List) -> anyhow::Result<Ended> {
     let zoo = Zoo::find(args.zoo.as_deref())?;
     let names = zoo.names()?;
-    if !args.json {
-        say(&format!("{:<21} {:<58} {:>10} {:>6} {:>9} {:>7}", "name", "row", "test error", "of", "size", "numbers"))?;
-    }
+    let numbers = ["test error", "of", "size", "numbers"].map(|head| (head, Column::Right));
+    let mut table = Table::new([&[("name", Column::Left), ("row", Column::Long)][..], &numbers].concat());
     let mut failed: Option<RamError> = None;
     for name in &names {
         let model = match zoo.read(name) {
@@ -100,35 +101,37 @@ fn list(args: &List) -> anyhow::Result<Ended> {
         };
         let row = row(name);
         let Pretrained { facts, number, size, .. } = &model;
-        say(&if args.json {
-            json!({
+        if args.json {
+            let object = json!({
                 "name": name, "row": row, "test_error": facts.test_error, "test_count": facts.test_count,
                 "validation_error": facts.validation_error, "seed": facts.seed, "epoch": facts.epoch, "size": size,
                 "numbers": number.name(), "weights": model.checkpoint.weights_hash(), "run_weights": facts.run_weights,
-            })
-            .to_string()
+            });
+            say(&object.to_string())?;
         } else {
-            format!(
-                "{name:<21} {:<58} {:>10} {:>6} {:>9} {:>7}",
+            table.row(vec![
+                name.clone(),
                 row.unwrap_or_else(|| "no row of the paper".to_owned()),
                 percent(facts.test_error),
-                facts.test_count,
-                model.size(),
-                number.name()
-            )
-        })?;
+                facts.test_count.to_string(),
+                model.size().to_string(),
+                number.name().to_owned(),
+            ]);
+        }
     }
     if !args.json {
+        say(&table.text(width()))?;
         let word = if names.len() == 1 { "model" } else { "models" };
         if names.is_empty() {
             say(&format!("\nThere is no model in {}; `ram zoo add RUN` makes one.", zoo.path().display()))?;
             return Ok(Ended::Done);
         }
-        say(&format!(
+        let note = format!(
             "\n{} {word} in {}. Use one with --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.",
             names.len(),
             zoo.path().display()
-        ))?;
+        );
+        say(&wrapped(&note, width(), 0))?;
     }
     failed.map_or(Ok(Ended::Done), |error| Err(error.into()))
 }

@@ -110,10 +110,11 @@ fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &
 
     let leader = glimpse.leader();
     let right = trace.label.map(|label| label == leader);
-    let name = font(Weight::Bold).fitted(&parts::name(classes, leader), 15.0, side - 60.0);
+    let style = bold(15.0, palette::answer(right));
+    let (name, style) = parts::fitting(&parts::name(classes, leader), style, side - 60.0);
     let line = y + side + 18.0;
-    scene.text([x, line], Align::Left, &name, bold(15.0, palette::answer(right)));
-    let behind = x + font(Weight::Bold).width(&name, 15.0);
+    scene.text([x, line], Align::Left, &name, style);
+    let behind = x + font(Weight::Bold).width(&name, style.size);
     let share = format!(" {:.0} %", 100.0 * glimpse.probabilities[leader]);
     scene.text([behind, line], Align::Left, &share, regular(13.0, BLACK));
     let bars = Rect::new(x, line + 6.0, side, BELOW - 18.0 - 6.0 - 4.0);
@@ -130,8 +131,8 @@ fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &
     if over && let (Some(is_right), Some(label)) = (trace.right(), trace.label) {
         let label = parts::name(classes, label);
         let says = if is_right { format!("✓ it is {label}") } else { format!("✗ it is {label}") };
-        let says = font(Weight::Bold).fitted(&says, 15.0, side);
-        scene.text([x, line + 42.0], Align::Left, &says, bold(15.0, palette::answer(trace.right())));
+        let (says, style) = parts::fitting(&says, bold(15.0, palette::answer(trace.right())), side);
+        scene.text([x, line + 42.0], Align::Left, &says, style);
     }
 }
 

@@ -19,6 +19,9 @@ const MARGIN: f64 = 14.0;
 const BELOW: f64 = 48.0;
 const BETWEEN_ROWS: f64 = 12.0;
 
+/// The font size of the names at the bars.
+const BAR_TEXT: f64 = 7.0;
+
 /// The texts of a figure.
 #[derive(Clone, Debug, Default)]
 pub struct Captions {
@@ -47,7 +50,7 @@ pub fn look(traces: &[Trace], captions: &Captions) -> Scene {
     let top = heading + 24.0;
     let line = side + BELOW;
     let row = line * lines as f64 + BETWEEN_ROWS;
-    let signs = Sign::of(traces);
+    let signs = Sign::of(traces, &captions.classes, side);
     let (places, lines_of_signs) = laid_out(&signs, width);
     let below = top + row * traces.len() as f64;
     scene.height = (below + 12.0 + SIGN_LINE * lines_of_signs as f64 + MARGIN - 3.0).ceil();
@@ -55,6 +58,7 @@ pub fn look(traces: &[Trace], captions: &Captions) -> Scene {
         let x = MARGIN + pitch * column as f64;
         let header = match column {
             0 => "image".to_owned(),
+            1 if lines > 1 => format!("glimpses 1 to {glimpses}, line by line"),
             _ if lines > 1 => String::new(),
             _ => format!("glimpse {column}"),
         };
@@ -99,9 +103,10 @@ fn input(scene: &mut Scene, square: Rect, trace: &Trace, captions: &Captions) {
         _ => (answer, String::new()),
     };
     let colour = palette::answer(trace.right());
-    let fitted = |text: &str, size| font(Weight::Bold).fitted(text, size, square.width);
-    scene.text([square.x, square.bottom() + 12.0], Align::Left, &fitted(&first, 10.5), bold(10.5, colour));
-    scene.text([square.x, square.bottom() + 24.0], Align::Left, &fitted(&second, 9.0), regular(9.0, BLACK));
+    for (below, text, style) in [(12.0, &first, bold(10.5, colour)), (24.0, &second, regular(9.0, BLACK))] {
+        let (text, style) = parts::fitting(text, style, square.width);
+        scene.text([square.x, square.bottom() + below], Align::Left, &text, style);
+    }
     let number = [square.x, square.bottom() + if second.is_empty() { 24.0 } else { 35.0 }];
     if trace.label.is_some() {
         scene.text(number, Align::Left, &format!("image {}", trace.index), regular(8.0, GREY));
@@ -120,13 +125,14 @@ fn glimpse(scene: &mut Scene, square: Rect, trace: &Trace, step: usize, captions
     let room = square.width - font(Weight::Regular).width(&expects, 8.0) - 4.0;
     let share = format!(" {:.0} %", 100.0 * glimpse.probabilities[leader]);
     let name = parts::name(&captions.classes, leader);
-    let name = font(Weight::Bold).fitted(&name, 9.5, room - font(Weight::Regular).width(&share, 8.5));
-    scene.text([square.x, y], Align::Left, &name, bold(9.5, palette::answer(right)));
-    let x = square.x + font(Weight::Bold).width(&name, 9.5);
+    let room = room - font(Weight::Regular).width(&share, 8.5);
+    let (name, style) = parts::fitting(&name, bold(9.5, palette::answer(right)), room);
+    scene.text([square.x, y], Align::Left, &name, style);
+    let x = square.x + font(Weight::Bold).width(&name, style.size);
     scene.text([x, y], Align::Left, &share, regular(8.5, BLACK));
     scene.text([square.right(), y], Align::Right, &expects, regular(8.0, GREY));
     let bars = Rect::new(square.x, y + 4.0, square.width, BELOW - 11.0 - 4.0 - 4.0);
-    parts::beliefs(scene, bars, &glimpse.probabilities, &captions.classes, trace.label, 7.0);
+    parts::beliefs(scene, bars, &glimpse.probabilities, &captions.classes, trace.label, BAR_TEXT);
 }
 
 /// The font size of the legend and the height of its lines.
@@ -145,8 +151,8 @@ enum Sign {
 }
 
 impl Sign {
-    /// The signs that a figure of these traces needs, with their meaning.
-    fn of(traces: &[Trace]) -> Vec<(Sign, &'static str)> {
+    /// The signs that a figure of these traces needs, with their meaning; bars are `side` wide.
+    fn of(traces: &[Trace], classes: &[String], side: f64) -> Vec<(Sign, &'static str)> {
         let known = traces.iter().any(|trace| trace.label.is_some());
         let scales = traces.iter().flat_map(|trace| &trace.glimpses).map(|glimpse| glimpse.windows.len()).max();
         let mut signs = Vec::new();
@@ -155,7 +161,11 @@ impl Sign {
         }
         signs.extend([(Sign::Disc, "first glimpse"), (Sign::Ring, "last")]);
         signs.push((Sign::Square, if scales == Some(1) { "what it reads" } else { "finer patches" }));
-        signs.push((Sign::Word, "bars: probabilities of the classes so far"));
+        let count = traces.iter().flat_map(|trace| &trace.glimpses).map(|glimpse| glimpse.probabilities.len()).max();
+        signs.push(match parts::is_upright(count.unwrap_or(0), classes, side, BAR_TEXT) {
+            true => (Sign::Word, "bars: probabilities of the classes so far"),
+            false => (Sign::Word, "bars: the most likely classes so far, and the right one"),
+        });
         if traces.iter().flat_map(|trace| &trace.glimpses).any(|glimpse| glimpse.baseline.is_some()) {
             signs.push((Sign::Word, "b: the reward it expects"));
         }

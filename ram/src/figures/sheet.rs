@@ -4,7 +4,6 @@ use super::palette::BLACK;
 use super::parts::{self, regular};
 use super::raster::SHARP;
 use super::scene::{Align, Bitmap, Rect, Scene};
-use super::text::{Weight, font};
 
 const MARGIN: f64 = 14.0;
 const GAP: f64 = 5.0;
@@ -25,8 +24,8 @@ pub fn sheet(images: Vec<(Bitmap, String)>, title: &str, subtitle: &str) -> Scen
         let x = MARGIN + (side + GAP) * (i % columns) as f64;
         let y = top + (side + LABEL + GAP) * (i / columns) as f64;
         let square = Rect::new(x, y, side, side);
-        let label = font(Weight::Regular).fitted(&label, 8.5, side);
-        scene.text([x + side / 2.0, y + side + 9.0], Align::Centre, &label, regular(8.5, BLACK));
+        let (label, style) = parts::fitting(&label, regular(8.5, BLACK), side);
+        scene.text([x + side / 2.0, y + side + 9.0], Align::Centre, &label, style);
         scene.image(parts::within(square, [image.width, image.height]), image);
     }
     scene

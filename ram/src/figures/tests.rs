@@ -146,10 +146,20 @@ fn no_text_leaves_the_page_and_none_covers_another() {
     let mut long = captions();
     long.classes = vec!["a class of quite a long name".into(), "another one, longer than any image is wide".into()];
     let many = Trace { glimpses: vec![trace(None).glimpses[0].clone(); 19], ..trace(Some(1)) };
+    let categories: Vec<String> = (0..60).map(|class| format!("category number {class:02}")).collect();
+    let mut sixty = trace(Some(59));
+    sixty
+        .glimpses
+        .iter_mut()
+        .for_each(|glimpse| glimpse.probabilities = (1..61).map(|i| f64::from(i) / 1830.0).collect());
     for (traces, captions) in [
         (vec![trace(Some(0)), trace(Some(1)), trace(None)], captions()),
         (vec![trace(Some(0)), trace(Some(1))], long),
         (vec![many], captions()),
+        (
+            vec![sixty],
+            Captions { title: "a-run-with-a-name-without-an-end".repeat(4), classes: categories, ..captions() },
+        ),
     ] {
         let scene = look(&traces, &captions);
         let mut boxes: Vec<(Rect, &str)> = Vec::new();

@@ -79,6 +79,20 @@ impl Font {
         let fits = |chars: &usize| self.width(&cut(*chars), size) <= width;
         cut((0..text.chars().count()).rev().find(fits).unwrap_or(0))
     }
+
+    /// As [`Font::fitted`], but cut short in the middle, so that names with the same beginning differ still.
+    pub fn squeezed(&self, text: &str, size: f64, width: f64) -> String {
+        if self.width(text, size) <= width {
+            return text.to_owned();
+        }
+        let letters: Vec<char> = text.chars().collect();
+        let cut = |kept: usize| {
+            let [head, tail] = [&letters[..kept.div_ceil(2)], &letters[letters.len() - kept / 2..]];
+            let [head, tail] = [head, tail].map(|part| part.iter().collect::<String>());
+            format!("{}…{}", head.trim_end(), tail.trim_start())
+        };
+        (0..letters.len()).rev().map(cut).find(|cut| self.width(cut, size) <= width).unwrap_or_else(|| "…".to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -122,5 +136,11 @@ mod tests {
         let cut = font.fitted(name, 8.0, 40.0);
         assert!(cut.ends_with('…') && cut.starts_with("a ver") && font.width(&cut, 8.0) <= 40.0, "{cut}");
         assert_eq!(font.fitted(name, 8.0, 0.0), "…");
+
+        assert_eq!(font.squeezed(name, 8.0, 1000.0), name);
+        let cut = ["category number 07", "category number 08"].map(|name| font.squeezed(name, 8.0, 50.0));
+        assert!(cut[0] != cut[1] && cut[0].starts_with("cat") && cut[0].ends_with("07"), "{cut:?}");
+        assert!(font.width(&cut[0], 8.0) <= 50.0);
+        assert_eq!(font.squeezed(name, 8.0, 0.0), "…");
     }
 }

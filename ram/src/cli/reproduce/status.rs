@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::output::{Ended, percent, say};
+use crate::cli::table::{Column, Table};
+use crate::cli::terminal::{width, wrapped};
 
 /// How many of the newest epochs tell how long the next ones take.
 const NEWEST: usize = 10;
@@ -72,34 +74,33 @@ pub fn run(plan: &Plan, runs: &Path, json: bool) -> anyhow::Result<Ended> {
         say(&sums.to_string())?;
         return Ok(Ended::Done);
     }
-    let width = all.iter().map(|status| status.run.len()).max().unwrap_or(0);
-    say(&format!(
-        "{:<width$}  {:<11} {:>9} {:>10} {:>8} {:>8} {:>12}",
-        "run", "state", "epoch", "validation", "test", "s/epoch", "minutes left"
-    ))?;
+    let numbers = ["epoch", "validation", "test", "s/epoch", "minutes left"].map(|head| (head, Column::Right));
+    let mut table = Table::new([&[("run", Column::Left), ("state", Column::Left)][..], &numbers].concat());
     for status in &all {
         let share = |x: Option<f64>| x.map_or("-".to_owned(), percent);
-        say(&format!(
-            "{:<width$}  {:<11} {:>9} {:>10} {:>8} {:>8} {:>12.0}",
-            status.run,
-            name(status.state),
+        table.row(vec![
+            status.run.clone(),
+            name(status.state).to_owned(),
             format!("{}/{}", status.epoch, status.epochs),
             share(status.validation_error),
             share(status.test_error),
             status.seconds_per_epoch.map_or("-".to_owned(), |seconds| format!("{seconds:.1}")),
-            status.minutes_left,
-        ))?;
+            format!("{:.0}", status.minutes_left),
+        ]);
     }
+    say(&table.text(width()))?;
     let counts = STATES.iter().map(|&(state, name)| (count(state), name)).filter(|(count, _)| *count > 0);
     let counts: Vec<_> = counts.map(|(count, name)| format!("{count} {name}")).collect();
-    say(&format!(
+    let mut sums = format!(
         "{} runs: {}; {left:.0} minutes of training are left, one run after the other",
         all.len(),
         counts.join(", ")
-    ))?;
+    );
     if count(State::Differs) > 0 {
-        say("A run that differs has other settings than its experiment has now: choose another --runs, or remove it.")?;
+        sums +=
+            "\nA run that differs has other settings than its experiment has now: choose another --runs, or remove it.";
     }
+    say(&wrapped(&sums, width(), 0))?;
     Ok(Ended::Done)
 }
 

@@ -11,6 +11,8 @@ use serde_json::json;
 
 use super::study::{StudyArgs, write};
 use crate::cli::output::{Ended, percent, program, quoted, say};
+use crate::cli::table::{Column, Table};
+use crate::cli::terminal::{width, wrapped};
 
 /// Options of `ram search report`.
 #[derive(clap::Args)]
@@ -54,11 +56,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         say(&object.to_string())?;
         return Ok(Ended::Done);
     }
-    say(&summary(&report, args.top))?;
+    say(&summary(&report, args.top, width()))?;
     if report.best().is_some() {
         say(&format!(
-            "\n{}\ntrain the best configuration with\n  {} train --config {}",
+            "\nwrote {} and {}\ntrain the best configuration with\n  {} train --config {}",
             picture.display(),
+            best_file.display(),
             program(),
             quoted(&best_file)
         ))?;
@@ -66,60 +69,56 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// The tables of the report as text.
-fn summary(report: &StudyReport, top: usize) -> String {
+/// The tables of the report as text, in lines of at most `width` columns.
+fn summary(report: &StudyReport, top: usize, width: Option<usize>) -> String {
     let StudyReport { trials, done, diverged, failed, paused, results, importance } = report;
     let mut text = format!("{trials} trials: {done} done, {paused} given up or waiting at a rung, {diverged} diverged");
     let missing = (*trials as usize).saturating_sub(results.len());
     if *failed > 0 {
         text += &format!(", {failed} could not be trained");
     }
-    text += &format!(", {missing} to do\n");
+    text += &format!(", {missing} to do");
+    text = wrapped(&text, width, 0) + "\n";
     if results.is_empty() {
         return text + "no trial has a result yet";
     }
-    let mut rows = vec![vec!["trial".to_owned(), "error".to_owned(), "epochs".to_owned()]];
-    rows[0].extend(importance.iter().map(|key| key.key.clone()));
-    for result in results.iter().take(top) {
+    let keys = importance.iter().map(|key| (key.key.as_str(), Column::Right));
+    let heads = ["trial", "error", "epochs"].map(|head| (head, Column::Right));
+    let mut table = Table::new(heads.into_iter().chain(keys));
+    let shown = &results[..top.min(results.len())];
+    for result in shown {
         let error = result.error.map_or_else(|| fate(result).to_owned(), percent);
         let mut row = vec![result.trial.to_string(), error, result.epochs.to_string()];
         row.extend(importance.iter().map(|key| result.values.get(&key.key).map_or("-".to_owned(), value_text)));
-        rows.push(row);
+        table.row(row);
     }
-    let order = if results.len() < FEWEST { "" } else { "; keys by importance" };
-    text += &format!("\nvalidation error, the best {} first{order}\n{}\n", rows.len() - 1, aligned(&rows));
+    let order = if results.len() < FEWEST { "" } else { "; the keys stand in the order of their importance" };
+    let head = match shown.len() {
+        0 => String::new(),
+        1 => format!("the best trial by its validation error{order}\n{}", table.text(width)),
+        n => format!("the best {n} trials by their validation error{order}\n{}", table.text(width)),
+    };
+    text += &format!("\n{head}\n");
     let number = |x: Option<f64>, sign: bool| match x {
         None => "-".to_owned(),
         Some(x) if sign => format!("{x:+.2}"),
         Some(x) => format!("{:.0} %", 100.0 * x),
     };
     if results.len() < FEWEST {
-        text +=
-            &format!("\nwhich keys matter is told from {FEWEST} trials on; of {} it would be chance", results.len());
-        return text;
+        let note =
+            format!("\nwhich keys matter is told from {FEWEST} trials on; of {} it would be chance", results.len());
+        return text + &wrapped(&note, width, 0);
     }
-    let mut rows = vec![["key", "explained", "correlation"].map(str::to_owned).to_vec()];
-    rows.extend(
-        importance
-            .iter()
-            .map(|key| vec![key.key.clone(), number(key.explained, false), number(key.rank_correlation, true)]),
-    );
-    text += &format!("\n{}\n", aligned(&rows));
-    text + "\nexplained: share of the variance of the errors' ranks that lies between four bins of this key, less the share for random bins\n\
-           correlation: Spearman's rank correlation of value and error; below 0, larger values are better"
+    let mut table = Table::new([("key", Column::Left), ("explained", Column::Right), ("correlation", Column::Right)]);
+    for key in importance {
+        table.row(vec![key.key.clone(), number(key.explained, false), number(key.rank_correlation, true)]);
+    }
+    let notes = "explained: share of the variance of the errors' ranks that lies between four bins of this key, less the share for random bins\n\
+                 correlation: Spearman's rank correlation of value and error; below 0, larger values are better";
+    text + &format!("\n{}\n\n{}", table.text(width), wrapped(notes, width, 2))
 }
 
 /// What became of a trial without an error.
 pub(super) fn fate(result: &TrialResult) -> &'static str {
     if result.state == State::Failed { "failed" } else { "diverged" }
-}
-
-fn aligned(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
-        cells.join("  ")
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
