@@ -11,8 +11,11 @@ use ram::runs::checkpoint::{self, Checkpoint};
 use ram::runs::metrics::{EpochMetrics, Line, Timing, read_lines};
 use ram::search::study::Study;
 
+/// A target reads some bytes, and panics where it finds a fault.
+pub type Target = fn(&[u8]);
+
 /// The name of each target and its function.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("idx", idx),
     ("gzip", gzip),
     ("picture", picture),
