@@ -49,7 +49,7 @@ pub fn shown(text: String, stream: &impl IsTerminal) -> String {
     if text.is_ascii() || !stream.is_terminal() || speaks_unicode() { text } else { ascii(&text) }
 }
 
-/// The text in ASCII: signs become those that look or read alike, and other letters become `\u{…}`.
+/// The text in ASCII: signs become those that look or read alike, and other letters become `\u00e4`, as JSON writes them.
 pub fn ascii(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut before = None;
@@ -91,7 +91,7 @@ pub fn ascii(text: &str) -> String {
             '“' | '”' => plain.push('"'),
             '█' | '▀' | '▄' => plain.push('#'),
             '░' => plain.push('%'),
-            other => plain.extend(other.escape_unicode()),
+            other => plain.extend(other.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
         }
     }
     plain
@@ -160,7 +160,7 @@ mod tests {
     fn ascii_has_no_other_letter() {
         assert_eq!(ascii("RAM, 8×8, 2 scales … ±0.1 %"), "RAM, 8x8, 2 scales ... +-0.1 %");
         assert_eq!(ascii("Rₜ − bₜ₋₁ and 10⁻⁴, x² ≤ ½"), "R_t - b_t-1 and 10^-4, x^2 <= 1/2");
-        assert_eq!(ascii("✓ Käse █░"), r"\u{2713} K\u{e4}se #%");
+        assert_eq!(ascii("✓ Käse █░"), r"\u2713 K\u00e4se #%");
         assert_eq!(ascii("plain ^_ text\n"), "plain ^_ text\n");
     }
 
