@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ram::error::RamError;
 use ram::experiments::Experiment;
 use ram::runs::run_folder::{RunFolder, Which, check_name};
+use ram::runs::run_info::data_dir;
 use ram::zoo::file::kibibytes;
 use ram::zoo::make::{self, LARGEST, Made};
 use ram::zoo::{Pretrained, Zoo};
@@ -166,8 +167,9 @@ fn add(args: &Add) -> anyhow::Result<Ended> {
     // This comes before the evaluation, so that no time is lost.
     zoo.check_free(&name, args.force)?;
     let known = make::tested(&path, &checkpoint.weights_hash())?;
-    let (data_dir, threads) = (args.machine.data_dir.as_deref(), args.machine.threads.count());
-    let Made { facts, number, reason, bytes } = make::make(&checkpoint, &name, known, data_dir, threads)?;
+    let (data_dir, threads) = (data_dir(&path, args.machine.data_dir.as_deref()), args.machine.threads.count());
+    let made = make::make(&checkpoint, &name, known, data_dir.as_deref(), threads)?;
+    let Made { facts, number, reason, bytes } = made;
     let file = zoo.write(&name, &bytes, args.force)?;
     say(&format!(
         "{name}: stored as {}. {reason}.\n\
