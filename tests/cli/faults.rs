@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::place::{Ended, Place, TINY};
+use crate::place::{Ended, Place};
+use crate::run::{place, trained};
 use crate::search::{signal, wait_for};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/faults.md");
@@ -23,16 +24,6 @@ struct Row {
 
 /// A run that is long enough to be disturbed.
 const LONG: &str = "train --config tiny.toml --set train.epochs=60 --set data.train=2000 --name a --threads 1";
-
-fn place() -> Place {
-    Place::with_files(&[("tiny.toml", TINY)])
-}
-
-fn trained() -> Place {
-    let place = place();
-    place.ram("train --config tiny.toml --name a").succeeds();
-    place
-}
 
 /// Numbers differ from machine to machine.
 fn plain(text: &str) -> String {

@@ -10,12 +10,12 @@ use serde_json::Value;
 use crate::place::{Ended, Place, TINY, mnist};
 
 /// A place with `tiny.toml`.
-fn place() -> Place {
+pub fn place() -> Place {
     Place::with_files(&[("tiny.toml", TINY)])
 }
 
 /// A place with the trained run `runs/a`.
-fn trained() -> Place {
+pub fn trained() -> Place {
     let place = place();
     place.ram("train --config tiny.toml --name a").succeeds();
     place

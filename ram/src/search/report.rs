@@ -251,6 +251,18 @@ mod tests {
         assert!(report.importance[0].explained.is_none());
     }
 
+    /// A key that decides the error alone is told from 20 trials on; before, chance could look the same.
+    #[test]
+    fn nothing_is_said_of_a_key_from_too_few_trials() {
+        let of = |count: usize| {
+            let made =
+                (1..=count as u32).map(|i| result(i, Some(f64::from(i)), &[("a", Value::Integer(i64::from(i)))]));
+            let importance = StudyReport::new(99, made.collect(), ["a"].into_iter()).importance.remove(0);
+            (importance.rank_correlation, importance.explained.is_some())
+        };
+        assert_eq!([of(FEWEST - 1), of(FEWEST)], [(None, false), (Some(1.0), true)]);
+    }
+
     #[test]
     fn an_empty_study_has_no_best() {
         let report = StudyReport::new(3, Vec::new(), ["a"].into_iter());
