@@ -69,6 +69,18 @@ pub struct Indices {
     pub(crate) end: usize,
 }
 
+impl Indices {
+    /// How many whole numbers there are.
+    pub fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
 /// The largest number of weights, and of biases, to whose gradients one contribution adds.
 pub(crate) const MAX_SHARING: usize = crate::kernels::gemm::MAX_MEMBERS;
 

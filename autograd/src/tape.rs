@@ -156,12 +156,25 @@ impl<'t, R: Real> Recording<'t, R> {
         from: Var<'t, R>,
         fill: impl FnOnce(&[R], &mut [R]),
     ) -> Var<'t, R> {
+        let none = Indices { start: 0, end: 0 };
+        self.filled_by(name, shape, (from, none), |from, _, y| fill(from, y))
+    }
+
+    /// As [`filled_from`](Self::filled_from), for what also needs whole numbers of the tape.
+    #[track_caller]
+    pub fn filled_by(
+        &'t self,
+        name: &'static str,
+        shape: impl Into<Shape>,
+        (from, indices): (Var<'t, R>, Indices),
+        fill: impl FnOnce(&[R], &[u32], &mut [R]),
+    ) -> Var<'t, R> {
         assert!(std::ptr::eq(from.t, self), "{name}: from a variable of another tape");
         let y = self.leaf(name, shape.into(), false, |_| {});
         let arena = &mut *self.arena_mut();
         let (span, from) = (arena.nodes[y.id as usize].span(), arena.nodes[from.id as usize].span());
         let (before, values) = arena.value.as_mut_slice().split_at_mut(span.start);
-        fill(&before[from], &mut values[..span.len()]);
+        fill(&before[from], &arena.indices[indices.start..indices.end], &mut values[..span.len()]);
         y
     }
 
@@ -172,6 +185,16 @@ impl<'t, R: Real> Recording<'t, R> {
         let start = all.len();
         all.extend_from_slice(indices);
         Indices { start, end: all.len() }
+    }
+
+    /// The places of the elements of `x` for which `holds`, in ascending order.
+    #[track_caller]
+    pub fn indices_where(&'t self, x: Var<'t, R>, holds: impl Fn(R) -> bool) -> Indices {
+        assert!(std::ptr::eq(x.t, self), "indices_where: a variable of another tape");
+        let arena = &mut *self.arena_mut();
+        let (start, values) = (arena.indices.len(), &arena.value.as_slice()[arena.nodes[x.id as usize].span()]);
+        arena.indices.extend((0..).zip(values).filter(|&(_, &x)| holds(x)).map(|(i, _)| i));
+        Indices { start, end: arena.indices.len() }
     }
 
     /// Records an operation and computes its output.

@@ -131,6 +131,7 @@ fn nothing_is_also_a_batch() {
         run(&[shape], &|_, x| x[0].clamp(0.0, 1.0).square().scale(2.0).sum_axis(0));
         run(&[shape, shape], &|t, x| t.concat(0, x));
         run(&[shape], &|_, x| x[0].reshape([0]).slice(0..0));
+        run(&[shape], &|t, x| x[0].put_rows(t.indices(&[]), x[0].take_rows(t.indices(&[]))));
     }
     run(&[&[3, 0]], &|_, x| x[0].sum_axis(1));
     run(&[&[2, 0], &[0]], &|_, x| x[0].add_row(x[1]));
@@ -319,5 +320,31 @@ fn parameters_that_are_used_in_many_ways_get_the_gradients_of_all_uses() {
     let cut = gradient(&[1, 30, 31, ROWS], 3, true);
     for id in params.ids().filter(|&id| id != d.weight) {
         assert_eq!(cut.get(id), found.get(id), "{}", params.name(id));
+    }
+}
+
+/// Rows that are known only when the tape is recorded are taken out, changed and put back.
+#[test]
+fn rows_are_taken_and_put_back() {
+    let params = Params::<f32>::new();
+    let mut tape = Tape::new();
+    let t = tape.begin(&params);
+    let x = t.input([4, 2], &[1.0, -1.0, 2.0, 5.0, 3.0, -3.0, 4.0, 7.0]);
+    let rows = t.indices_where(t.constant([4], &[0.0, 1.0, 0.0, 1.0]), |x| x == 1.0);
+    assert_eq!((rows.len(), rows.is_empty()), (2, false));
+    let taken = x.take_rows(rows);
+    assert_eq!(taken.to_vec(), [2.0, 5.0, 4.0, 7.0]);
+    let put = x.put_rows(rows, taken.scale(10.0));
+    assert_eq!(put.to_vec(), [1.0, -1.0, 20.0, 50.0, 3.0, -3.0, 40.0, 70.0]);
+    put.sum().backward(&mut params.zeros());
+    assert_eq!(x.grad().to_vec(), [1.0, 1.0, 10.0, 10.0, 1.0, 1.0, 10.0, 10.0]);
+    let first = t.filled_by("first", [2], (x, rows), |x, rows, y| {
+        y.iter_mut().zip(rows).for_each(|(y, &row)| *y = x[2 * row as usize]);
+    });
+    assert_eq!(first.to_vec(), [2.0, 4.0]);
+    for (rows, part) in [(vec![1, 0], "the rows [1, 0] do not ascend"), (vec![1, 1], "do not ascend")] {
+        let put = std::panic::AssertUnwindSafe(|| x.put_rows(t.indices(&rows), taken));
+        let message = *std::panic::catch_unwind(put).err().unwrap().downcast::<String>().unwrap();
+        assert!(message.contains(part), "{message}");
     }
 }

@@ -155,6 +155,18 @@ proptest! {
     }
 
     #[test]
+    fn rows(n in 1usize..6, b in 1usize..4, which in prop::collection::vec(any::<bool>(), 6)) {
+        let none = Params::new();
+        let rows: Vec<u32> = (0..n as u32).filter(|&i| which[i as usize]).collect();
+        let len = rows.len();
+        gradcheck(|t, x| x[0].take_rows(t.indices(&[0, n as u32 - 1, 0])).square(), &none, &[s(&[n, b, 2])], 1);
+        gradcheck(|t, x| x[0].put_rows(t.indices(&rows), x[1]).square(), &none, &[s(&[n, b]), s(&[len, b])], 1);
+        // What is taken, changed and put back; the rest goes its own way.
+        let part = |t: &autograd::Recording<f64>| t.indices(&rows);
+        gradcheck(|t, x| x[0].tanh().put_rows(part(t), x[0].take_rows(part(t)).square()).square(), &none, &[s(&[n])], 1);
+    }
+
+    #[test]
     fn parts(a in 1usize..4, b in 1usize..4, c in 1usize..4, other in 1usize..4) {
         let none = Params::new();
         for axis in 0..3 {

@@ -9,6 +9,7 @@ mod matmul;
 mod numbers;
 mod parts;
 mod reduce;
+mod rows;
 mod softmax;
 mod unary;
 mod views;
