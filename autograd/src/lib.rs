@@ -83,6 +83,7 @@ pub mod store;
 pub mod tape;
 
 pub use accumulate::{accumulate, gradients};
+pub use node::Indices;
 pub use number::Number;
 pub use params::{Grads, ParamId, Params};
 pub use rand;

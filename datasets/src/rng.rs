@@ -36,6 +36,8 @@ pub enum Purpose {
     Search = 11,
     /// A picture that a program draws, such as a scene of [`shapes`](crate::shapes).
     Shape = 12,
+    /// Whether an episode stops after a glimpse.
+    Stop = 13,
 }
 
 /// Identifies a stream of random numbers.

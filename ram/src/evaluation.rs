@@ -9,7 +9,7 @@ pub struct Evaluation {
     pub loss: f64,
     /// Number of images or games.
     pub count: usize,
-    /// Share of glimpses whose finest patch touches the digit's 28×28 box, 0 to 1.
+    /// Share of the glimpses that were taken whose finest patch touches the digit's 28×28 box, 0 to 1.
     pub on_digit: Option<f64>,
     /// The same share for each glimpse.
     pub on_digit_at: Vec<f64>,
@@ -20,8 +20,8 @@ pub struct Evaluation {
     pub fixation_spread: Vec<f64>,
     /// For each glimpse, how many locations lie in each of [`GRID`] × [`GRID`] equal parts of the image, row after row.
     pub density: Vec<Vec<u32>>,
-    /// The share of wrong answers if the class were decided after 1, 2, … T glimpses, by applying the action network to each
-    /// hₜ. It is empty for games and if there are several passes.
+    /// The share of wrong answers if the class were decided after 1, 2, … T glimpses, or earlier where the agent stops earlier, by
+    /// applying the action network to each hₜ. It is empty for games and if there are several passes.
     pub error_after: Vec<f64>,
     /// The mean of bₜ at each step where it is subtracted from the return of a choice.
     pub baselines: Vec<f64>,
@@ -29,8 +29,18 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<u32>>,
     /// Only for games: for each row of the ball, the share of frames with the ball in the finest patch, 0 to 1.
     pub tracking: Vec<f64>,
+    /// How many examples took 1, 2, … N glimpses; empty where all take N.
+    pub taken: Vec<u32>,
     /// The numbers of the wrongly classified images, or of the lost games, in ascending order.
     pub wrong: Vec<u32>,
+}
+
+impl Evaluation {
+    /// The mean number of glimpses that an example took; `None` where all take the same number.
+    pub fn mean_glimpses(&self) -> Option<f64> {
+        let sum: f64 = self.taken.iter().zip(1..).map(|(&count, t)| f64::from(count) * f64::from(t)).sum();
+        (!self.taken.is_empty()).then(|| sum / self.count.max(1) as f64)
+    }
 }
 
 /// The number of parts along each axis of the image in which fixations are counted.

@@ -21,6 +21,8 @@ pub struct Objective {
     pub discount: f64,
     /// Weight of the cross entropy after each glimpse but the last.
     pub early_weight: f64,
+    /// What each glimpse costs, where the agent may stop.
+    pub glimpse_price: f64,
     /// M of eq. (2): the number of episodes of each input. The episodes of an input are neighbours in the batch.
     pub samples: usize,
 }
@@ -43,6 +45,7 @@ impl Objective {
             returns: loss.returns,
             discount: loss.discount,
             early_weight: loss.early_weight,
+            glimpse_price: loss.glimpse_price,
             samples: config.train.samples,
         }
     }

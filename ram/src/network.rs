@@ -51,6 +51,14 @@ impl Network {
         }
     }
 
+    /// As [`Network::agent`], to be changed.
+    pub fn agent_mut(&mut self) -> Option<&mut Agent> {
+        match self {
+            Network::Agent(agent) => Some(agent),
+            Network::Comparator(_) => None,
+        }
+    }
+
     /// Sets the standard deviation of the location policy, if there is one.
     pub fn set_std(&mut self, std: f64) {
         if let Network::Agent(agent) = self {

@@ -83,6 +83,7 @@ impl Problem {
             first: if chooses_first { noise(0).collect() } else { given },
             noise: if chooses_first { noise(1).collect() } else { noise(0).chain(noise(1)).collect() },
             class: numbers(2).collect(),
+            ..Draws::default()
         };
         let image = |way: &Way| &self.pixels[way.image * SIDE * SIDE..][..SIDE * SIDE];
         let pixels: Vec<u8> = ways.iter().flat_map(image).copied().collect();

@@ -111,6 +111,7 @@ impl<R: Real> Case<R> {
                 first: to(golden.values("l0")),
                 noise: to(golden.values("noise")),
                 class: Vec::new(),
+                ..Draws::default()
             },
             objective: Objective {
                 location_weight: golden.number("location_weight"),

@@ -41,6 +41,7 @@ impl Problem {
             first: numbers(2 * batch),
             noise: numbers(2 * batch * (config.model.glimpses - 1)),
             class: numbers(batch).iter().map(|x| x.abs()).collect(),
+            ..Draws::default()
         };
         let images = (0..batch * 81).map(|_| rng.random()).collect();
         let labels = (0..batch as u32).map(|i| i % CLASSES as u32).collect();
@@ -314,7 +315,11 @@ impl World {
     fn repeat(&self, noise: Vec<f64>) -> (Vec<u8>, Draws<f64>, usize) {
         let batch = noise.len() / 2;
         let first = self.problem.draws.first.repeat(batch);
-        (self.problem.images.repeat(batch), Draws { mode: Mode::Sample, first, noise, class: vec![0.5; batch] }, batch)
+        (
+            self.problem.images.repeat(batch),
+            Draws { mode: Mode::Sample, first, noise, class: vec![0.5; batch], ..Draws::default() },
+            batch,
+        )
     }
 
     /// μ₁, and the reward expected at each of these locations (given as noise around the mean).

@@ -89,6 +89,7 @@ impl Problem {
             },
             noise: ways.iter().flat_map(|way| [way[1], 0.0]).collect(),
             class: [0, 2].iter().flat_map(|&decision| ways.iter().map(move |way| way[decision])).collect(),
+            ..Draws::default()
         };
         let (mut tape, mut played) = (Tape::new(), Played::default());
         let t = tape.begin(params);
@@ -137,7 +138,7 @@ impl Problem {
     fn way(&self, params: &Params<f64>, way: Way, discount: f64) -> (f64, f64) {
         self.play(params, &[way], |episode, played| {
             let of = |x: &Var<f64>| x.value()[0];
-            let (locations, _) = episode.location_choices();
+            let (locations, _) = episode.choices();
             let log: f64 = episode.action_log_probs.iter().chain(&locations).map(of).sum();
             (math::exp(log), played.rewards[0] + discount * played.rewards[1])
         })

@@ -9,6 +9,7 @@ use ram::data::fingerprint::Fingerprint;
 use ram::data::{TestData, foreign};
 use ram::error::RamError;
 use ram::evaluate::evaluator::evaluate_on;
+use ram::evaluate::stopping::{Rule, Stopping, compare};
 use ram::evaluate::trained::Trained;
 use ram::evaluation::Evaluation;
 use ram::model::Decisions;
@@ -22,6 +23,7 @@ use super::chosen::{Chosen, Origin, Places, Which};
 use super::options::Machine;
 use super::output::{Ended, complain, percent, say};
 use super::sources;
+use super::table::{Column, Table};
 use super::terminal::{width, wrapped};
 
 /// Options of `ram eval`.
@@ -45,6 +47,15 @@ pub struct Args {
     /// Average the classes' probabilities over N first locations, which is not the paper's protocol of a single pass.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     passes: u16,
+
+    /// Answer as soon as the most likely class has this probability, whatever the run has learned of stopping.
+    #[arg(long, value_name = "P", value_parser = probability)]
+    stop_at: Option<f64>,
+
+    /// Compare rules for when to stop: what the run has learned (with policy.stop="learned"), thresholds on the probability of the most
+    /// likely class, fixed numbers of glimpses, and an oracle.
+    #[arg(long, conflicts_with_all = ["stop_at", "passes"])]
+    stopping: bool,
 
     /// Evaluate on other images, named as for `ram train --data`; they are prepared like the run's images. A folder or a pair of
     /// IDX files is taken as a whole, unless the folder has one for --split; its classes are found by name and may be fewer.
@@ -92,7 +103,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let passes = usize::from(args.passes);
     let data_dir = if is_foreign { given } else { own_dir.as_deref() };
     let threads = args.machine.threads.count();
-    let trained = Trained::of(checkpoint)?;
+    let mut trained = Trained::of(checkpoint)?;
     let plays = trained.task.decisions() == Decisions::Each;
     if passes > 1 && plays {
         let message = format!(
@@ -100,18 +111,25 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         );
         return Err(RamError::Config(message).into());
     }
+    if let Some(least) = args.stop_at {
+        stop_at(&mut trained, least)?;
+    }
     if is_foreign {
         shared_with_training(&chosen, data_dir)?;
     }
     let examples = examples(&trained, split, data_dir, is_foreign);
     let (examples, is_whole) = if is_foreign { examples } else { chosen.of_its_data(examples) }?;
     examples.notes.iter().for_each(|note| complain(&format!("warning: {note}")));
+    if args.stopping {
+        let rules = Threads::new(threads)?.install(|| compare(&trained, &examples))?;
+        return tell_rules(&chosen, &rules, if is_whole { "" } else { split_name }, args.json);
+    }
     let evaluation = || evaluate_on(&trained.config, trained.subject(), &examples, passes);
     let result = Threads::new(threads)?.install(evaluation);
     let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
     let Evaluation { error, loss, count, on_digit, ref fixation_spread, ref tracking, .. } = result;
     if let Origin::Run(path, Which::Best) = &chosen.origin
-        && (split, passes, &args.data) == (SplitName::Test, 1, &None)
+        && (split, passes, &args.data, args.stop_at) == (SplitName::Test, 1, &None, None)
         && let Err(fault) = (TestError { epoch, error, count }).write(path)
     {
         complain(&format!("warning: the report of the run will not tell this error: {fault}"));
@@ -121,7 +139,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             "split": if is_whole { "all" } else { split_name }, "passes": passes, "count": count,
             "error": error, "standard_error": standard_error(error, count), "loss": loss, "on_digit": on_digit,
             "distance": result.distance, "fixation_spread": fixation_spread, "tracking": tracking, "error_after": result.error_after,
-            "baselines": result.baselines, "confusion": result.confusion, "density": result.density, "weights": weights,
+            "glimpses": result.mean_glimpses(), "taken": result.taken, "baselines": result.baselines, "confusion": result.confusion, "density": result.density, "weights": weights,
         });
         say(&chosen.add_facts(object).to_string())?;
         return Ok(Ended::Done);
@@ -151,6 +169,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     if !plays {
         tell(&format!("{:16} {loss:.4} nats", what("loss")))?;
     }
+    if let Some(glimpses) = result.mean_glimpses() {
+        let taken: Vec<_> = result.taken.iter().map(u32::to_string).collect();
+        tell(&format!("glimpses         {glimpses:.2} on average; {} images took 1, 2, … of them", taken.join(" ")))?;
+    }
     if !tracking.is_empty() {
         let rows: Vec<_> = tracking.iter().map(|x| format!("{x:.2}")).collect();
         tell(&format!("target in sight  {} (share of games, each frame)", rows.join(" ")))?;
@@ -175,6 +197,61 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     if let Some(recorded) = chosen.recorded() {
         tell(&format!("recorded         {recorded} of the test set"))?;
     }
+    Ok(Ended::Done)
+}
+
+/// A number from 0 to 1.
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
+        _ => Err("a probability from 0 to 1 is expected, such as 0.95".to_owned()),
+    }
+}
+
+/// Makes the agent of a run stop as soon as it is sure enough.
+fn stop_at(trained: &mut Trained, least: f64) -> Result<(), RamError> {
+    let decides_once = trained.task.decisions() == Decisions::Last;
+    let Some(agent) = trained.network.agent_mut().filter(|_| decides_once) else {
+        return Err(RamError::Config(format!(
+            "--stop-at {least}: {} has no glimpses to stop after; it takes a run with model.kind=\"ram\" that classifies images",
+            trained.path.display()
+        )));
+    };
+    agent.stop_at(least);
+    Ok(())
+}
+
+/// Prints the rules for when to stop, and what they lead to.
+fn tell_rules(chosen: &Chosen, rules: &[Stopping], split: &str, json: bool) -> anyhow::Result<Ended> {
+    if json {
+        say(&chosen.add_facts(json!({ "split": split, "rules": rules })).to_string())?;
+        return Ok(Ended::Done);
+    }
+    let mut table = Table::new([
+        ("stops", Column::Left),
+        ("error", Column::Right),
+        ("glimpses", Column::Right),
+        ("after 1, 2, …", Column::Long),
+    ]);
+    for (i, Stopping { rule, error, glimpses, taken }) in rules.iter().enumerate() {
+        // The threshold that has as many glimpses as what was learned comes right after it.
+        let matched = i == 1 && rules[0].rule == Rule::Learned;
+        let rule = match rule {
+            Rule::Learned => "as it has learned".to_owned(),
+            Rule::Shuffled => "as often, at other images".to_owned(),
+            Rule::Threshold(least) if matched => format!("when {least:.5} sure, as many glimpses"),
+            Rule::Threshold(least) => format!("when {least} sure"),
+            Rule::Fixed(1) => "after 1 glimpse".to_owned(),
+            Rule::Fixed(t) => format!("after {t} glimpses"),
+            Rule::Oracle => "when first right (oracle)".to_owned(),
+        };
+        let most = *taken.iter().max().unwrap_or(&0);
+        let taken: Vec<_> = taken.iter().map(u32::to_string).collect();
+        let is_fixed = rules[i].taken.iter().sum::<u32>() == most;
+        let taken = if is_fixed { String::new() } else { taken.join(" ") };
+        table.row(vec![rule, percent(*error), format!("{glimpses:.2}"), taken]);
+    }
+    say(&table.text(width()))?;
     Ok(Ended::Done)
 }
 

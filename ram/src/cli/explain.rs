@@ -140,7 +140,8 @@ fn episode(told: &EpisodeTold, all: bool) -> Vec<String> {
     let last = told.choices.len();
     let mut left_out = false;
     for (i, choice) in told.choices.iter().enumerate() {
-        let Choice { step, ref chosen, log_prob, ret, baseline, advantage, ref features, features_gradient } = *choice;
+        let Choice { step, stopped, ref chosen, log_prob, ret, baseline, advantage, ref features, features_gradient } =
+            *choice;
         if !all && last > 8 && (2..last - 1).contains(&i) {
             if !left_out {
                 rows.push(vec!["…".to_owned()]);
@@ -150,7 +151,7 @@ fn episode(told: &EpisodeTold, all: bool) -> Vec<String> {
         }
         rows.push(vec![
             step.to_string(),
-            numbers(chosen, 2),
+            if stopped == Some(true) { "stop".to_owned() } else { numbers(chosen, 2) },
             number(log_prob),
             optional(ret),
             optional(baseline),

@@ -190,6 +190,7 @@ fn epoch_line(
         format!("epoch {epoch:>digits$}/{epochs}"),
         format!("  validation error {}", percent(validation.error)),
         format!("  training error {}", percent(train.error)),
+        metrics.glimpses.map_or_else(String::new, |glimpses| format!("  {glimpses:.2} glimpses")),
         format!("  {seconds:.1} s"),
         format!(", {images_per_second:.0} images/s"),
         format!("  class {:.3}, location {:.3}, baseline {:.3}", train.classification, train.location, train.baseline),

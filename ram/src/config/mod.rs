@@ -132,6 +132,8 @@ pub struct Loss {
     pub discount: f64,
     /// For images: weight of the cross entropy after each glimpse but the last, averaged over them. It is not the paper's.
     pub early_weight: f64,
+    /// What each glimpse costs: it is subtracted from the reward. Only with `policy.stop = "learned"`.
+    pub glimpse_price: f64,
     /// For games: weight of the entropy of the action policy, which is rewarded.
     pub entropy_weight: f64,
 }
@@ -299,6 +301,7 @@ impl Default for Loss {
             returns: Returns::Episode,
             discount: 1.0,
             early_weight: 0.0,
+            glimpse_price: 0.0,
             entropy_weight: 0.0,
         }
     }

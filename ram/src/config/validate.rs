@@ -3,7 +3,7 @@
 use super::{Canvas, Config, Data, LossKind, Returns, Reward, Source};
 use crate::environments::Game;
 use crate::error::RamError;
-use crate::model::{First, MAX_GLIMPSES, ModelKind};
+use crate::model::{First, MAX_GLIMPSES, ModelKind, Stop};
 use crate::reinforce::BaselineKind;
 
 /// The smallest standard deviation of the policy. An image of 1024 pixels has its pixels 0.002 apart.
@@ -132,8 +132,23 @@ impl Config {
             "to-go",
             "episode with loss.kind=hybrid and loss.reward=sampled, which draws a class only at the end",
         );
+        faults.number("loss.glimpse_price", loss.glimpse_price, |x| (0.0..=1.0).contains(&x), "from 0 to 1");
+        self.validate_stop(faults);
         faults.number("loss.entropy_weight", loss.entropy_weight, weight, "from 0 to 1000000");
         faults.number("loss.discount", loss.discount, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
+    }
+
+    /// `policy.stop` and `loss.glimpse_price`
+    fn validate_stop(&self, faults: &mut Faults) {
+        let Config { data, model, policy, loss, .. } = self;
+        if policy.stop == Stop::Never {
+            let expected = "0 with policy.stop=never, where every image costs the same (set policy.stop=learned)";
+            return faults.unless(loss.glimpse_price == 0.0, "loss.glimpse_price", loss.glimpse_price, expected);
+        }
+        let mut refuse = |ok: bool, why: &str| faults.unless(ok, "policy.stop", "learned", &format!("never {why}"));
+        refuse(data.source.game().is_none(), "in a game, whose rules say when it ends");
+        refuse(model.kind == ModelKind::Ram, "where model.kind is fc, conv or cnn, which take no glimpses");
+        refuse(model.glimpses > 1, "with model.glimpses=1, where nothing is left to choose");
     }
 
     /// `[optimiser]` and `[schedule]`

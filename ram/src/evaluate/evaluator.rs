@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use autograd::{Tape, math};
+use autograd::{Tape, Var, math};
 use datasets::DigitBox;
 use rayon::prelude::*;
 
@@ -68,12 +68,14 @@ struct Found {
     /// The baselines of each step, one for each example.
     baselines: Vec<Vec<f32>>,
     is_placed: bool,
+    /// The number of glimpses that each example took; empty where all take the same.
+    taken: Vec<u32>,
 }
 
 /// The locations of one step.
 #[derive(Clone, Default)]
 struct Step {
-    /// The location (x, y) in each example, as the retina takes it: between −1 and 1.
+    /// The location (x, y) in each example that was looked at, as the retina takes it: between −1 and 1.
     locations: Vec<[f32; 2]>,
     /// The number of glimpses that touch the digit.
     touching: u32,
@@ -139,33 +141,43 @@ fn averaged(probabilities: &[f64], passes: usize, inputs: &Inputs) -> Verdict {
 fn conclude(config: &Config, decisions: Decisions, chunks: impl Iterator<Item = Found>, count: usize) -> Evaluation {
     let n = count.max(1) as f64;
     let share = |count: u32| f64::from(count) / n;
-    let mean = |x: &[f64]| x.iter().sum::<f64>() / n;
+    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len().max(1) as f64;
     let mut all = Found::default();
     for found in chunks {
         all.append(found);
     }
-    let Found { verdict, steps, baselines, is_placed } = all;
+    let Found { verdict, steps, baselines, is_placed, taken } = all;
     let touching = steps.iter().map(|step| f64::from(step.touching)).sum::<f64>();
     let classes = verdict.confusion.len().isqrt();
-    let on_digit_at: Vec<f64> = steps.iter().filter(|_| is_placed).map(|step| share(step.touching)).collect();
+    let looks: f64 = steps.iter().map(Step::looks).sum();
+    let on_digit_at = steps.iter().filter(|_| is_placed).map(|step| f64::from(step.touching) / step.looks());
+    let on_digit_at: Vec<f64> = on_digit_at.collect();
     Evaluation {
         error: mean(&verdict.errors),
         loss: mean(&verdict.loss),
         count,
-        on_digit: (is_placed && !steps.is_empty()).then(|| touching / (n * steps.len() as f64)),
+        on_digit: (is_placed && !steps.is_empty()).then(|| touching / looks),
         // In all games the ball is in the same row at the same frame.
         tracking: if decisions == Decisions::Each { on_digit_at.clone() } else { Vec::new() },
         on_digit_at,
         distance: steps.iter().filter(|_| is_placed).map(|step| mean(&step.distances)).collect(),
-        fixation_spread: steps.iter().map(|step| step.spread(n)).collect(),
+        fixation_spread: steps.iter().map(Step::spread).collect(),
         density: steps.iter().map(Step::density).collect(),
         error_after: verdict.wrong_after.iter().map(|&wrong| share(wrong)).collect(),
         // Only a learned baseline has values worth reporting.
         baselines: match config.loss.baseline.is_learned() {
-            true => baselines.iter().map(|b| b.iter().map(|&b| f64::from(b)).sum::<f64>() / n).collect(),
+            true => {
+                baselines.iter().map(|b| b.iter().map(|&b| f64::from(b)).sum::<f64>() / b.len().max(1) as f64).collect()
+            }
             false => Vec::new(),
         },
         confusion: verdict.confusion.chunks(classes.max(1)).map(<[u32]>::to_vec).collect(),
+        taken: match taken.is_empty() {
+            true => Vec::new(),
+            false => {
+                (1..=steps.len() as u32).map(|t| taken.iter().filter(|&&taken| taken == t).count() as u32).collect()
+            }
+        },
         wrong: verdict.wrong,
     }
 }
@@ -184,14 +196,25 @@ impl Found {
         for (step, locations) in episode.locations.iter().enumerate() {
             let targets = recorder.targets(inputs, step);
             self.is_placed = targets.is_some();
-            self.steps.push(Step::new(&locations.value(), retina, targets, [width, height]));
+            let looks = episode.stops.as_ref().map(|stops| stops.looks[step].to_vec());
+            self.steps.push(Step::new(&locations.value(), looks.as_deref(), retina, targets, [width, height]));
         }
-        // For classification, only the baselines that are subtracted for a location are counted.
+        // For classification, only the baselines that are subtracted for a choice after a glimpse are counted, and only where it was made.
         let used = match decisions {
-            Decisions::Last => episode.location_log_probs.len(),
+            Decisions::Last => episode.choices().0.len() - episode.first.iter().len(),
             Decisions::Each => episode.baselines.len(),
         };
-        self.baselines = episode.baselines[..used].iter().map(|b| b.value().to_vec()).collect();
+        let chosen = |(step, b): (usize, &Var<f32>)| match &episode.stops {
+            None => b.to_vec(),
+            Some(stops) => {
+                b.value().iter().zip(&*stops.looks[step].value()).filter(|(_, l)| **l == 1.0).map(|(&b, _)| b).collect()
+            }
+        };
+        self.baselines = episode.baselines[..used].iter().enumerate().map(chosen).collect();
+        self.taken = episode.stops.as_ref().map_or_else(Vec::new, |stops| {
+            let taken = |i: usize| stops.looks.iter().map(|looks| looks.value()[i] as u32).sum();
+            (0..inputs.len()).map(taken).collect()
+        });
     }
 
     /// Appends the examples of the next chunk.
@@ -207,6 +230,7 @@ impl Found {
         add(&mut verdict.wrong_after, &others.wrong_after);
         add(&mut verdict.confusion, &others.confusion);
         self.is_placed = next.is_placed;
+        self.taken.extend(next.taken);
         self.steps.resize_with(next.steps.len(), Step::default);
         for (all, step) in self.steps.iter_mut().zip(next.steps) {
             all.locations.extend(step.locations);
@@ -219,11 +243,22 @@ impl Found {
 }
 
 impl Step {
-    /// The locations [images, 2] of a step on images of [width, height] pixels, and how many of the targets were seen.
-    fn new(locations: &[f32], retina: Retina, targets: Option<&[DigitBox]>, size: [usize; 2]) -> Step {
-        let locations: Vec<[f32; 2]> = locations.as_chunks().0.iter().map(|l| l.map(|l| l.clamp(-1.0, 1.0))).collect();
+    /// The locations [images, 2] of a step on images of [width, height] pixels, and how many of the targets were seen. Where the agent
+    /// may stop, `looks` [images] is 1 for the images that were looked at; only these count.
+    fn new(
+        locations: &[f32],
+        looks: Option<&[f32]>,
+        retina: Retina,
+        targets: Option<&[DigitBox]>,
+        size: [usize; 2],
+    ) -> Step {
+        let looked = |i: &usize| looks.is_none_or(|looks| looks[*i] == 1.0);
+        let counted = (0..locations.len() / 2).filter(looked);
+        let targets: Option<Vec<DigitBox>> = targets.map(|targets| counted.clone().map(|i| targets[i]).collect());
+        let locations = locations.as_chunks().0;
+        let locations: Vec<[f32; 2]> = counted.map(|i: usize| locations[i].map(|l: f32| l.clamp(-1.0, 1.0))).collect();
         let touched = |(l, target): (&[f32; 2], &DigitBox)| u32::from(touches(retina, l.map(f64::from), target, size));
-        let touching = targets.map_or(0, |targets| locations.iter().zip(targets).map(touched).sum());
+        let touching = targets.as_ref().map_or(0, |targets| locations.iter().zip(targets).map(touched).sum());
         // −1 and 1 are the edges of the image.
         let along = |l: f32, size: usize| (f64::from(l) + 1.0) / 2.0 * size as f64;
         let far = |(l, target): (&[f32; 2], &DigitBox)| {
@@ -231,12 +266,18 @@ impl Step {
             let (dx, dy) = (x - middle(target.x, target.width), y - middle(target.y, target.height));
             (dx * dx + dy * dy).sqrt()
         };
-        let distances = targets.map_or_else(Vec::new, |targets| locations.iter().zip(targets).map(far).collect());
+        let distances = targets.map_or_else(Vec::new, |targets| locations.iter().zip(&targets).map(far).collect());
         Step { locations, touching, distances }
     }
 
-    /// The variance of the location across `n` images, x and y added.
-    fn spread(&self, n: f64) -> f64 {
+    /// The number of images that were looked at, or 1 if there is none.
+    fn looks(&self) -> f64 {
+        self.locations.len().max(1) as f64
+    }
+
+    /// The variance of the location across the images, x and y added.
+    fn spread(&self) -> f64 {
+        let n = self.looks();
         let mean = |f: fn([f64; 2]) -> f64| self.locations.iter().map(|l| f(l.map(f64::from))).sum::<f64>() / n;
         let [x, y, xx, yy] = [mean(|l| l[0]), mean(|l| l[1]), mean(|l| l[0] * l[0]), mean(|l| l[1] * l[1])];
         ((xx - x * x) + (yy - y * y)).max(0.0)
@@ -278,10 +319,10 @@ mod tests {
         let retina = Retina::new(8, 1, crate::model::Sampling::Crop);
         let boxes = [DigitBox { x: 10, y: 20, width: 28, height: 28 }, DigitBox { x: 0, y: 0, width: 28, height: 28 }];
         // On 60×80 pixels: (30, 40) against (24, 34), and a corner, clamped, against (14, 14).
-        let step = Step::new(&[0.0, 0.0, -3.0, -1.0], retina, Some(&boxes), [60, 80]);
+        let step = Step::new(&[0.0, 0.0, -3.0, -1.0], None, retina, Some(&boxes), [60, 80]);
         let expected = [72f64.sqrt(), 392f64.sqrt()];
         assert!(step.distances.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{:?}", step.distances);
-        assert!(Step::new(&[0.0, 0.0], retina, None, [60, 80]).distances.is_empty());
+        assert!(Step::new(&[0.0, 0.0], None, retina, None, [60, 80]).distances.is_empty());
     }
 
     /// Compares the evaluation with the traces, image by image.

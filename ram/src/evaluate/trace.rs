@@ -46,7 +46,7 @@ pub struct Trace {
     pub label: Option<usize>,
     /// Whether a game was won, that is, its return is at least half of the best return; `None` for images.
     pub won: Option<bool>,
-    /// The N glimpses in order; there is at least one.
+    /// The glimpses that were taken, in order; there is at least one.
     pub glimpses: Vec<Glimpse>,
 }
 
@@ -61,6 +61,8 @@ pub struct Glimpse {
     pub rho: Vec<f32>,
     /// The probability of each action, or of each class if the agent decided now.
     pub probabilities: Vec<f64>,
+    /// π(sₜ = 1 | hₜ), with which the agent stops now; `None` where it has no such choice.
+    pub stop: Option<f64>,
     /// bₜ, the return that the agent expects now; `None` if the baseline is not learned.
     pub baseline: Option<f64>,
     /// The index of the action in a game.
@@ -241,6 +243,7 @@ impl<'a> Tracer<'a> {
                 windows: windows(self.retina(), location, [width, height]),
                 rho: rhos[step][i].clone(),
                 probabilities: softmax(&decisions[step][i]),
+                stop: episode.stops.as_ref().and_then(|stops| stops.probability(step, i)),
                 baseline: self.learned_baseline().then(|| f64::from(baselines[step][i][0])),
                 action: actions.get(step).map(|actions| actions[i][0] as usize),
                 reward: recorder.rewards().get(step * batch + i).map_or(0.0, |&r| f64::from(r)),
@@ -248,6 +251,10 @@ impl<'a> Tracer<'a> {
         };
         let pictures = if self.plays() { steps + 1 } else { 1 };
         let judged = self.plays().then(|| recorder.judge(&self.trained.network, &observed, inputs).wrong);
+        let taken = |i: usize| match &episode.stops {
+            Some(stops) => stops.looks.iter().filter(|looks| looks.value()[i] == 1.0).count(),
+            None => steps,
+        };
         let trace = |(i, &sample): (usize, &u32)| Trace {
             index: sample as usize,
             pictures: (0..pictures).map(|step| recorder.picture(inputs, step, i)).collect(),
@@ -256,7 +263,7 @@ impl<'a> Tracer<'a> {
             width,
             label: None,
             won: judged.as_ref().map(|lost| !lost.contains(&sample)),
-            glimpses: (0..steps).map(|step| glimpse(step, i)).collect(),
+            glimpses: (0..taken(i)).map(|step| glimpse(step, i)).collect(),
         };
         inputs.key.samples.iter().enumerate().map(trace).collect()
     }

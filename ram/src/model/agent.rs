@@ -1,18 +1,21 @@
 //! The agent: the iteration of Fig. 1C, and an episode of several iterations.
 
 use autograd::nn::{Init, Linear};
-use autograd::{Params, Real, Recording, Var};
+use autograd::{Indices, Params, Real, Recording, Var};
 use rand::Rng;
 
 use super::action::{self, ActionNetwork, Decisions, Mode};
 use super::baseline::Baseline;
 use super::core::{Core, State};
 use super::draws::{DrawPlan, Draws, First};
+use super::episode::{Episode, FirstChoice};
 use super::glimpse::GlimpseNetwork;
 use super::location::{Chosen, LocationNetwork, Locations};
 use super::options::{Model, Policy};
 use super::retina::{Images, Retina};
-use super::steps::{MAX_GLIMPSES, Steps};
+use super::steps::MAX_GLIMPSES;
+use super::stop::{Stop, StopNetwork, StopRule, Stops};
+use super::world::World;
 
 /// The recurrent attention model: handles to its parameters, and its fixed settings.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub struct Agent {
     baseline: Baseline,
     /// The learned vector v from which l₀ is chosen, if it is: v = Linear(1).
     first: Option<Linear>,
+    /// What decides that nothing more is looked at, if anything does before the last glimpse.
+    stop: Option<StopRule>,
     hidden: usize,
     plan: DrawPlan,
     location_into_core: bool,
@@ -49,128 +54,6 @@ pub struct AgentOptions<'a> {
     pub answers_early: bool,
     /// When the agent decides.
     pub decisions: Decisions,
-}
-
-/// The inputs that an agent looks at: images, which stay the same, or games, which its actions change.
-pub trait World<'t, R: Real> {
-    /// The number of inputs in the batch.
-    fn batch(&self) -> usize;
-
-    /// The images [batch, channels, height, width] at this glimpse. The agent looks at `locations` [batch, 2], which are
-    /// clamped to [−1, 1].
-    fn images(&mut self, locations: &[R]) -> Images<'_, 't, R>;
-
-    /// The classes of the inputs, where they are known. Only an informed baseline asks for them.
-    fn labels(&self) -> Option<&[u32]> {
-        None
-    }
-
-    /// Applies an action to each input; the actions `[batch]` are whole numbers. Only an agent with [`Decisions::Each`] acts.
-    fn act(&mut self, actions: &[R]);
-}
-
-/// Images stay the same in all glimpses.
-impl<'t, R: Real> World<'t, R> for Images<'_, 't, R> {
-    fn batch(&self) -> usize {
-        self.shape().axes()[0]
-    }
-    fn images(&mut self, _: &[R]) -> Images<'_, 't, R> {
-        *self
-    }
-    fn act(&mut self, _: &[R]) {}
-}
-
-/// Images whose classes are known.
-#[derive(Clone, Copy)]
-pub struct Labelled<'a, 't, R: Real> {
-    /// The images.
-    pub images: Images<'a, 't, R>,
-    /// The class of each.
-    pub labels: &'a [u32],
-}
-
-impl<'t, R: Real> World<'t, R> for Labelled<'_, 't, R> {
-    fn batch(&self) -> usize {
-        self.images.batch()
-    }
-    fn images(&mut self, _: &[R]) -> Images<'_, 't, R> {
-        self.images
-    }
-    fn labels(&self) -> Option<&[u32]> {
-        Some(self.labels)
-    }
-    fn act(&mut self, _: &[R]) {}
-}
-
-/// The record of N glimpses at a batch of inputs.
-pub struct Episode<'t, R: Real> {
-    /// l₀, …, l_{N−1}, N × [batch, 2]: the locations of the glimpses as drawn, before clamping.
-    pub locations: Steps<'t, R>,
-    /// ρ(x, lₜ₋₁) at each of N steps, [batch, ρ].
-    pub glimpses: Steps<'t, R>,
-    /// gₜ = f_g(ρ, lₜ₋₁) at each of N steps, [batch, glimpse].
-    pub features: Steps<'t, R>,
-    /// The state hₜ after each of N glimpses, [batch, hidden].
-    pub states: Steps<'t, R>,
-    /// How l₀ was chosen, with `policy.first = "learned"`.
-    pub first: Option<FirstChoice<'t, R>>,
-    /// The policy's means μ₁, …, μ_{N−1}, [batch, 2], or the logits of its grid; empty if the policy is not learned.
-    pub means: Steps<'t, R>,
-    /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, `[batch]`; empty if the policy is not learned.
-    pub location_log_probs: Steps<'t, R>,
-    /// bₜ `[batch]` at each step that chooses something: at all N steps, or only at the last one if the agent decides once and
-    /// its locations are not learned.
-    pub baselines: Steps<'t, R>,
-    /// The output of the action network at each decision, [batch, outputs]: the logits of the classes at h_N (and before, if the
-    /// agent answers early), or at each of N steps the log-probabilities ln π(·) of the actions.
-    pub decisions: Steps<'t, R>,
-    /// The actions aₜ at each of N steps, `[batch]`, whole numbers; empty if the agent decides once.
-    pub actions: Steps<'t, R>,
-    /// ln π(aₜ) of these actions, `[batch]`.
-    pub action_log_probs: Steps<'t, R>,
-}
-
-/// How l₀ was chosen.
-#[derive(Clone, Copy)]
-pub struct FirstChoice<'t, R: Real> {
-    /// The policy's mean μ₀ [batch, 2], or the logits of its grid.
-    pub mean: Var<'t, R>,
-    /// ln p(l₀; μ₀, σ²) `[batch]`.
-    pub log_prob: Var<'t, R>,
-    /// The return that is expected before anything is seen, `[batch]`.
-    pub baseline: Var<'t, R>,
-}
-
-impl<'t, R: Real> Episode<'t, R> {
-    fn new() -> Self {
-        Episode {
-            locations: Steps::new(),
-            first: None,
-            glimpses: Steps::new(),
-            features: Steps::new(),
-            states: Steps::new(),
-            means: Steps::new(),
-            location_log_probs: Steps::new(),
-            baselines: Steps::new(),
-            decisions: Steps::new(),
-            actions: Steps::new(),
-            action_log_probs: Steps::new(),
-        }
-    }
-
-    /// The choices of locations, l₀ among them if it was chosen: their log-probabilities and their baselines, each a `[batch]` for
-    /// each choice.
-    pub fn location_choices(&self) -> (Steps<'t, R>, Steps<'t, R>) {
-        let Episode { first, location_log_probs: later, baselines, .. } = self;
-        let log_probs = first.iter().map(|first| first.log_prob).chain(later.iter().copied());
-        let baselines = first.iter().map(|first| first.baseline).chain(baselines[..later.len()].iter().copied());
-        (log_probs.collect(), baselines.collect())
-    }
-
-    /// The output of the action network at the last step, [batch, outputs].
-    pub fn last_decision(&self) -> Var<'t, R> {
-        *self.decisions.last().expect("an episode ends with a decision")
-    }
 }
 
 impl Agent {
@@ -201,6 +84,7 @@ impl Agent {
         let core = Core::new(params, model.core, [model.glimpse_features, model.hidden], model.core_init, rng);
         let mut location = LocationNetwork::new(params, seen_by_policy, policy.mean, policy.grid, policy.init_std, rng);
         location.set_inside(inside);
+        let stop = (policy.stop == Stop::Learned).then(|| StopNetwork::new(params, model.hidden, model.features, rng));
         let chooses_first = policy.first == First::Learned && policy.locations == Locations::Learned;
         let mut agent = Agent {
             retina,
@@ -211,6 +95,7 @@ impl Agent {
             action: ActionNetwork::new(params, model.hidden, outputs, rng),
             baseline: Baseline::new(params, model.hidden, informed_baseline, rng),
             first: chooses_first.then(|| Linear::new(params, "location.first", [1, model.hidden], Init::Zeros, rng)),
+            stop: stop.map(StopRule::Learned),
             hidden: model.hidden,
             plan: DrawPlan {
                 glimpses,
@@ -219,6 +104,7 @@ impl Agent {
                 first: policy.first,
                 inside,
                 is_discrete: policy.grid > 0,
+                stops: stop.is_some(),
             },
             location_into_core,
             answers_early,
@@ -245,6 +131,23 @@ impl Agent {
     /// The random numbers that the agent needs.
     pub fn plan(&self) -> DrawPlan {
         self.plan
+    }
+
+    /// Whether the agent may stop before its last glimpse.
+    pub fn may_stop(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Makes an agent that decides once stop as soon as its most likely class has the probability `least`, whatever it has learned.
+    pub fn stop_at(&mut self, least: f64) {
+        self.stop = Some(StopRule::Threshold(least));
+        self.plan.stops = false;
+    }
+
+    /// Makes the agent take all its glimpses, whatever it has learned.
+    pub fn never_stop(&mut self) {
+        self.stop = None;
+        self.plan.stops = false;
     }
 
     /// Sets the standard deviation σ of the location policy, where ±1 are the image's edges.
@@ -275,10 +178,35 @@ impl Agent {
         l: Var<'t, R>,
     ) -> (Var<'t, R>, Var<'t, R>, State<'t, R>) {
         let rho = self.retina.sense(t, images, l);
+        let (g, h) = self.take_in(rho, h, l);
+        (rho, g, h)
+    }
+
+    /// The iteration for the inputs `rows` alone. All others have zeros as their glimpses and features, and keep their states.
+    #[track_caller]
+    fn iterate_rows<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        images: Images<'_, 't, R>,
+        rows: Indices,
+        h: State<'t, R>,
+        l: Var<'t, R>,
+    ) -> (Var<'t, R>, Var<'t, R>, State<'t, R>) {
+        let batch = l.shape().rows();
+        let some = l.take_rows(rows);
+        let rho = self.retina.sense_rows(t, images, rows, some);
+        let (g, next) = self.take_in(rho, h.take(rows), some);
+        let among_zeros = |x: Var<'t, R>| t.zeros([batch, x.shape().columns()]).put_rows(rows, x);
+        (among_zeros(rho), among_zeros(g), h.put(rows, next))
+    }
+
+    /// From a glimpse ρ(x, lₜ₋₁) and hₜ₋₁ to gₜ and hₜ.
+    #[track_caller]
+    fn take_in<'t, R: Real>(&self, rho: Var<'t, R>, h: State<'t, R>, l: Var<'t, R>) -> (Var<'t, R>, State<'t, R>) {
         // gₜ = f_g(xₜ, lₜ₋₁)
         let g = self.glimpse.see(if self.gain == 1.0 { rho } else { rho.scale(R::from_f64(self.gain)) }, l);
         // hₜ = f_h(hₜ₋₁, gₜ)
-        (rho, g, self.core.step(h, g))
+        (g, self.core.step(h, g))
     }
 
     /// An episode: N glimpses at each input, and the decisions.
@@ -299,10 +227,15 @@ impl Agent {
         let mut state = self.core.begin(t, batch, self.hidden);
         let (mut l, first) = self.first_location(t, batch, draws);
         episode.first = first;
+        episode.stops = self.stop.map(|_| Stops::begin(t, batch));
+        let mut looking: Option<Indices> = None;
         for step in 1..=self.plan.glimpses {
             let clamped = l.clamp(-R::ONE, R::ONE);
             let images = world.images(&clamped.value());
-            let (rho, g, next) = self.iterate(t, images, state, clamped);
+            let (rho, g, next) = match looking {
+                None => self.iterate(t, images, state, clamped),
+                Some(rows) => self.iterate_rows(t, images, rows, state, clamped),
+            };
             state = next;
             episode.locations.push(l);
             episode.glimpses.push(rho);
@@ -317,14 +250,23 @@ impl Agent {
             if self.answers_early {
                 episode.decisions.push(self.action.logits(state.h));
             }
+            if let (Some(stops), Some(rule)) = (&mut episode.stops, self.stop) {
+                let uniforms = draws.stop.get((step - 1) * batch..step * batch).unwrap_or(&[]);
+                let seen = if self.location_into_core { state.h } else { state.h.stop_gradient() };
+                looking = Some(stops.choose(rule, seen, || self.action.logits(state.h), (draws.mode, uniforms)));
+            }
             let (next, chosen) = self.next_location(t, state.h, step, draws);
             l = next;
+            let has_choice =
+                chosen.is_some() || episode.stops.as_ref().is_some_and(|stops| !stops.log_probs.is_empty());
             if let Some(chosen) = chosen {
                 episode.means.push(chosen.mean);
-                episode.location_log_probs.push(chosen.log_prob);
-                if self.plan.decisions == Decisions::Last {
-                    episode.baselines.push(self.expect(state.h, world.labels()));
-                }
+                let looks = episode.stops.as_ref().and_then(|stops| stops.looks.last().copied());
+                // What has stopped chooses no location.
+                episode.location_log_probs.push(looks.map_or(chosen.log_prob, |looks| chosen.log_prob * looks));
+            }
+            if has_choice && self.plan.decisions == Decisions::Last {
+                episode.baselines.push(self.expect(state.h, world.labels()));
             }
         }
         if self.plan.decisions == Decisions::Last {

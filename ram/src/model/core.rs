@@ -2,7 +2,7 @@
 
 use autograd::nn::{Init, Linear, Lstm};
 use autograd::ops::{Activation, linear_sum};
-use autograd::{Params, Real, Recording, Var};
+use autograd::{Indices, Params, Real, Recording, Var};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,21 @@ pub struct State<'t, R: Real> {
     pub h: Var<'t, R>,
     /// The cells of an LSTM, [batch, hidden].
     cells: Option<Var<'t, R>>,
+}
+
+impl<'t, R: Real> State<'t, R> {
+    /// The state of the inputs `rows` alone.
+    #[track_caller]
+    pub fn take(self, rows: Indices) -> State<'t, R> {
+        State { h: self.h.take_rows(rows), cells: self.cells.map(|cells| cells.take_rows(rows)) }
+    }
+
+    /// The state in which the inputs `rows` have the states `next`, and all others keep theirs.
+    #[track_caller]
+    pub fn put(self, rows: Indices, next: State<'t, R>) -> State<'t, R> {
+        let put = |(before, next): (Var<'t, R>, Var<'t, R>)| before.put_rows(rows, next);
+        State { h: put((self.h, next.h)), cells: self.cells.zip(next.cells).map(put) }
+    }
 }
 
 impl Core {

@@ -39,6 +39,8 @@ pub struct DrawPlan {
     pub inside: f64,
     /// Whether its locations are the points of a grid.
     pub is_discrete: bool,
+    /// Whether it chooses after each glimpse but the last if it stops.
+    pub stops: bool,
 }
 
 /// What decides the random numbers of a batch.
@@ -68,6 +70,8 @@ pub struct Draws<R> {
     pub noise: Vec<R>,
     /// A uniform number on [0, 1) for each decision, by which its action or class is sampled, [decisions, batch].
     pub class: Vec<R>,
+    /// A uniform number on [0, 1) for each choice to stop, [N − 1, batch]; empty if there is none.
+    pub stop: Vec<R>,
 }
 
 impl<R: Real> Draws<R> {
@@ -84,6 +88,7 @@ impl<R: Real> Draws<R> {
         self.first.resize(2 * batch, R::ZERO);
         self.noise.resize((plan.glimpses - 1) * 2 * batch, R::ZERO);
         self.class.resize(decisions * batch, R::ZERO);
+        self.stop.resize(if plan.stops { (plan.glimpses - 1) * batch } else { 0 }, R::ZERO);
         let reach = match plan.first {
             _ if plan.locations == Locations::Centre => 0.0,
             First::Centre => 0.0,
@@ -124,6 +129,10 @@ impl<R: Real> Draws<R> {
             let mut rng = stream(Purpose::Class);
             for class in self.class[i..].iter_mut().step_by(batch) {
                 *class = if mode == Mode::Best { R::ZERO } else { R::from_f64(uniform(&mut rng)) };
+            }
+            if plan.stops && mode == Mode::Sample {
+                let mut rng = stream(Purpose::Stop);
+                self.stop[i..].iter_mut().step_by(batch).for_each(|stop| *stop = R::from_f64(uniform(&mut rng)));
             }
         }
     }
@@ -178,6 +187,7 @@ mod tests {
         first: First::Random,
         inside: 0.6,
         is_discrete: false,
+        stops: false,
     };
 
     fn largest(numbers: &[f64]) -> f64 {

@@ -6,6 +6,7 @@ use super::core::{CoreInit, CoreKind};
 use super::draws::First;
 use super::location::{Locations, Mean};
 use super::retina::Sampling;
+use super::stop::Stop;
 
 /// `[model]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,6 +84,8 @@ pub struct Policy {
     pub first: First,
     /// The location network's weights start as N(0, init_std²).
     pub init_std: f64,
+    /// When the agent looks no further: `model.glimpses` is the most that it may take.
+    pub stop: Stop,
 }
 
 impl Default for Model {
@@ -114,6 +117,7 @@ impl Default for Policy {
             grid: 0,
             first: First::Random,
             init_std: 0.01,
+            stop: Stop::Never,
         }
     }
 }

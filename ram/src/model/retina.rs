@@ -15,7 +15,7 @@ mod crop;
 use arrayvec::ArrayVec;
 use autograd::kernels::arch::prefetch;
 use autograd::op::{Backward, Forward, Op, Setup};
-use autograd::{Real, Recording, Shape, Var};
+use autograd::{Indices, Real, Recording, Shape, Var};
 use datasets::Layout;
 use serde::{Deserialize, Serialize};
 
@@ -192,21 +192,64 @@ impl Retina {
         match images {
             Images::Var(images) => t.apply(*self, &[images, locations]),
             Images::Pixels { data, shape } | Images::Tiles { data, shape } => {
-                if let Err(why) = check(shape, locations.shape()) {
-                    panic!("retina: {why}");
-                }
-                let (batch, layout) = (shape.axes()[0], images.layout());
-                assert_eq!(data.len(), batch * layout.len(), "retina: pixels of {shape}");
-                t.filled_from("retina", [batch, self.len(layout.channels)], locations, |locations, y| {
-                    self.see(data, layout, locations, y);
+                let (rho, layout) = (self.checked(images, shape, locations.shape()), images.layout());
+                t.filled_from("retina", rho, locations, |locations, y| self.see(data, layout, None, locations, y))
+            }
+        }
+    }
+
+    /// As [`sense`](Self::sense), for the images `rows` of the batch alone: locations [rows, 2] → [rows, channels·k·g²].
+    ///
+    /// # Panics
+    /// As [`sense`](Self::sense), or if there is no such image.
+    #[track_caller]
+    pub fn sense_rows<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        images: Images<'_, 't, R>,
+        rows: Indices,
+        locations: Var<'t, R>,
+    ) -> Var<'t, R> {
+        match images {
+            Images::Var(images) => t.apply(*self, &[images.take_rows(rows), locations]),
+            Images::Pixels { data, shape } | Images::Tiles { data, shape } => {
+                let &[_, channels, height, width] = shape.axes() else { panic!("retina: images {shape}") };
+                let some = Shape::new(&[rows.len(), channels, height, width]);
+                let (rho, layout) = (self.checked(images, some, locations.shape()), images.layout());
+                t.filled_by("retina", rho, (locations, rows), |locations, rows, y| {
+                    self.see(data, layout, Some(rows), locations, y);
                 })
             }
         }
     }
 
-    /// ρ for each image of a batch.
-    fn see<R: Real, P: Level<R>>(&self, images: &[P], layout: Layout, locations: &[R], y: &mut [R]) {
-        let image_len = layout.len().max(1);
+    /// The shape of ρ for stored images, of which `shape` are looked at.
+    #[track_caller]
+    fn checked<R: Real>(&self, images: Images<'_, '_, R>, shape: Shape, locations: Shape) -> Shape {
+        if let Err(why) = check(shape, locations) {
+            panic!("retina: {why}");
+        }
+        if let Images::Pixels { data, shape } | Images::Tiles { data, shape } = images {
+            assert_eq!(data.len(), shape.axes()[0] * images.layout().len(), "retina: pixels of {shape}");
+        }
+        Shape::new(&[shape.axes()[0], self.len(shape.axes()[1])])
+    }
+
+    /// ρ for each image of a batch, or for the images `rows` of it.
+    fn see<R: Real, P: Level<R>>(
+        &self,
+        images: &[P],
+        layout: Layout,
+        rows: Option<&[u32]>,
+        locations: &[R],
+        y: &mut [R],
+    ) {
+        let image_len = layout.len();
+        if image_len == 0 {
+            return y.fill(R::ZERO);
+        }
+        // Where the image of a glimpse begins.
+        let begin = |glimpse: usize| rows.map_or(glimpse, |rows| rows[glimpse] as usize) * image_len;
         let locations = locations.as_chunks().0;
         let glimpses = locations.iter().zip(y.chunks_exact_mut(self.len(layout.channels).max(1)));
         // Pixels that are probably not in a cache are prefetched some glimpses before they are read.
@@ -216,14 +259,15 @@ impl Retina {
             lines.clear();
             if let (Some(l), true) = (locations.get(glimpse), ahead > 0) {
                 let l: &[R; 2] = l;
-                self.find_lines::<P>(layout, l.map(R::to_f64), glimpse * image_len, lines);
+                self.find_lines::<P>(layout, l.map(R::to_f64), begin(glimpse), lines);
             }
         };
         for i in 0..ahead {
             find(i, &mut lines);
             lines.iter().for_each(|&pixel| prefetch(images, pixel));
         }
-        for (i, (image, (l, y))) in images.chunks_exact(image_len).zip(glimpses).enumerate() {
+        for (i, (l, y)) in glimpses.enumerate() {
+            let image = &images[begin(i)..][..image_len];
             find(i + ahead, &mut lines);
             let l = l.map(R::to_f64);
             match self.sampling {
@@ -345,7 +389,7 @@ impl<R: Real> Op<R> for Retina {
     // y[cell] = Σ_pixels wx·wy·x[pixel] / (255·4ˢ)
     fn forward(&self, cx: Forward<R>, y: &mut [R]) {
         let images: &[Number<R>] = bytemuck::TransparentWrapper::wrap_slice(cx.x(0));
-        self.see(images, Layout::rows(size_of_image(cx.shape(0))), cx.x(1), y);
+        self.see(images, Layout::rows(size_of_image(cx.shape(0))), None, cx.x(1), y);
     }
 
     // d_x[pixel] += wx·wy/(255·4ˢ)·d_y[cell];   d_l += (W, H)/2 · Σ ∂(wx·wy)/∂start · x[pixel]/(255·4ˢ)·d_y[cell]

@@ -165,6 +165,12 @@ pub fn policy(report: &Report) -> String {
             error,
         ));
     }
+    if !found.taken.is_empty() {
+        let all: u32 = found.taken.iter().sum();
+        let share = found.taken.iter().map(|&count| f64::from(count) / f64::from(all.max(1)));
+        let list = vec![series("share", share)];
+        charts.push(chart("Glimpses taken", "share of images that stopped then", "glimpses", Unit::Percent(0), list));
+    }
     if !found.baselines.is_empty() {
         let right = if games { "games won" } else { "share answered rightly" };
         let reached = found.baselines.iter().map(|_| 1.0 - found.error);

@@ -76,6 +76,8 @@ pub struct Measurements {
     pub density: Vec<Vec<u32>>,
     /// The number of parts along each axis of the image.
     pub grid: usize,
+    /// How many examples took 1, 2, … N glimpses; empty where all take N.
+    pub taken: Vec<u32>,
     /// The error if the class were decided after 1, 2, … T glimpses.
     pub error_after: Vec<f64>,
     /// The mean baseline at each step.

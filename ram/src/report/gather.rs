@@ -14,7 +14,7 @@ use crate::evaluate::trace::Tracer;
 use crate::evaluate::trained::Trained;
 use crate::evaluation::GRID;
 use crate::model::core::CoreKind;
-use crate::model::{Decisions, Locations, ModelKind};
+use crate::model::{Decisions, Locations, ModelKind, Stop};
 use crate::runs::checkpoint::Checkpoint;
 use crate::runs::metrics::EpochMetrics;
 use crate::runs::run_folder::{RunFolder, TestError, Which};
@@ -126,6 +126,7 @@ fn evaluated(checkpoint: &Checkpoint, options: &Options) -> Result<(Report, Conf
             density: evaluation.density,
             grid: GRID,
             error_after: evaluation.error_after,
+            taken: evaluation.taken,
             baselines: evaluation.baselines,
             confusion: evaluation.confusion,
             tracking: evaluation.tracking,
@@ -236,8 +237,9 @@ fn about(config: &Config) -> String {
                 Locations::Oracle => "locations near the middle of the digit",
             };
             let [glimpses, patch] = [model.glimpses, model.patch];
+            let at_most = if config.policy.stop == Stop::Learned { "at most " } else { "" };
             format!(
-                "recurrent attention model, {glimpses} glimpses of {patch}×{patch} at {scales}, core of {core}, {policy}"
+                "recurrent attention model, {at_most}{glimpses} glimpses of {patch}×{patch} at {scales}, core of {core}, {policy}"
             )
         }
     };

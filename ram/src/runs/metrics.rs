@@ -51,6 +51,9 @@ pub struct EpochMetrics {
     /// Share of wrong answers on the validation images if the class were decided after 1, 2, … T glimpses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub error_after: Vec<f64>,
+    /// Mean number of glimpses that a validation image took; absent where all take the same number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glimpses: Option<f64>,
     /// Mean over the validation images of the baseline at each step that uses it. It should be the mean return, which without a
     /// discount is 1 − error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -84,6 +87,7 @@ impl EpochMetrics {
             tracking: evaluation.tracking.clone(),
             policy_std: gaussian.then_some(rates.std),
             error_after: evaluation.error_after.clone(),
+            glimpses: evaluation.mean_glimpses(),
             baselines: evaluation.baselines.clone(),
             confusion: evaluation.confusion.clone(),
             density: if evaluation.density.len() <= DENSITY_UP_TO { evaluation.density.clone() } else { Vec::new() },

@@ -321,24 +321,47 @@ pub fn hybrid_loss<'t, R: Real>(
         // log π(a*|h)
         Reward::LogProbability => logits.stop_gradient().cross_entropy(labels).scale(-R::ONE),
     };
-    let reward = earned(logits);
+    // R = r − price·T
+    let reward = less_the_price(earned(logits), episode, objective);
     // −log π(a*_T | s₁:_T)
     let decisions = Term { episodes: logits.cross_entropy(labels), factor: 1.0 / episodes as f64 };
     let beside = (objective.early_weight > 0.0).then(|| early_term(episode, labels, objective, episodes)).flatten();
     // One glimpse at a given place chooses no location: it has neither term.
-    let (choices, learned) = episode.location_choices();
+    let (choices, learned) = episode.choices();
     if choices.is_empty() {
         return objective.weigh(Terms { decisions, beside, location: None, baseline: None }, reward);
     }
     let returns = match objective.returns {
         // The reward comes at the end: Rₜ = R for every choice of a location.
         Returns::Episode => repeated(reward, choices.len()),
-        Returns::ToGo => gains_to_go(episode, earned, objective.discount),
+        Returns::ToGo => gains_to_go(episode, earned, objective),
     };
     let baselines = reinforce::baselines(objective.baseline, &learned, &returns, objective.samples);
     let location = reinforce(&choices, &returns, &baselines, episodes);
-    let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &learned, episodes));
+    let baseline = objective.learns_baseline().then(|| {
+        let [returns, learned] = [&returns, &learned].map(|steps| of_those_that_chose(episode, steps));
+        baseline_error(&returns, &learned, episodes)
+    });
     objective.weigh(Terms { decisions, beside, location: Some(location), baseline }, reward)
+}
+
+/// R = r − price·T of rewards r `[batch]`, where T is the number of glimpses taken; r itself where nothing stops or costs.
+#[track_caller]
+fn less_the_price<'t, R: Real>(r: Var<'t, R>, episode: &Episode<'t, R>, objective: &Objective) -> Var<'t, R> {
+    match &episode.stops {
+        Some(stops) if objective.glimpse_price > 0.0 => r - stops.count().scale(R::from_f64(objective.glimpse_price)),
+        _ => r,
+    }
+}
+
+/// What belongs to the choices of an episode, and 0 for the inputs that had stopped before.
+#[track_caller]
+fn of_those_that_chose<'t, R: Real>(episode: &Episode<'t, R>, steps: &[Var<'t, R>]) -> Steps<'t, R> {
+    let Some(stops) = &episode.stops else { return steps.iter().copied().collect() };
+    // Every input chooses l₀, if that is chosen; then the choice after glimpse t is for those that took this glimpse.
+    let (first, later) = steps.split_at(episode.first.iter().len());
+    let later = later.iter().zip(&stops.looks).map(|(&step, &looks)| step * looks);
+    first.iter().copied().chain(later).collect()
 }
 
 /// The cross entropy after each glimpse but the last, averaged over them, by its weight; none where there is one glimpse.
@@ -350,24 +373,33 @@ fn early_term<'t, R: Real>(
     episodes: usize,
 ) -> Option<Term<'t, R>> {
     let (_, early) = episode.decisions.split_last()?;
-    // −Σ_{t<T} log π(a*|hₜ)
-    let sum = early.iter().map(|logits| logits.cross_entropy(labels)).reduce(|sum, nats| sum + nats)?;
+    // −Σ_{t<T} log π(a*|hₜ); where the episode has stopped, the answer after its last glimpse counts once, as the decision.
+    let goes_on = |t: usize| episode.stops.as_ref().map(|stops| stops.looks[t + 1]);
+    let nats = early.iter().enumerate().map(|(t, logits)| match (logits.cross_entropy(labels), goes_on(t)) {
+        (nats, Some(goes_on)) => nats * goes_on,
+        (nats, None) => nats,
+    });
+    let sum = nats.reduce(|sum, nats| sum + nats)?;
     Some(Term { episodes: sum, factor: objective.early_weight / (episodes * early.len()) as f64 })
 }
 
 /// Rₜ = Σ_{s>t} γˢ⁻ᵗ⁻¹ (Vₛ − Vₛ₋₁) for each choice of a location, where Vₛ is what a decision after s glimpses would earn, and
-/// V₀ = 0. With γ = 1 the sum telescopes to V_T − Vₜ. A smaller γ blames a location first of all for what is seen there.
+/// V₀ = 0. With γ = 1 the sum telescopes to V_T − Vₜ. A smaller γ blames a location first of all for what is seen there. Each
+/// glimpse that is taken costs its price: so to go on is worth V_T − Vₜ − price·(T − t), and to stop is worth 0.
 #[track_caller]
 fn gains_to_go<'t, R: Real>(
     episode: &Episode<'t, R>,
     earned: impl Fn(Var<'t, R>) -> Var<'t, R>,
-    discount: f64,
+    objective: &Objective,
 ) -> Steps<'t, R> {
     let values: Steps<R> = episode.decisions.iter().map(|&logits| earned(logits)).collect();
-    let gamma = R::from_f64(discount);
+    let (gamma, price) = (R::from_f64(objective.discount), R::from_f64(objective.glimpse_price));
     let mut returns = Steps::new();
     for s in (1..values.len()).rev() {
-        let gain = values[s] - values[s - 1];
+        let mut gain = values[s] - values[s - 1];
+        if let Some(stops) = episode.stops.as_ref().filter(|_| price > R::ZERO) {
+            gain = gain - stops.looks[s].scale(price);
+        }
         returns.push(returns.last().map_or(gain, |&later: &Var<R>| gain + later.scale(gamma)));
     }
     if episode.first.is_some() {
@@ -389,16 +421,22 @@ pub fn reinforce_loss<'t, R: Real>(
 ) -> LossTerms<'t, R> {
     let logits = episode.last_decision();
     let chosen = action::sample(logits, uniforms.iter().copied());
-    let reward = action::reward(chosen, labels);
+    let reward = less_the_price(action::reward(chosen, labels), episode, objective);
     let log_prob = action::log_prob_of(logits.log_softmax(), chosen);
-    // Rₜ = R; the class is the last choice, the locations are those before it.
-    let (locations, mut learned) = episode.location_choices();
+    // Rₜ = R; the class is the last choice, the locations and stops are those before it.
+    let (locations, mut learned) = episode.choices();
     learned.extend(episode.baselines.last().copied());
     let (returns, last) = (repeated(reward, learned.len()), locations.len());
     let baselines = reinforce::baselines(objective.baseline, &learned, &returns, objective.samples);
     let decisions = reinforce(&[log_prob], &returns[last..], &baselines[last..], episodes);
     let location = (last > 0).then(|| reinforce(&locations, &returns[..last], &baselines[..last], episodes));
-    let baseline = objective.learns_baseline().then(|| baseline_error(&returns, &learned, episodes));
+    let baseline = objective.learns_baseline().then(|| {
+        // All inputs have a class.
+        let of_choices = |steps: &[Var<'t, R>]| -> Steps<'t, R> {
+            of_those_that_chose(episode, &steps[..last]).into_iter().chain(steps[last..].iter().copied()).collect()
+        };
+        baseline_error(&of_choices(&returns), &of_choices(&learned), episodes)
+    });
     objective.weigh(Terms { decisions, beside: None, location, baseline }, reward)
 }
 

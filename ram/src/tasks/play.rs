@@ -93,7 +93,7 @@ use crate::data::FIXED_SEED;
 use crate::environments::Environment;
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective, Terms};
-use crate::model::{Decisions, DrawKey, Draws, Episode, First, Images, Locations, Mean, ModelKind, Steps, World};
+use crate::model::{Decisions, DrawKey, Draws, Episode, First, Images, Locations, Mean, ModelKind, Steps, Stop, World};
 use crate::network::Network;
 use crate::reinforce::{self, BaselineKind, Term, baseline_error, reinforce};
 use crate::split::SplitName;
@@ -150,6 +150,9 @@ impl Play {
             faults.push(format!(
                 "loss.early_weight is {weight}, but must be 0 for a game, which is decided after each glimpse"
             ));
+        }
+        if config.policy.stop != Stop::Never {
+            faults.push("policy.stop is learned, but must be never in a game, whose rules say when it ends".into());
         }
         if config.policy.locations == Locations::Oracle {
             faults.push(
@@ -448,7 +451,7 @@ pub fn play_loss<'t, R: Real>(
         Term { episodes, factor: loss.entropy_weight / games as f64 }
     });
     // l₀ is chosen before the first move, and lₜ at move t, so both l₀ and l₁ have a say in all the rewards.
-    let (locations, learned) = episode.location_choices();
+    let (locations, learned) = episode.choices();
     let first = episode.first.map(|first| first.baseline);
     let later = locations.len() - usize::from(first.is_some());
     let of_locations: Steps<R> = first.iter().map(|_| whole).chain(returns[..later].iter().copied()).collect();

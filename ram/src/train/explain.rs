@@ -20,7 +20,7 @@ use self::numbers::{deviation, farthest, largest, mean, norm, numbers_of};
 use crate::config::{Config, LossKind};
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective};
-use crate::model::agent::FirstChoice;
+use crate::model::episode::FirstChoice;
 use crate::model::{Decisions, Episode, ModelKind, Steps};
 use crate::network::Network;
 use crate::reinforce::BaselineKind;
@@ -313,6 +313,11 @@ impl<'t> Recording<'_, 't> {
             rows.step(n, n, at(&episode.glimpses), ("ρ_", "the glimpse, ρ(x, l)", true, lines::retina(&config.model)));
             rows.step(n, n, at(&episode.features), ("g_", "its features, f_g(ρ, l)", false, lines::features()));
             rows.step(n, n, at(&episode.states), ("h_", "the state, f_h(h, g)", false, lines::core(&config.model)));
+            if let Some(stops) = &episode.stops {
+                rows.step(n, n, at(&stops.logits), ("f_s(h_)", "log-odds of stopping", false, lines::stop()));
+                let log_prob = ("log π(s_)", "log-probability of stopping or going on", false, lines::stop_log_prob());
+                rows.step(n, n, at(&stops.log_probs), log_prob);
+            }
         }
     }
 

@@ -29,8 +29,10 @@ pub struct EpisodeTold {
 pub struct Choice {
     /// t
     pub step: usize,
-    /// What was chosen: (x, y), or the number of the action.
+    /// What was chosen: (x, y), or the number of the action; nothing where the agent stopped.
     pub chosen: Vec<f64>,
+    /// Whether the agent stopped; `None` where it has no such choice.
+    pub stopped: Option<bool>,
     /// log π of the choice.
     pub log_prob: f64,
     /// Rₜ; `None` where it cannot be told from the rest.
@@ -71,7 +73,7 @@ fn choices(config: &Config, episode: &Episode<f32>, reward: f64, number: usize, 
     let (log_probs, baselines, chosen, weight) = match decisions {
         Decisions::Each => (episode.action_log_probs.clone(), episode.baselines.clone(), &episode.actions[..], 1.0),
         Decisions::Last => {
-            let (log_probs, baselines) = episode.location_choices();
+            let (log_probs, baselines) = episode.choices();
             // l₀ is among the choices only where it was chosen.
             let given = usize::from(episode.first.is_none());
             (
@@ -83,6 +85,11 @@ fn choices(config: &Config, episode: &Episode<f32>, reward: f64, number: usize, 
         }
     };
     let learned = config.loss.baseline.is_learned();
+    // Whether the episode took the glimpse after choice `step`.
+    let looks = |step: usize| {
+        let stops = episode.stops.as_ref().filter(|_| decisions == Decisions::Last)?;
+        Some(stops.looks.get(step)?.value()[number] == 1.0)
+    };
     let choice = |(i, &log_prob): (usize, &Var<f32>)| {
         // The loss is −1/M Σᵢ Σₜ log π (Rₜ − bₜ) by its weight: so ∂L/∂ log π tells Rₜ − bₜ.
         let slope = f64::from(log_prob.grad()[number]);
@@ -100,9 +107,14 @@ fn choices(config: &Config, episode: &Episode<f32>, reward: f64, number: usize, 
         };
         let features = step.checked_sub(1).and_then(|at| episode.features.get(at).copied());
         let shape = chosen[i].shape();
+        let stopped = looks(step).map(|looks| !looks);
         Choice {
             step,
-            chosen: numbers_of(&chosen[i].value(), shape.axes(), number),
+            stopped,
+            chosen: match stopped {
+                Some(true) => Vec::new(),
+                _ => numbers_of(&chosen[i].value(), shape.axes(), number),
+            },
             log_prob: of(log_prob),
             ret,
             baseline,
@@ -114,5 +126,8 @@ fn choices(config: &Config, episode: &Episode<f32>, reward: f64, number: usize, 
             }),
         }
     };
-    log_probs.iter().enumerate().map(choice).collect()
+    // What had stopped before has no choice.
+    let given = usize::from(episode.first.is_none());
+    let has_choice = |i: usize| (i + given).checked_sub(1).and_then(looks).unwrap_or(true);
+    log_probs.iter().enumerate().filter(|(i, _)| has_choice(*i)).map(choice).collect()
 }

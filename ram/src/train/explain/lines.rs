@@ -29,6 +29,7 @@ const GLIMPSE: Source = ("ram/src/model/glimpse.rs", include_str!("../../model/g
 const CORE: Source = ("ram/src/model/core.rs", include_str!("../../model/core.rs"));
 const LOCATION: Source = ("ram/src/model/location.rs", include_str!("../../model/location.rs"));
 const ACTION: Source = ("ram/src/model/action.rs", include_str!("../../model/action.rs"));
+const STOP: Source = ("ram/src/model/stop.rs", include_str!("../../model/stop.rs"));
 const BASELINE: Source = ("ram/src/model/baseline.rs", include_str!("../../model/baseline.rs"));
 const LOSSES: Source = ("ram/src/losses.rs", include_str!("../../losses.rs"));
 const CLASSIFY: Source = ("ram/src/tasks/classify.rs", include_str!("../../tasks/classify.rs"));
@@ -97,6 +98,16 @@ pub fn core(model: &Model) -> SourceLine {
         CoreKind::Rect => find(CORE, "linear_sum(&[(state.h, hidden), (g, glimpse)]"),
         CoreKind::Lstm => find(CORE, "lstm.step("),
     }
+}
+
+/// f_s(hₜ), the log-odds of stopping.
+pub fn stop() -> SourceLine {
+    find(STOP, ".linear(self.logit)")
+}
+
+/// log π(sₜ)
+pub fn stop_log_prob() -> SourceLine {
+    find(STOP, "*y = R::from_f64(z.min(0.0) - math::ln(")
 }
 
 /// bₜ
@@ -175,6 +186,7 @@ pub fn parameter(config: &Config, name: &str) -> SourceLine {
         (ModelKind::Ram, "location") => find(LOCATION, "let mean = h.linear(self.linear);"),
         (ModelKind::Ram, "action") => find(ACTION, "h.linear(self.linear)"),
         (ModelKind::Ram, "baseline") => baseline(),
+        (ModelKind::Ram, "stop.features" | "stop.logit") => stop(),
         (ModelKind::Ram, _) => core(&config.model),
         _ => logits(&config.model),
     }
