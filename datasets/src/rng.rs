@@ -38,6 +38,8 @@ pub enum Purpose {
     Shape = 12,
     /// Whether an episode stops after a glimpse.
     Stop = 13,
+    /// The zoom of a glimpse.
+    Zoom = 14,
 }
 
 /// Identifies a stream of random numbers.

@@ -18,6 +18,8 @@ pub struct Evaluation {
     pub distance: Vec<f64>,
     /// For each glimpse, the variance of its location across the images; the variances of x and y are added.
     pub fixation_spread: Vec<f64>,
+    /// For each glimpse, how often each of `policy.zooms` zooms was taken; empty where there is only one.
+    pub zooms: Vec<Vec<u32>>,
     /// For each glimpse, how many locations lie in each of [`GRID`] × [`GRID`] equal parts of the image, row after row.
     pub density: Vec<Vec<u32>>,
     /// The share of wrong answers if the class were decided after 1, 2, … T glimpses, or earlier where the agent stops earlier, by

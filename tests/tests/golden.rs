@@ -267,7 +267,7 @@ fn retina<R: Real>(sampling: Sampling) {
     for (name, sizes) in golden.config["cases"].as_object().unwrap() {
         let size = |key: &str| sizes[key].as_u64().unwrap() as usize;
         let of = |key: &str| format!("{name}.{key}");
-        let retina = Retina { patch: size("patch"), scales: size("scales"), sampling };
+        let retina = Retina::new(size("patch"), size("scales"), sampling);
         let locations = to::<R>(golden.values(&of("locations")));
         let shape = Shape::new(&[locations.len() / 2, size("channels"), size("height"), size("width")]);
         // Ours are grey levels from 0 to 255, the bilinear file's lie between 0 and 1.

@@ -227,7 +227,7 @@ impl Operation {
             Operation::MaxPool => x[0].max_pool2d(3),
             Operation::Permute => x[0].permute([2, 0, 3, 1]),
             Operation::Retina(sampling) => {
-                Retina { patch: 6, scales: 2, sampling }.sense(t, Images::Var(x[0]), x[1]).scale(r(255.0))
+                Retina::new(6, 2, sampling).sense(t, Images::Var(x[0]), x[1]).scale(r(255.0))
             }
             Operation::GaussianLogProb => gaussian_log_prob(x[0], x[1], 0.25),
             Operation::LogProbOf => {

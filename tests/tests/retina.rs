@@ -24,7 +24,8 @@ fn see<R: Real>(retina: Retina, data: &[u8], shape: Shape, locations: &[R]) -> V
     let params = Params::new();
     let mut tape = Tape::new();
     let t = tape.begin(&params);
-    let l = t.constant([locations.len() / 2, 2], locations);
+    let batch = shape.axes()[0];
+    let l = t.constant([batch, locations.len() / batch], locations);
     retina.sense(&t, Images::Pixels { data, shape }, l).value().to_vec()
 }
 
@@ -44,7 +45,8 @@ fn see_tiles<R: Real>(retina: Retina, data: &[u8], shape: Shape, locations: &[R]
     let t = tape.begin(&params);
     let images = Images::stored(&tiles, batch, layout);
     assert_eq!((images.shape(), matches!(images, Images::Tiles { .. })), (shape, true));
-    let (rho, levels) = (retina.sense(&t, images, t.constant([locations.len() / 2, 2], locations)), images.levels(&t));
+    let l = t.constant([batch, locations.len() / batch], locations);
+    let (rho, levels) = (retina.sense(&t, images, l), images.levels(&t));
     [rho.value().to_vec(), levels.value().to_vec()]
 }
 
@@ -53,7 +55,7 @@ fn see_variable<R: Real>(retina: Retina, data: &[u8], shape: Shape, locations: &
     let params = Params::new();
     let mut tape = Tape::new();
     let t = tape.begin(&params);
-    let l = t.constant([locations.len() / 2, 2], locations);
+    let l = t.constant([shape.axes()[0], locations.len() / shape.axes()[0]], locations);
     let levels: Vec<R> = data.iter().map(|&x| R::from(x)).collect();
     retina.sense(&t, Images::Var(t.input(shape, &levels)), l).value().to_vec()
 }
@@ -86,7 +88,7 @@ fn the_pixels_that_change_a_glimpse_are_exactly_its_window() {
     let (channels, height, width) = (2, 9, 7);
     let base = noise(channels * height * width, 1);
     for sampling in BOTH {
-        let retina = Retina { patch: 4, scales: 2, sampling };
+        let retina = Retina::new(4, 2, sampling);
         // The middle, the edges and corners, ties of rounding (7·9/16 − … = n + ½), and somewhere.
         let mut seen = BTreeSet::new();
         for l in [[0.0, 0.0], [-1.0, -1.0], [1.0, 1.0], [1.0, -0.3], [1.0 / 7.0, 2.0 / 9.0], [-0.61, 0.42]] {
@@ -151,7 +153,7 @@ proptest! {
         let data = noise(shape.len(), seed);
         let exact: Vec<f64> = l.iter().map(|&l| f64::from(l)).collect();
         for sampling in BOTH {
-            let retina = Retina { patch: 2 * half, scales, sampling };
+            let retina = Retina::new(2 * half, scales, sampling);
             let bits = |x: Vec<f32>| x.into_iter().map(f32::to_bits).collect::<Vec<_>>();
             prop_assert_eq!(bits(see(retina, &data, shape, &l)), bits(see_variable(retina, &data, shape, &l)));
             let found = see::<f64>(retina, &data, shape, &exact);
@@ -181,7 +183,7 @@ proptest! {
         let shape = s(&[2, channels, height, width]);
         let data = noise(shape.len(), seed);
         for sampling in BOTH {
-            let retina = Retina { patch: 2 * half, scales: if sampling == Sampling::Crop { scales } else { 1 }, sampling };
+            let retina = Retina::new(2 * half, if sampling == Sampling::Crop { scales } else { 1 }, sampling);
             let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             let [rho, levels] = see_tiles(retina, &data, shape, &l);
             prop_assert_eq!(bits(&rho), bits(&see(retina, &data, shape, &l)));
@@ -203,7 +205,7 @@ fn the_cost_does_not_depend_on_the_image() {
         canvas[(top + row) * large + left..][..small].copy_from_slice(pixels);
     }
     for sampling in BOTH {
-        let retina = Retina { patch: 8, scales: 3, sampling };
+        let retina = Retina::new(8, 3, sampling);
         for [x, y] in [[14.0, 14.0], [3.0, 22.0], [0.0, 28.0]] {
             let at = |x: f64, side: usize| 2.0 * x / side as f64 - 1.0;
             let near = [at(x, small), at(y, small)];
@@ -239,7 +241,7 @@ fn within(rng: &mut ChaCha8Rng) -> f64 {
 #[test]
 fn gradients_of_the_whole_pixel_retina() {
     for (patch, scales, [channels, height, width]) in [(2, 3, [1, 7, 6]), (4, 2, [2, 5, 8])] {
-        let retina = Retina { patch, scales, sampling: Sampling::Crop };
+        let retina = Retina::new(patch, scales, Sampling::Crop);
         for l in [[0.1, -0.2], [-1.0, 1.0], [0.9, 0.33]] {
             // Times 255: gradients of the size of 1, which the check's tolerance is relative to.
             gradcheck(
@@ -255,7 +257,7 @@ fn gradients_of_the_whole_pixel_retina() {
 #[test]
 fn gradients_of_the_bilinear_retina_by_image_and_location() {
     for (patch, scales, [channels, height, width]) in [(2, 3, [1, 7, 6]), (4, 2, [2, 5, 8])] {
-        let retina = Retina { patch, scales, sampling: Sampling::Bilinear };
+        let retina = Retina::new(patch, scales, Sampling::Bilinear);
         gradcheck_from(
             move |t, x| retina.sense(t, Images::Var(x[0]), x[1]).scale(255.0),
             &Params::new(),
@@ -297,4 +299,52 @@ fn the_gaussian_is_a_density() {
     let density = density.value();
     let top = (0..at.len()).max_by(|&i, &j| density[i].total_cmp(&density[j])).unwrap();
     assert!((at[top] - mean).abs() < 1e-9);
+}
+
+/// A zoom is a scale: patch s of a retina at zoom z is patch s + z of one at zoom 0, also if each image has a zoom of its own.
+#[test]
+fn a_zoom_is_the_same_as_a_coarser_scale() {
+    let (channels, batch) = (2, 6);
+    let shape = s(&[batch, channels, 50, 70]);
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let data: Vec<u8> = (0..shape.len()).map(|_| rng.random()).collect();
+    for sampling in BOTH {
+        let locations: Vec<[f32; 2]> = (0..batch).map(|_| [0; 2].map(|_| rng.random_range(-1.2..1.2))).collect();
+        let (all, retina) = (Retina::new(6, 4, sampling), Retina::new(6, 2, sampling).zoomed(1));
+        let expected = see(all, &data, shape, locations.as_flattened());
+        // The retina's own zoom of 1, and 0 or 1 on top.
+        let zooms: Vec<usize> = (0..batch).map(|i| i % 2).collect();
+        let places: Vec<f32> = locations.iter().zip(&zooms).flat_map(|(l, &z)| [l[0], l[1], z as f32]).collect();
+        let found = see(retina, &data, shape, &places);
+        assert_eq!(found, see_variable(retina, &data, shape, &places));
+        assert_eq!(found, see_tiles(retina, &data, shape, &places)[0]);
+        for (i, zoom) in zooms.iter().enumerate() {
+            for (channel, scale) in (0..channels).flat_map(|c| (0..2).map(move |scale| (c, scale))) {
+                let patch = |values: &[f32], scales: usize, scale: usize| {
+                    values[((i * channels + channel) * scales + scale) * 36..][..36].to_vec()
+                };
+                let from_all = patch(&expected, 4, scale + 1 + zoom);
+                assert_eq!(patch(&found, 2, scale), from_all, "image {i}, scale {scale}, zoom {zoom}, {sampling:?}");
+                assert_eq!(retina.zoomed(*zoom).side(scale), all.side(scale + 1 + zoom));
+            }
+        }
+    }
+}
+
+/// The gradients of image and location at the zooms of a batch. The zoom itself has none.
+#[test]
+fn gradients_at_a_zoom() {
+    let none = Params::new();
+    for zooms in [[0.0, 1.0], [2.0, 0.0]] {
+        let (images, locations) = (s(&[2, 1, 9, 12]), s(&[2, 2]));
+        gradcheck(
+            move |t, x| {
+                let places = t.concat(1, &[x[1], t.constant([2, 1], &zooms)]);
+                Retina::new(2, 2, Sampling::Bilinear).sense(t, Images::Var(x[0]), places)
+            },
+            &none,
+            &[images, locations],
+            8,
+        );
+    }
 }

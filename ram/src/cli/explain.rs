@@ -140,8 +140,18 @@ fn episode(told: &EpisodeTold, all: bool) -> Vec<String> {
     let last = told.choices.len();
     let mut left_out = false;
     for (i, choice) in told.choices.iter().enumerate() {
-        let Choice { step, stopped, ref chosen, log_prob, ret, baseline, advantage, ref features, features_gradient } =
-            *choice;
+        let Choice {
+            step,
+            stopped,
+            ref chosen,
+            zoom,
+            log_prob,
+            ret,
+            baseline,
+            advantage,
+            ref features,
+            features_gradient,
+        } = *choice;
         if !all && last > 8 && (2..last - 1).contains(&i) {
             if !left_out {
                 rows.push(vec!["…".to_owned()]);
@@ -151,7 +161,11 @@ fn episode(told: &EpisodeTold, all: bool) -> Vec<String> {
         }
         rows.push(vec![
             step.to_string(),
-            if stopped == Some(true) { "stop".to_owned() } else { numbers(chosen, 2) },
+            match (stopped, zoom) {
+                (Some(true), _) => "stop".to_owned(),
+                (_, Some(zoom)) => format!("{}, zoom {zoom}", numbers(chosen, 2)),
+                _ => numbers(chosen, 2),
+            },
             number(log_prob),
             optional(ret),
             optional(baseline),

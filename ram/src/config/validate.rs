@@ -3,7 +3,8 @@
 use super::{Canvas, Config, Data, LossKind, Returns, Reward, Source};
 use crate::environments::Game;
 use crate::error::RamError;
-use crate::model::{First, MAX_GLIMPSES, ModelKind, Stop};
+use crate::model::retina::MAX_SCALES;
+use crate::model::{First, MAX_GLIMPSES, ModelKind, Stop, Zoom};
 use crate::reinforce::BaselineKind;
 
 /// The smallest standard deviation of the policy. An image of 1024 pixels has its pixels 0.002 apart.
@@ -81,6 +82,7 @@ impl Config {
             "an even number from 2 to 1024",
         );
         faults.within("model.scales", model.scales, 1, 8);
+        faults.within("model.zoom", model.zoom, 0, 7);
         faults.within("model.glimpses", model.glimpses, 1, MAX_GLIMPSES);
         faults.number("model.gain", model.gain, |x| x > 0.0 && x <= 1e4, "above 0, at most 10000");
         faults.within("model.features", model.features, 1, 16_384);
@@ -134,6 +136,7 @@ impl Config {
         );
         faults.number("loss.glimpse_price", loss.glimpse_price, |x| (0.0..=1.0).contains(&x), "from 0 to 1");
         self.validate_stop(faults);
+        self.validate_zooms(faults);
         faults.number("loss.entropy_weight", loss.entropy_weight, weight, "from 0 to 1000000");
         faults.number("loss.discount", loss.discount, |x| x > 0.0 && x <= 1.0, "above 0, at most 1");
     }
@@ -149,6 +152,33 @@ impl Config {
         refuse(data.source.game().is_none(), "in a game, whose rules say when it ends");
         refuse(model.kind == ModelKind::Ram, "where model.kind is fc, conv or cnn, which take no glimpses");
         refuse(model.glimpses > 1, "with model.glimpses=1, where nothing is left to choose");
+    }
+
+    /// `model.zoom`, `policy.zooms` and `policy.zoom`
+    fn validate_zooms(&self, faults: &mut Faults) {
+        let Config { data, model, policy, .. } = self;
+        faults.within("policy.zooms", policy.zooms, 1, 8);
+        // The sum of a column of a block must fit into the retina's 16 bits.
+        let widest = model.scales.saturating_add(model.zoom).saturating_add(policy.zooms).saturating_sub(1);
+        faults.unless(
+            widest <= MAX_SCALES,
+            "policy.zooms",
+            policy.zooms,
+            &format!(
+                "such that model.scales + model.zoom + policy.zooms is at most {}: the widest patch is then 128 times as wide as the finest",
+                MAX_SCALES + 1
+            ),
+        );
+        if policy.zooms == 1 {
+            let expected =
+                "learned with policy.zooms=1, where there is nothing to choose (set policy.zooms=3, for example)";
+            return faults.unless(policy.zoom == Zoom::Learned, "policy.zoom", policy.zoom.name(), expected);
+        }
+        let mut refuse = |ok: bool, why: &str| faults.unless(ok, "policy.zooms", policy.zooms, &format!("1 {why}"));
+        refuse(model.kind == ModelKind::Ram, "where model.kind is fc, conv or cnn, which take no glimpses");
+        refuse(model.glimpses > 1, "with model.glimpses=1: the first glimpse is always the widest, so set model.zoom");
+        let knows = policy.zoom != Zoom::Oracle || data.source.game().is_none();
+        faults.unless(knows, "policy.zoom", "oracle", "learned or random in a game, where no digit has a size");
     }
 
     /// `[optimiser]` and `[schedule]`

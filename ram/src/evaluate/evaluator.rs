@@ -77,6 +77,8 @@ struct Found {
 struct Step {
     /// The location (x, y) in each example that was looked at, as the retina takes it: between −1 and 1.
     locations: Vec<[f32; 2]>,
+    /// The zooms there; empty where there is only one.
+    zooms: Vec<usize>,
     /// The number of glimpses that touch the digit.
     touching: u32,
     /// How far each location lies from the centre of the digit, pixels; empty where its place is not known.
@@ -162,6 +164,10 @@ fn conclude(config: &Config, decisions: Decisions, chunks: impl Iterator<Item = 
         on_digit_at,
         distance: steps.iter().filter(|_| is_placed).map(|step| mean(&step.distances)).collect(),
         fixation_spread: steps.iter().map(Step::spread).collect(),
+        zooms: match config.policy.zooms {
+            0 | 1 => Vec::new(),
+            zooms => steps.iter().map(|step| step.zooms(zooms)).collect(),
+        },
         density: steps.iter().map(Step::density).collect(),
         error_after: verdict.wrong_after.iter().map(|&wrong| share(wrong)).collect(),
         // Only a learned baseline has values worth reporting.
@@ -196,8 +202,12 @@ impl Found {
         for (step, locations) in episode.locations.iter().enumerate() {
             let targets = recorder.targets(inputs, step);
             self.is_placed = targets.is_some();
-            let looks = episode.stops.as_ref().map(|stops| stops.looks[step].to_vec());
-            self.steps.push(Step::new(&locations.value(), looks.as_deref(), retina, targets, [width, height]));
+            let fixations = Fixations {
+                locations: &locations.value(),
+                looks: episode.stops.as_ref().map(|stops| stops.looks[step].to_vec()),
+                zooms: episode.zooms.as_ref().map(|zooms| zooms.zooms[step].to_vec()),
+            };
+            self.steps.push(Step::new(&fixations, retina, targets, [width, height]));
         }
         // For classification, only the baselines that are subtracted for a choice after a glimpse are counted, and only where it was made.
         let used = match decisions {
@@ -234,6 +244,7 @@ impl Found {
         self.steps.resize_with(next.steps.len(), Step::default);
         for (all, step) in self.steps.iter_mut().zip(next.steps) {
             all.locations.extend(step.locations);
+            all.zooms.extend(step.zooms);
             all.touching += step.touching;
             all.distances.extend(step.distances);
         }
@@ -242,23 +253,32 @@ impl Found {
     }
 }
 
+/// Where a batch is looked at in one step.
+struct Fixations<'a> {
+    /// [images, 2]
+    locations: &'a [f32],
+    /// Where the agent may stop: 1 for the images that were looked at, `[images]`; only these count.
+    looks: Option<Vec<f32>>,
+    /// Where there are several: the zooms `[images]`.
+    zooms: Option<Vec<f32>>,
+}
+
 impl Step {
-    /// The locations [images, 2] of a step on images of [width, height] pixels, and how many of the targets were seen. Where the agent
-    /// may stop, `looks` [images] is 1 for the images that were looked at; only these count.
-    fn new(
-        locations: &[f32],
-        looks: Option<&[f32]>,
-        retina: Retina,
-        targets: Option<&[DigitBox]>,
-        size: [usize; 2],
-    ) -> Step {
-        let looked = |i: &usize| looks.is_none_or(|looks| looks[*i] == 1.0);
+    /// What a step looked at on images of [width, height] pixels, and how many of the targets were seen.
+    fn new(fixations: &Fixations, retina: Retina, targets: Option<&[DigitBox]>, size: [usize; 2]) -> Step {
+        let Fixations { locations, looks, zooms } = fixations;
+        let looked = |i: &usize| looks.as_ref().is_none_or(|looks| looks[*i] == 1.0);
         let counted = (0..locations.len() / 2).filter(looked);
+        let zooms: Vec<usize> = zooms.iter().flat_map(|zooms| counted.clone().map(|i| zooms[i] as usize)).collect();
         let targets: Option<Vec<DigitBox>> = targets.map(|targets| counted.clone().map(|i| targets[i]).collect());
         let locations = locations.as_chunks().0;
         let locations: Vec<[f32; 2]> = counted.map(|i: usize| locations[i].map(|l: f32| l.clamp(-1.0, 1.0))).collect();
-        let touched = |(l, target): (&[f32; 2], &DigitBox)| u32::from(touches(retina, l.map(f64::from), target, size));
-        let touching = targets.as_ref().map_or(0, |targets| locations.iter().zip(targets).map(touched).sum());
+        let touched = |(i, (l, target)): (usize, (&[f32; 2], &DigitBox))| {
+            let retina = retina.zoomed(zooms.get(i).copied().unwrap_or(0));
+            u32::from(touches(retina, l.map(f64::from), target, size))
+        };
+        let touching =
+            targets.as_ref().map_or(0, |targets| locations.iter().zip(targets).enumerate().map(touched).sum());
         // −1 and 1 are the edges of the image.
         let along = |l: f32, size: usize| (f64::from(l) + 1.0) / 2.0 * size as f64;
         let far = |(l, target): (&[f32; 2], &DigitBox)| {
@@ -267,7 +287,12 @@ impl Step {
             (dx * dx + dy * dy).sqrt()
         };
         let distances = targets.map_or_else(Vec::new, |targets| locations.iter().zip(&targets).map(far).collect());
-        Step { locations, touching, distances }
+        Step { locations, zooms, touching, distances }
+    }
+
+    /// How often each of `zooms` zooms was taken.
+    fn zooms(&self, zooms: usize) -> Vec<u32> {
+        (0..zooms).map(|zoom| self.zooms.iter().filter(|&&z| z == zoom).count() as u32).collect()
     }
 
     /// The number of images that were looked at, or 1 if there is none.
@@ -319,10 +344,11 @@ mod tests {
         let retina = Retina::new(8, 1, crate::model::Sampling::Crop);
         let boxes = [DigitBox { x: 10, y: 20, width: 28, height: 28 }, DigitBox { x: 0, y: 0, width: 28, height: 28 }];
         // On 60×80 pixels: (30, 40) against (24, 34), and a corner, clamped, against (14, 14).
-        let step = Step::new(&[0.0, 0.0, -3.0, -1.0], None, retina, Some(&boxes), [60, 80]);
+        let at = |locations| Fixations { locations, looks: None, zooms: None };
+        let step = Step::new(&at(&[0.0, 0.0, -3.0, -1.0]), retina, Some(&boxes), [60, 80]);
         let expected = [72f64.sqrt(), 392f64.sqrt()];
         assert!(step.distances.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{:?}", step.distances);
-        assert!(Step::new(&[0.0, 0.0], None, retina, None, [60, 80]).distances.is_empty());
+        assert!(Step::new(&at(&[0.0, 0.0]), retina, None, [60, 80]).distances.is_empty());
     }
 
     /// Compares the evaluation with the traces, image by image.

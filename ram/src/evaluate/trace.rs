@@ -61,6 +61,8 @@ pub struct Glimpse {
     pub rho: Vec<f32>,
     /// The probability of each action, or of each class if the agent decided now.
     pub probabilities: Vec<f64>,
+    /// z, where the agent has several zooms: the windows are 2ᶻ times as wide as at the finest.
+    pub zoom: Option<usize>,
     /// π(sₜ = 1 | hₜ), with which the agent stops now; `None` where it has no such choice.
     pub stop: Option<f64>,
     /// bₜ, the return that the agent expects now; `None` if the baseline is not learned.
@@ -164,7 +166,7 @@ impl<'a> Tracer<'a> {
     /// not shown, since it needs to know the class.
     fn learned_baseline(&self) -> bool {
         let Config { loss, model, policy, .. } = self.config();
-        let chooses = policy.locations.are_learned() && (model.glimpses > 1 || policy.first == First::Learned);
+        let chooses = policy.learns() && (model.glimpses > 1 || policy.first == First::Learned);
         loss.baseline == BaselineKind::Learned && (chooses || loss.kind == LossKind::Reinforce)
     }
 
@@ -238,9 +240,11 @@ impl<'a> Tracer<'a> {
         let [channels, height, width] = recorder.picture_size(inputs);
         let glimpse = |step: usize, i: usize| {
             let location = clamped(&locations[step][i]);
+            let zoom = episode.zooms.as_ref().map(|zooms| zooms.zoom(step, i));
             Glimpse {
                 location,
-                windows: windows(self.retina(), location, [width, height]),
+                windows: windows(self.retina().zoomed(zoom.unwrap_or(0)), location, [width, height]),
+                zoom,
                 rho: rhos[step][i].clone(),
                 probabilities: softmax(&decisions[step][i]),
                 stop: episode.stops.as_ref().and_then(|stops| stops.probability(step, i)),

@@ -16,6 +16,7 @@ use super::retina::{Images, Retina};
 use super::steps::MAX_GLIMPSES;
 use super::stop::{Stop, StopNetwork, StopRule, Stops};
 use super::world::World;
+use super::zoom::{self, Zoom, ZoomNetwork, ZoomPolicy, Zooms};
 
 /// The recurrent attention model: handles to its parameters, and its fixed settings.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Agent {
     first: Option<Linear>,
     /// What decides that nothing more is looked at, if anything does before the last glimpse.
     stop: Option<StopRule>,
+    /// How the zoom of a glimpse is chosen, if there are several.
+    zoom: Option<ZoomPolicy>,
     hidden: usize,
     plan: DrawPlan,
     location_into_core: bool,
@@ -73,18 +76,25 @@ impl Agent {
     ) -> Agent {
         let AgentOptions { model, policy, edge, location_into_core, informed_baseline, answers_early, decisions } =
             options;
-        // 1 − g/W, or 0 if the patch is wider than the image.
-        let inside = (1.0 - model.patch as f64 / edge as f64).max(0.0);
         let glimpses = model.glimpses;
         assert!((1..=MAX_GLIMPSES).contains(&glimpses), "agent: {glimpses} glimpses, not from 1 to {MAX_GLIMPSES}");
-        let retina = Retina::new(model.patch, model.scales, model.retina);
+        let retina = Retina::new(model.patch, model.scales, model.retina).zoomed(model.zoom);
+        let zooms = policy.zooms;
+        assert!(zooms >= 1, "agent: no zooms");
+        let _ = retina.zoomed(zooms - 1); // which panics if it is too wide
+        // 1 − g/W, or 0 if the finest patch is wider than the image.
+        let inside = (1.0 - retina.side(0) as f64 / edge as f64).max(0.0);
         // The blind policy sees the number of the step instead of the state.
         let seen_by_policy = if policy.locations == Locations::Blind { glimpses } else { model.hidden };
-        let glimpse = GlimpseNetwork::new(params, retina.len(channels), model.features, model.glimpse_features, rng);
+        let place = if zooms > 1 { 2 + zooms } else { 2 };
+        let glimpse =
+            GlimpseNetwork::new(params, [retina.len(channels), place], model.features, model.glimpse_features, rng);
         let core = Core::new(params, model.core, [model.glimpse_features, model.hidden], model.core_init, rng);
         let mut location = LocationNetwork::new(params, seen_by_policy, policy.mean, policy.grid, policy.init_std, rng);
         location.set_inside(inside);
         let stop = (policy.stop == Stop::Learned).then(|| StopNetwork::new(params, model.hidden, model.features, rng));
+        let zoom = (zooms > 1 && policy.zoom == Zoom::Learned)
+            .then(|| ZoomNetwork::new(params, seen_by_policy, zooms, policy.init_std, rng));
         let chooses_first = policy.first == First::Learned && policy.locations == Locations::Learned;
         let mut agent = Agent {
             retina,
@@ -96,6 +106,7 @@ impl Agent {
             baseline: Baseline::new(params, model.hidden, informed_baseline, rng),
             first: chooses_first.then(|| Linear::new(params, "location.first", [1, model.hidden], Init::Zeros, rng)),
             stop: stop.map(StopRule::Learned),
+            zoom: (zooms > 1).then_some(ZoomPolicy { zooms, network: zoom }),
             hidden: model.hidden,
             plan: DrawPlan {
                 glimpses,
@@ -105,6 +116,9 @@ impl Agent {
                 inside,
                 is_discrete: policy.grid > 0,
                 stops: stop.is_some(),
+                zooms,
+                zoom: policy.zoom,
+                patch: retina.side(0),
             },
             location_into_core,
             answers_early,
@@ -168,7 +182,8 @@ impl Agent {
         self.baseline.value(h, |h| self.action.logits(h), labels)
     }
 
-    /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁), its features gₜ and the state hₜ.
+    /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁), its features gₜ and the state hₜ. Where there
+    /// are several zooms, lₜ₋₁ [batch, 3] has the zoom as its third number.
     #[track_caller]
     fn iterate<'t, R: Real>(
         &self,
@@ -203,6 +218,7 @@ impl Agent {
     /// From a glimpse ρ(x, lₜ₋₁) and hₜ₋₁ to gₜ and hₜ.
     #[track_caller]
     fn take_in<'t, R: Real>(&self, rho: Var<'t, R>, h: State<'t, R>, l: Var<'t, R>) -> (Var<'t, R>, State<'t, R>) {
+        let l = self.zoom.map_or(l, |policy| zoom::one_hot(l, policy.zooms));
         // gₜ = f_g(xₜ, lₜ₋₁)
         let g = self.glimpse.see(if self.gain == 1.0 { rho } else { rho.scale(R::from_f64(self.gain)) }, l);
         // hₜ = f_h(hₜ₋₁, gₜ)
@@ -228,13 +244,15 @@ impl Agent {
         let (mut l, first) = self.first_location(t, batch, draws);
         episode.first = first;
         episode.stops = self.stop.map(|_| Stops::begin(t, batch));
+        episode.zooms = self.zoom.map(|policy| Zooms::begin(t, batch, policy));
         let mut looking: Option<Indices> = None;
         for step in 1..=self.plan.glimpses {
             let clamped = l.clamp(-R::ONE, R::ONE);
             let images = world.images(&clamped.value());
+            let place = episode.zooms.as_ref().map_or(clamped, |zooms| zoom::with_zoom(clamped, zooms.zooms[step - 1]));
             let (rho, g, next) = match looking {
-                None => self.iterate(t, images, state, clamped),
-                Some(rows) => self.iterate_rows(t, images, rows, state, clamped),
+                None => self.iterate(t, images, state, place),
+                Some(rows) => self.iterate_rows(t, images, rows, state, place),
             };
             state = next;
             episode.locations.push(l);
@@ -250,22 +268,8 @@ impl Agent {
             if self.answers_early {
                 episode.decisions.push(self.action.logits(state.h));
             }
-            if let (Some(stops), Some(rule)) = (&mut episode.stops, self.stop) {
-                let uniforms = draws.stop.get((step - 1) * batch..step * batch).unwrap_or(&[]);
-                let seen = if self.location_into_core { state.h } else { state.h.stop_gradient() };
-                looking = Some(stops.choose(rule, seen, || self.action.logits(state.h), (draws.mode, uniforms)));
-            }
-            let (next, chosen) = self.next_location(t, state.h, step, draws);
-            l = next;
-            let has_choice =
-                chosen.is_some() || episode.stops.as_ref().is_some_and(|stops| !stops.log_probs.is_empty());
-            if let Some(chosen) = chosen {
-                episode.means.push(chosen.mean);
-                let looks = episode.stops.as_ref().and_then(|stops| stops.looks.last().copied());
-                // What has stopped chooses no location.
-                episode.location_log_probs.push(looks.map_or(chosen.log_prob, |looks| chosen.log_prob * looks));
-            }
-            if has_choice && self.plan.decisions == Decisions::Last {
+            (l, looking) = self.choose(t, state.h, step, draws, &mut episode);
+            if episode.chooses() && self.plan.decisions == Decisions::Last {
                 episode.baselines.push(self.expect(state.h, world.labels()));
             }
         }
@@ -274,6 +278,40 @@ impl Agent {
             episode.baselines.push(self.expect(state.h, world.labels()));
         }
         episode
+    }
+
+    /// Chooses what comes after `step` glimpses but the last: whether to stop (Sec. 5), lₜ, and the zoom (Sec. 5). Returns lₜ, and
+    /// which inputs are looked at again if some may have stopped.
+    #[track_caller]
+    fn choose<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        h: Var<'t, R>,
+        step: usize,
+        draws: &Draws<R>,
+        episode: &mut Episode<'t, R>,
+    ) -> (Var<'t, R>, Option<Indices>) {
+        let batch = h.shape().rows();
+        let of_step = (step - 1) * batch..step * batch;
+        // By default, no choice teaches the core: only the cross entropy does.
+        let seen = if self.location_into_core { h } else { h.stop_gradient() };
+        let mut looking = None;
+        if let (Some(stops), Some(rule)) = (&mut episode.stops, self.stop) {
+            let uniforms = draws.stop.get(of_step.clone()).unwrap_or(&[]);
+            looking = Some(stops.choose(rule, seen, || self.action.logits(h), (draws.mode, uniforms)));
+        }
+        // What has stopped chooses nothing more: its ln π is 0.
+        let looks = episode.stops.as_ref().and_then(|stops| stops.looks.last().copied());
+        let (l, chosen) = self.next_location(t, seen, step, draws);
+        if let Some(chosen) = chosen {
+            episode.means.push(chosen.mean);
+            episode.location_log_probs.push(looks.map_or(chosen.log_prob, |looks| chosen.log_prob * looks));
+        }
+        if let (Some(zooms), Some(policy)) = (&mut episode.zooms, self.zoom) {
+            let seen = if self.plan.locations == Locations::Blind { self.step_number(t, batch, step) } else { seen };
+            zooms.choose(policy, seen, looks, (draws.mode, &draws.zoom[of_step]));
+        }
+        (l, looking)
     }
 
     /// Chooses the action after `step` glimpses and applies it to the world. Sec. 4.2.
@@ -320,23 +358,22 @@ impl Agent {
         (location, Some(FirstChoice { mean, log_prob, baseline: self.expect(v, None) }))
     }
 
-    /// lₜ after `step` glimpses; if the policy is learned, also how it was chosen.
+    /// lₜ after `step` glimpses, from what the policy sees of hₜ; if it is learned, also how it was chosen.
     #[track_caller]
     fn next_location<'t, R: Real>(
         &self,
         t: &'t Recording<'t, R>,
-        h: Var<'t, R>,
+        seen: Var<'t, R>,
         step: usize,
         draws: &Draws<R>,
     ) -> (Var<'t, R>, Option<Chosen<'t, R>>) {
-        let batch = h.shape().rows();
+        let batch = seen.shape().rows();
         let noise = &draws.noise[(step - 1) * 2 * batch..step * 2 * batch];
         let seen = match self.plan.locations {
             Locations::Random | Locations::Oracle => return (t.constant([batch, 2], noise), None),
             Locations::Centre => return (t.zeros([batch, 2]), None),
             Locations::Blind => self.step_number(t, batch, step),
-            Locations::Learned if self.location_into_core => h,
-            Locations::Learned => h.stop_gradient(),
+            Locations::Learned => seen,
         };
         // lₜ ∼ N(f_l(hₜ), σ²)
         let chosen = self.location.choose(t, seen, noise, draws.mode);

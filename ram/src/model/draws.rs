@@ -2,12 +2,13 @@
 
 use autograd::{Real, math};
 use datasets::DigitBox;
-use datasets::rng::{Key, Purpose, uniform};
+use datasets::rng::{Key, Purpose, below, uniform};
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Decisions, Mode};
 use super::location::Locations;
+use super::zoom::Zoom;
 
 /// `policy.first`: the first location l₀.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,12 @@ pub struct DrawPlan {
     pub is_discrete: bool,
     /// Whether it chooses after each glimpse but the last if it stops.
     pub stops: bool,
+    /// k, the number of zooms; 1 for no choice.
+    pub zooms: usize,
+    /// How one of them is chosen.
+    pub zoom: Zoom,
+    /// The edge of the finest patch at zoom 0 of these, in pixels.
+    pub patch: usize,
 }
 
 /// What decides the random numbers of a batch.
@@ -72,6 +79,9 @@ pub struct Draws<R> {
     pub class: Vec<R>,
     /// A uniform number on [0, 1) for each choice to stop, [N − 1, batch]; empty if there is none.
     pub stop: Vec<R>,
+    /// A uniform number on [0, 1) for each choice of a zoom, [N − 1, batch], or under a random zoom or the oracle's the zoom itself;
+    /// empty if there is no choice.
+    pub zoom: Vec<R>,
 }
 
 impl<R: Real> Draws<R> {
@@ -88,6 +98,7 @@ impl<R: Real> Draws<R> {
         self.first.resize(2 * batch, R::ZERO);
         self.noise.resize((plan.glimpses - 1) * 2 * batch, R::ZERO);
         self.class.resize(decisions * batch, R::ZERO);
+        self.zoom.resize(if plan.zooms > 1 { (plan.glimpses - 1) * batch } else { 0 }, R::ZERO);
         self.stop.resize(if plan.stops { (plan.glimpses - 1) * batch } else { 0 }, R::ZERO);
         let reach = match plan.first {
             _ if plan.locations == Locations::Centre => 0.0,
@@ -130,6 +141,15 @@ impl<R: Real> Draws<R> {
             for class in self.class[i..].iter_mut().step_by(batch) {
                 *class = if mode == Mode::Best { R::ZERO } else { R::from_f64(uniform(&mut rng)) };
             }
+            if plan.zooms > 1 && (mode == Mode::Sample || plan.zoom != Zoom::Learned) {
+                let mut rng = stream(Purpose::Zoom);
+                for zoom in self.zoom[i..].iter_mut().step_by(batch) {
+                    *zoom = match plan.zoom {
+                        Zoom::Learned => R::from_f64(uniform(&mut rng)),
+                        Zoom::Random | Zoom::Oracle => R::from(below(&mut rng, plan.zooms as u32) as u8),
+                    };
+                }
+            }
             if plan.stops && mode == Mode::Sample {
                 let mut rng = stream(Purpose::Stop);
                 self.stop[i..].iter_mut().step_by(batch).for_each(|stop| *stop = R::from_f64(uniform(&mut rng)));
@@ -139,25 +159,39 @@ impl<R: Real> Draws<R> {
 }
 
 impl<R: Real> Draws<R> {
-    /// Aims the locations of the oracle: from uniform numbers on [−1, 1] they become places that lie at most 2/7 of the digit's box
-    /// from its middle on each axis, 8 pixels for a box of 28. There is a box for each input, or `None` for the whole image, and
-    /// there are `copies` episodes of each input; `size` is the [width, height] of the images.
+    /// Aims the locations and the zooms that an oracle chooses, if one does. From uniform numbers on [−1, 1] the locations become
+    /// places that lie at most 2/7 of the digit's box from its middle on each axis, 8 pixels for a box of 28. The zoom becomes the one
+    /// whose finest patch is nearest to the box's longer side in the number of octaves. There is a box for each input, or `None` for the
+    /// whole image, and there are `copies` episodes of each input; `size` is the [width, height] of the images.
     ///
     /// # Panics
     /// Where there is not one box for each input.
-    pub fn aim(&mut self, boxes: Option<&[DigitBox]>, copies: usize, [width, height]: [usize; 2]) {
+    pub fn aim(&mut self, plan: DrawPlan, boxes: Option<&[DigitBox]>, copies: usize, [width, height]: [usize; 2]) {
         let whole = DigitBox { x: 0, y: 0, width: width as u32, height: height as u32 };
+        let digit = |i: usize| boxes.map_or(whole, |boxes| boxes[i / copies]);
         let batch = self.first.len() / 2;
-        for noise in self.noise.chunks_exact_mut(2 * batch) {
-            for (i, l) in noise.chunks_exact_mut(2).enumerate() {
-                let digit = boxes.map_or(whole, |boxes| boxes[i / copies]);
-                for (l, [start, length, edge]) in
-                    l.iter_mut().zip([[digit.x, digit.width, width as u32], [digit.y, digit.height, height as u32]])
-                {
-                    // c = start + length/2 + u·2/7·length;   l = 2c/W − 1
-                    let [start, length, edge] = [start, length, edge].map(f64::from);
-                    let middle = start + length * (0.5 + l.to_f64() * 2.0 / 7.0);
-                    *l = R::from_f64(2.0 * middle / edge - 1.0);
+        if plan.locations == Locations::Oracle {
+            for noise in self.noise.chunks_exact_mut(2 * batch) {
+                for (i, l) in noise.chunks_exact_mut(2).enumerate() {
+                    let digit = digit(i);
+                    for (l, [start, length, edge]) in
+                        l.iter_mut().zip([[digit.x, digit.width, width as u32], [digit.y, digit.height, height as u32]])
+                    {
+                        // c = start + length/2 + u·2/7·length;   l = 2c/W − 1
+                        let [start, length, edge] = [start, length, edge].map(f64::from);
+                        let middle = start + length * (0.5 + l.to_f64() * 2.0 / 7.0);
+                        *l = R::from_f64(2.0 * middle / edge - 1.0);
+                    }
+                }
+            }
+        }
+        if plan.zooms > 1 && plan.zoom == Zoom::Oracle {
+            for zooms in self.zoom.chunks_exact_mut(batch.max(1)) {
+                for (i, zoom) in zooms.iter_mut().enumerate() {
+                    let side = u64::from(digit(i).width.max(digit(i).height));
+                    // The smallest z with side ≤ √2·g·2ᶻ
+                    let fits = |z: &usize| side * side <= 2 * ((plan.patch as u64) << z).pow(2);
+                    *zoom = R::from((0..plan.zooms).find(fits).unwrap_or(plan.zooms - 1) as u8);
                 }
             }
         }
@@ -188,6 +222,9 @@ mod tests {
         inside: 0.6,
         is_discrete: false,
         stops: false,
+        zooms: 1,
+        zoom: Zoom::Learned,
+        patch: 8,
     };
 
     fn largest(numbers: &[f64]) -> f64 {
@@ -208,10 +245,11 @@ mod tests {
 
     #[test]
     fn the_oracle_looks_near_the_middle_of_each_digit() {
-        let mut draws = drawn(DrawPlan { locations: Locations::Oracle, ..PLAN }, 1);
+        let plan = DrawPlan { locations: Locations::Oracle, ..PLAN };
+        let mut draws = drawn(plan, 1);
         let boxes: Vec<DigitBox> = (0..200).map(|i| DigitBox { x: i % 73, y: i % 23, width: 28, height: 28 }).collect();
         // Two episodes of each input, on images of 100×50.
-        draws.aim(Some(&boxes), 2, [100, 50]);
+        draws.aim(plan, Some(&boxes), 2, [100, 50]);
         let mut farthest = [0.0_f64; 2];
         for l in draws.noise.chunks_exact(800) {
             for (i, l) in l.chunks_exact(2).enumerate() {
@@ -223,5 +261,23 @@ mod tests {
         }
         assert!(farthest.iter().all(|away| (7.8..8.0 + 1e-9).contains(away)), "{farthest:?}");
         assert!(largest(&draws.first) > 0.95, "the first location is not aimed");
+    }
+
+    #[test]
+    fn the_oracle_takes_the_zoom_that_fits_the_digit_and_the_random_one_takes_all() {
+        let plan = DrawPlan { zooms: 3, zoom: Zoom::Oracle, patch: 12, ..PLAN };
+        let mut draws = drawn(plan, 1);
+        // √2·12 = 16.97, √2·24 = 33.9
+        let sides = [1, 16, 17, 33, 34, 90];
+        let boxes: Vec<DigitBox> = (0..400).map(|i| DigitBox { x: 0, y: 0, width: sides[i % 6], height: 1 }).collect();
+        draws.aim(plan, Some(&boxes), 1, [100, 100]);
+        assert_eq!(draws.zoom.len(), 800);
+        assert!(draws.zoom.iter().enumerate().all(|(i, &z)| z == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0][i % 400 % 6]));
+        let random = drawn(DrawPlan { zoom: Zoom::Random, ..plan }, 1);
+        for zoom in 0..3 {
+            let count = random.zoom.iter().filter(|&&z| z == f64::from(zoom)).count();
+            assert!((210..325).contains(&count), "{count} of 800 draws take zoom {zoom}");
+        }
+        assert!(drawn(PLAN, 1).zoom.is_empty() && drawn(PLAN, 1).noise == random.noise);
     }
 }

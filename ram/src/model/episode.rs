@@ -4,6 +4,7 @@ use autograd::{Real, Var};
 
 use super::steps::Steps;
 use super::stop::Stops;
+use super::zoom::Zooms;
 
 /// The record of N glimpses at a batch of inputs.
 pub struct Episode<'t, R: Real> {
@@ -34,6 +35,8 @@ pub struct Episode<'t, R: Real> {
     /// Which inputs were looked at, where they may stop before glimpse N. What has stopped has zeros as glimpses and features, and
     /// keeps its state.
     pub stops: Option<Stops<'t, R>>,
+    /// The zoom of each glimpse, where there are several.
+    pub zooms: Option<Zooms<'t, R>>,
 }
 
 /// How l₀ was chosen.
@@ -62,20 +65,30 @@ impl<'t, R: Real> Episode<'t, R> {
             actions: Steps::new(),
             action_log_probs: Steps::new(),
             stops: None,
+            zooms: None,
         }
     }
 
-    /// What was chosen after a glimpse and before the answer: whether to stop, and if not, where to look; l₀ is among it if it was
-    /// chosen. These are the log-probabilities and the baselines, each a `[batch]` for each choice. ln π of a choice that an input did
-    /// not have, because it had stopped, is 0.
+    /// Whether anything was chosen after a glimpse by what was learned.
+    pub(super) fn chooses(&self) -> bool {
+        let stops = self.stops.as_ref().is_some_and(|stops| !stops.log_probs.is_empty());
+        let zooms = self.zooms.as_ref().is_some_and(|zooms| !zooms.log_probs.is_empty());
+        stops || zooms || !self.location_log_probs.is_empty()
+    }
+
+    /// What was chosen after a glimpse and before the answer: whether to stop, and if not, where to look and at which zoom; l₀ is among
+    /// it if it was chosen. These are the log-probabilities and the baselines, each a `[batch]` for each choice. ln π of a choice that
+    /// an input did not have, because it had stopped, is 0.
     #[track_caller]
     pub fn choices(&self) -> (Steps<'t, R>, Steps<'t, R>) {
-        let Episode { first, location_log_probs: locations, baselines, stops, .. } = self;
-        let stop = |t: usize| stops.as_ref().and_then(|stops| stops.log_probs.get(t).copied());
-        // log π(sₜ, lₜ) = log π(sₜ) + log π(lₜ)
-        let later = (0..self.states.len()).map_while(|t| match (stop(t), locations.get(t).copied()) {
-            (Some(stop), Some(location)) => Some(stop + location),
-            (one, other) => one.or(other),
+        let Episode { first, location_log_probs: locations, baselines, stops, zooms, .. } = self;
+        let none = Steps::new();
+        let stops = stops.as_ref().map_or(&none, |stops| &stops.log_probs);
+        let zooms = zooms.as_ref().map_or(&none, |zooms| &zooms.log_probs);
+        // log π(sₜ, lₜ, zₜ) = log π(sₜ) + log π(lₜ) + log π(zₜ)
+        let later = (0..self.states.len()).map_while(|t| {
+            let parts = [stops, locations, zooms].into_iter().filter_map(|steps| steps.get(t).copied());
+            parts.reduce(|sum, part| sum + part)
         });
         let log_probs: Steps<R> = first.iter().map(|first| first.log_prob).chain(later).collect();
         let later = log_probs.len() - first.iter().len();

@@ -1,6 +1,6 @@
 //! The model of Fig. 1, a file a part: [`retina`] ρ, [`glimpse`] f_g, [`core`] f_h, [`location`] f_l, [`action`] f_a,
-//! [`baseline`] b_t, [`stop`] the stop action of Sec. 5, and [`agent`], which unrolls them over an episode. [`options`] says what they are built from, and
-//! [`draws`] makes their random numbers.
+//! [`baseline`] b_t, [`stop`] and [`zoom`] the extra actions of Sec. 5, and [`agent`], which unrolls them over an [`episode`].
+//! [`options`] says what they are built from, and [`draws`] makes their random numbers.
 
 pub mod action;
 pub mod agent;
@@ -15,6 +15,7 @@ pub mod retina;
 pub mod steps;
 pub mod stop;
 pub mod world;
+pub mod zoom;
 
 pub use action::{Decisions, Mode};
 pub use agent::{Agent, AgentOptions};
@@ -27,3 +28,4 @@ pub use retina::{Images, Retina, Sampling};
 pub use steps::{MAX_GLIMPSES, Steps};
 pub use stop::{Stop, StopRule, Stops};
 pub use world::{Labelled, World};
+pub use zoom::{Zoom, Zooms};

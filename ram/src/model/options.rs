@@ -7,6 +7,7 @@ use super::draws::First;
 use super::location::{Locations, Mean};
 use super::retina::Sampling;
 use super::stop::Stop;
+use super::zoom::Zoom;
 
 /// `[model]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub struct Model {
     pub patch: usize,
     /// Patches in one glimpse, each twice as wide as the one before.
     pub scales: usize,
+    /// z: all patches are 2ᶻ times as wide; with `policy.zooms`, the finest of the zooms.
+    pub zoom: usize,
     /// Glimpses T of one episode.
     pub glimpses: usize,
     /// How the retina reads between pixels.
@@ -86,6 +89,17 @@ pub struct Policy {
     pub init_std: f64,
     /// When the agent looks no further: `model.glimpses` is the most that it may take.
     pub stop: Stop,
+    /// k, the number of zooms at which a glimpse can be taken: `model.zoom` and the next k − 1. 1 for no choice.
+    pub zooms: usize,
+    /// How the zoom is chosen, if there are several.
+    pub zoom: Zoom,
+}
+
+impl Policy {
+    /// Whether the agent learns to choose anything after a glimpse: a location, a zoom, or to stop.
+    pub fn learns(&self) -> bool {
+        self.locations.are_learned() || self.stop == Stop::Learned || (self.zooms > 1 && self.zoom == Zoom::Learned)
+    }
 }
 
 impl Default for Model {
@@ -94,6 +108,7 @@ impl Default for Model {
             kind: ModelKind::Ram,
             patch: 8,
             scales: 1,
+            zoom: 0,
             glimpses: 6,
             retina: Sampling::Crop,
             gain: 1.0,
@@ -118,6 +133,8 @@ impl Default for Policy {
             first: First::Random,
             init_std: 0.01,
             stop: Stop::Never,
+            zooms: 1,
+            zoom: Zoom::Learned,
         }
     }
 }

@@ -32,8 +32,8 @@ pub enum Sampling {
     Bilinear,
 }
 
-/// The most patches that a retina may have.
-const MAX_SCALES: usize = 8;
+/// The most patches that a retina may have; with a zoom, fewer.
+pub const MAX_SCALES: usize = 8;
 
 /// The retina: k patches of g × g numbers around a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Retina {
     pub scales: usize,
     /// How a patch that starts between pixels is read.
     pub sampling: Sampling,
+    /// z: all patches are 2ᶻ times as wide, with as many numbers. See [`zoom`](super::zoom).
+    pub zoom: usize,
 }
 
 /// A batch of images, [batch, channels, height, width], with grey levels from 0 to 255.
@@ -146,7 +148,23 @@ impl Retina {
     pub fn new(patch: usize, scales: usize, sampling: Sampling) -> Retina {
         assert!(patch >= 2 && patch.is_multiple_of(2), "retina: the patch is {patch}, but must be even and 2 or more");
         assert!((1..=MAX_SCALES).contains(&scales), "retina: {scales} scales, but there must be from 1 to 8");
-        Retina { patch, scales, sampling }
+        Retina { patch, scales, sampling, zoom: 0 }
+    }
+
+    /// The same retina with patches that are 2ᶻ times as wide.
+    ///
+    /// # Panics
+    /// If the widest patch would then be averaged over blocks of more than 128 pixels.
+    #[track_caller]
+    pub fn zoomed(self, zoom: usize) -> Retina {
+        let widest = self.zoom + zoom + self.scales;
+        assert!(
+            widest <= MAX_SCALES,
+            "retina: a zoom of {} and {} scales, of at most 8 together",
+            self.zoom + zoom,
+            self.scales
+        );
+        Retina { zoom: self.zoom + zoom, ..self }
     }
 
     /// The length of ρ: channels · k · g².
@@ -154,14 +172,14 @@ impl Retina {
         channels * self.scales * self.patch * self.patch
     }
 
-    /// The side of patch `scale` in pixels: g·2ˢ.
+    /// The side of patch `scale` in pixels: g·2ˢ⁺ᶻ.
     pub fn side(&self, scale: usize) -> usize {
-        self.patch << scale
+        self.patch << (scale + self.zoom)
     }
 
     /// The start of patch `scale` along an axis of `extent` pixels, for the location's coordinate `l` on this axis.
     fn start(&self, l: f64, scale: usize, extent: usize) -> Start {
-        // c − g·2ˢ/2 with c = (l + 1)/2 · extent
+        // c − g·2ˢ⁺ᶻ/2 with c = (l + 1)/2 · extent
         let start = (l + 1.0) / 2.0 * extent as f64 - self.side(scale) as f64 / 2.0;
         match self.sampling {
             Sampling::Crop => Start { pixel: start.round_ties_even() as i64, fraction: 0.0 },
@@ -176,7 +194,8 @@ impl Retina {
     }
 
     /// ρ(x, l) for each image: locations [batch, 2], already clamped, → [batch, channels·k·g²]. The numbers are ordered by
-    /// channel, then scale from fine to coarse, then row, then column. Grey levels are divided by 255.
+    /// channel, then scale from fine to coarse, then row, then column. Grey levels are divided by 255. Locations [batch, 3] have a
+    /// zoom as their third number, a whole one, which adds to the retina's own.
     ///
     /// [`Images::Pixels`] have no gradient. [`Images::Var`] has one, and with [`Sampling::Bilinear`] the locations have one too.
     ///
@@ -198,7 +217,7 @@ impl Retina {
         }
     }
 
-    /// As [`sense`](Self::sense), for the images `rows` of the batch alone: locations [rows, 2] → [rows, channels·k·g²].
+    /// As [`sense`](Self::sense), for the images `rows` of the batch alone: locations [rows, 2] or [rows, 3] → [rows, channels·k·g²].
     ///
     /// # Panics
     /// As [`sense`](Self::sense), or if there is no such image.
@@ -250,40 +269,39 @@ impl Retina {
         }
         // Where the image of a glimpse begins.
         let begin = |glimpse: usize| rows.map_or(glimpse, |rows| rows[glimpse] as usize) * image_len;
-        let locations = locations.as_chunks().0;
-        let glimpses = locations.iter().zip(y.chunks_exact_mut(self.len(layout.channels).max(1)));
+        let rho = self.len(layout.channels).max(1);
+        let places = Places::new(locations, y.len() / rho);
         // Pixels that are probably not in a cache are prefetched some glimpses before they are read.
         let ahead = if image_len * size_of::<P>() >= FAR { self.ahead() } else { 0 };
         let mut lines = Lines::default();
         let find = |glimpse: usize, lines: &mut Lines| {
             lines.clear();
-            if let (Some(l), true) = (locations.get(glimpse), ahead > 0) {
-                let l: &[R; 2] = l;
-                self.find_lines::<P>(layout, l.map(R::to_f64), begin(glimpse), lines);
+            if let (Some((l, zoom)), true) = (places.get(glimpse), ahead > 0) {
+                self.zoomed(zoom).find_lines::<P>(layout, l, begin(glimpse), lines);
             }
         };
         for i in 0..ahead {
             find(i, &mut lines);
             lines.iter().for_each(|&pixel| prefetch(images, pixel));
         }
-        for (i, (l, y)) in glimpses.enumerate() {
+        for (i, ((l, zoom), y)) in places.iter().zip(y.chunks_exact_mut(rho)).enumerate() {
             let image = &images[begin(i)..][..image_len];
             find(i + ahead, &mut lines);
-            let l = l.map(R::to_f64);
+            let retina = self.zoomed(zoom);
             match self.sampling {
                 Sampling::Crop => {
                     let mut windows = [[0; 2]; MAX_SCALES];
                     let windows = &mut windows[..self.scales];
                     for (scale, window) in windows.iter_mut().enumerate() {
-                        *window = self.window(l, scale, [layout.width, layout.height]);
+                        *window = retina.window(l, scale, [layout.width, layout.height]);
                     }
                     let coming = (images, &*lines);
-                    R::dispatch(Crop { patch: self.patch, windows, image, layout, coming, y });
+                    R::dispatch(Crop { patch: self.patch, zoom: retina.zoom, windows, image, layout, coming, y });
                 }
                 Sampling::Bilinear => {
                     lines.iter().for_each(|&pixel| prefetch(images, pixel));
                     y.fill(R::ZERO);
-                    self.taps(layout, l, |cell, pixel, [wx, wy], _, unit| {
+                    retina.taps(layout, l, |cell, pixel, [wx, wy], _, unit| {
                         y[cell] += R::from_f64(wx * wy * unit) * image[pixel].level();
                     });
                 }
@@ -324,12 +342,12 @@ impl Retina {
     }
 
     /// Visits every pixel that a glimpse reads: (index in ρ, index in the image, weights (x, y), their derivatives by
-    /// the patch's start, 1/(255·4ˢ)). The average of 2ˢ samples along an axis, interpolated at the same fraction f, reads
-    /// 2ˢ + 1 pixels with the weights 1 − f, 1, …, 1, f.
+    /// the patch's start, 1/(255·4ˢ⁺ᶻ)). The average of 2ˢ⁺ᶻ samples along an axis, interpolated at the same fraction f, reads
+    /// 2ˢ⁺ᶻ + 1 pixels with the weights 1 − f, 1, …, 1, f.
     fn taps(&self, layout: Layout, l: [f64; 2], mut visit: impl FnMut(usize, usize, [f64; 2], [f64; 2], f64)) {
         let (g, k) = (self.patch, self.scales);
         for scale in 0..k {
-            let block = 1i64 << scale;
+            let block = 1i64 << (scale + self.zoom);
             let unit = 1.0 / (255.0 * (block * block) as f64);
             let (x0, y0) = (self.start(l[0], scale, layout.width), self.start(l[1], scale, layout.height));
             for row in 0..g {
@@ -366,11 +384,36 @@ fn taps_of_axis(start: Start, offset: i64, block: i64, extent: usize) -> impl It
 /// The size in bytes from which an image is probably not in a cache.
 const FAR: usize = 1 << 18;
 
+/// Locations [batch, 2] without zooms, or [batch, 3] with them.
+#[derive(Clone, Copy)]
+struct Places<'a, R> {
+    numbers: &'a [R],
+    width: usize,
+}
+
+impl<'a, R: Real> Places<'a, R> {
+    fn new(numbers: &'a [R], batch: usize) -> Self {
+        Places { numbers, width: numbers.len() / batch.max(1) }
+    }
+
+    /// Location (x, y) and zoom of glimpse `i`.
+    fn get(&self, i: usize) -> Option<([f64; 2], usize)> {
+        let place = self.numbers.get(i * self.width..(i + 1) * self.width)?;
+        let &[x, y, ref zoom @ ..] = place else { return None };
+        Some(([x.to_f64(), y.to_f64()], zoom.first().map_or(0, |z| z.to_f64() as usize)))
+    }
+
+    fn iter(self) -> impl Iterator<Item = ([f64; 2], usize)> {
+        (0..).map_while(move |i| self.get(i))
+    }
+}
+
 fn check(images: Shape, locations: Shape) -> Result<(), String> {
     match (images.axes(), locations.axes()) {
-        (&[batch, _, _, _], &[rows, 2]) if batch == rows => Ok(()),
+        (&[batch, _, _, _], &[rows, 2 | 3]) if batch == rows => Ok(()),
         _ => Err(format!(
-            "images [batch, channels, height, width] and locations [batch, 2] are needed, not {images} and {locations}"
+            "images [batch, channels, height, width] and locations [batch, 2] are needed, or [batch, 3] with zooms, not {images} and \
+             {locations}"
         )),
     }
 }
@@ -397,10 +440,11 @@ impl<R: Real> Op<R> for Retina {
         let (images, locations, d_y) = (cx.x(0), cx.x(1), cx.d_y());
         let layout = Layout::rows(size_of_image(cx.shape(0)));
         let rho = self.len(layout.channels).max(1);
+        let places = Places::new(locations, cx.shape(0).axes()[0]);
         if let Some(d_images) = cx.d_x(0) {
-            let per_image = locations.chunks_exact(2).zip(d_y.chunks_exact(rho));
-            for (d_image, (l, d_y)) in d_images.chunks_exact_mut(layout.len().max(1)).zip(per_image) {
-                self.taps(layout, [l[0].to_f64(), l[1].to_f64()], |cell, pixel, [wx, wy], _, unit| {
+            let per_image = places.iter().zip(d_y.chunks_exact(rho));
+            for (d_image, ((l, zoom), d_y)) in d_images.chunks_exact_mut(layout.len().max(1)).zip(per_image) {
+                self.zoomed(zoom).taps(layout, l, |cell, pixel, [wx, wy], _, unit| {
                     d_image[pixel] += R::from_f64(wx * wy * unit) * d_y[cell];
                 });
             }
@@ -410,18 +454,17 @@ impl<R: Real> Op<R> for Retina {
         }
         if let Some(d_locations) = cx.d_x(1) {
             let per_image = images.chunks_exact(layout.len().max(1)).zip(d_y.chunks_exact(rho));
-            for ((d_l, l), (image, d_y)) in
-                d_locations.chunks_exact_mut(2).zip(locations.chunks_exact(2)).zip(per_image)
-            {
+            let d_places = d_locations.chunks_exact_mut(places.width.max(1));
+            for ((d_place, (l, zoom)), (image, d_y)) in d_places.zip(places.iter()).zip(per_image) {
                 let mut d_start = [R::ZERO; 2];
-                self.taps(layout, [l[0].to_f64(), l[1].to_f64()], |cell, pixel, [wx, wy], [dx, dy], unit| {
+                self.zoomed(zoom).taps(layout, l, |cell, pixel, [wx, wy], [dx, dy], unit| {
                     let d = image[pixel] * d_y[cell];
                     d_start[0] += R::from_f64(dx * wy * unit) * d;
                     d_start[1] += R::from_f64(wx * dy * unit) * d;
                 });
                 // c = (l + 1)/2 · (W, H)
-                d_l[0] += d_start[0] * R::from_f64(layout.width as f64 / 2.0);
-                d_l[1] += d_start[1] * R::from_f64(layout.height as f64 / 2.0);
+                d_place[0] += d_start[0] * R::from_f64(layout.width as f64 / 2.0);
+                d_place[1] += d_start[1] * R::from_f64(layout.height as f64 / 2.0);
             }
         }
     }

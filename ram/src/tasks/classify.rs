@@ -68,7 +68,7 @@ use crate::data::{TestData, TrainingData};
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective, Terms};
 use crate::model::action::{self, argmax};
-use crate::model::{Decisions, Draws, Episode, Images, Labelled, Locations, Steps};
+use crate::model::{Decisions, Draws, Episode, Images, Labelled, Steps};
 use crate::network::Network;
 use crate::reinforce::{self, Term, baseline_error, reinforce};
 use crate::split::SplitName;
@@ -220,10 +220,8 @@ impl Recorder for ImageRecorder {
         match network {
             Network::Agent(agent) => {
                 self.draws.draw(agent.plan(), &inputs.key);
-                if agent.plan().locations == Locations::Oracle {
-                    let [_, height, width] = inputs.layout.size();
-                    self.draws.aim(inputs.boxes, copies, [width, height]);
-                }
+                let [_, height, width] = inputs.layout.size();
+                self.draws.aim(agent.plan(), inputs.boxes, copies, [width, height]);
                 let world = Labelled { images, labels: &self.labels };
                 let episode = agent.look(t, world, &self.draws);
                 Observed { logits: episode.last_decision(), episode: Some(episode) }

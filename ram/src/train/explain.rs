@@ -318,6 +318,11 @@ impl<'t> Recording<'_, 't> {
                 let log_prob = ("log π(s_)", "log-probability of stopping or going on", false, lines::stop_log_prob());
                 rows.step(n, n, at(&stops.log_probs), log_prob);
             }
+            if let Some(zooms) = &episode.zooms {
+                rows.step(n, n, at(&zooms.logits), ("f_z(h_)", "logits of the zooms", false, lines::zoom()));
+                let log_prob = ("log π(z_)", "log-probability of the zoom", false, lines::zoom_log_prob());
+                rows.step(n, n, at(&zooms.log_probs), log_prob);
+            }
         }
     }
 

@@ -72,6 +72,8 @@ const ROWS: usize = 4;
 pub struct Crop<'a, R, P> {
     /// g, the edge of a patch in numbers.
     pub patch: usize,
+    /// z: patch s is averaged over blocks of 2ˢ⁺ᶻ pixels.
+    pub zoom: usize,
     /// The first pixel (x, y) of each patch.
     pub windows: &'a [[i64; 2]],
     /// The image, and how it lies in memory.
@@ -88,16 +90,16 @@ impl<R: Real, P: Level<R>> Kernel<R> for Crop<'_, R, P> {
 
     #[inline(always)]
     fn run<S: Simd<R>>(self, _: S) {
-        let Crop { patch: g, windows, image, layout, coming: (images, coming), y } = self;
+        let Crop { patch: g, zoom, windows, image, layout, coming: (images, coming), y } = self;
         let Layout { channels, height, width, .. } = layout;
         let mut sums: [Strip<R>; ROWS] = [[R::ZERO; CHUNK + STRIP + CHUNK]; ROWS];
         let mut other = sums[0];
         // What comes is prefetched evenly over the rows of pixels, since a processor keeps track of few requests.
-        let rows = channels * g * ((1 << windows.len()) - 1);
+        let rows = channels * g * (((1 << windows.len()) - 1) << zoom);
         let (share, mut coming) = (coming.len().div_ceil(rows.max(1)), coming.iter());
         for (scale, &[x0, y0]) in windows.iter().enumerate() {
-            let block = 1usize << scale;
-            // ρ = Σ levels / (255·4ˢ)
+            let block = 1usize << (scale + zoom);
+            // ρ = Σ levels / (255·4ˢ⁺ᶻ)
             let unit = R::from_f64(1.0 / (255.0 * (block * block) as f64));
             // The number of cells in a strip of columns.
             let strip = (STRIP / block).min(g);

@@ -33,6 +33,8 @@ pub struct Choice {
     pub chosen: Vec<f64>,
     /// Whether the agent stopped; `None` where it has no such choice.
     pub stopped: Option<bool>,
+    /// The zoom z of the glimpse that was chosen; `None` where there is only one, or the agent stopped.
+    pub zoom: Option<usize>,
     /// log π of the choice.
     pub log_prob: f64,
     /// Rₜ; `None` where it cannot be told from the rest.
@@ -114,6 +116,10 @@ fn choices(config: &Config, episode: &Episode<f32>, reward: f64, number: usize, 
             chosen: match stopped {
                 Some(true) => Vec::new(),
                 _ => numbers_of(&chosen[i].value(), shape.axes(), number),
+            },
+            zoom: match (&episode.zooms, decisions, stopped) {
+                (Some(zooms), Decisions::Last, None | Some(false)) => Some(zooms.zoom(step, number)),
+                _ => None,
             },
             log_prob: of(log_prob),
             ret,

@@ -30,6 +30,7 @@ const CORE: Source = ("ram/src/model/core.rs", include_str!("../../model/core.rs
 const LOCATION: Source = ("ram/src/model/location.rs", include_str!("../../model/location.rs"));
 const ACTION: Source = ("ram/src/model/action.rs", include_str!("../../model/action.rs"));
 const STOP: Source = ("ram/src/model/stop.rs", include_str!("../../model/stop.rs"));
+const ZOOM: Source = ("ram/src/model/zoom.rs", include_str!("../../model/zoom.rs"));
 const BASELINE: Source = ("ram/src/model/baseline.rs", include_str!("../../model/baseline.rs"));
 const LOSSES: Source = ("ram/src/losses.rs", include_str!("../../losses.rs"));
 const CLASSIFY: Source = ("ram/src/tasks/classify.rs", include_str!("../../tasks/classify.rs"));
@@ -110,6 +111,16 @@ pub fn stop_log_prob() -> SourceLine {
     find(STOP, "*y = R::from_f64(z.min(0.0) - math::ln(")
 }
 
+/// f_z(hₜ), the logits of the zooms.
+pub fn zoom() -> SourceLine {
+    find(ZOOM, "seen.linear(network.linear)")
+}
+
+/// log π(zₜ)
+pub fn zoom_log_prob() -> SourceLine {
+    find(ZOOM, "action::log_prob_of(logits.log_softmax(), zoom)")
+}
+
 /// bₜ
 pub fn baseline() -> SourceLine {
     find(BASELINE, "known.linear(self.linear)")
@@ -187,6 +198,7 @@ pub fn parameter(config: &Config, name: &str) -> SourceLine {
         (ModelKind::Ram, "action") => find(ACTION, "h.linear(self.linear)"),
         (ModelKind::Ram, "baseline") => baseline(),
         (ModelKind::Ram, "stop.features" | "stop.logit") => stop(),
+        (ModelKind::Ram, "zoom") => zoom(),
         (ModelKind::Ram, _) => core(&config.model),
         _ => logits(&config.model),
     }

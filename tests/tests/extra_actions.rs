@@ -1,5 +1,5 @@
-//! The stop action of Sec. 5: eq. (2) with one more choice is the gradient of the expected reward, exactly; which parameters learn it; what
-//! has stopped costs nothing and changes nothing; and the bits.
+//! The extra actions of Sec. 5, to stop and to choose a zoom: eq. (2) with one more choice is the gradient of the expected reward,
+//! exactly; which parameters learn it; what has stopped costs nothing and changes nothing; and the bits.
 
 use std::sync::atomic::AtomicBool;
 
@@ -67,17 +67,19 @@ struct Problem {
     returns: Returns,
 }
 
-/// A way to look at an image: after glimpses 1 and 2 it stops or chooses one of four points, and then names a class.
+/// A way to look at an image: after glimpses 1 and 2 it stops or chooses one of four points and a zoom, and then names a class.
 #[derive(Clone, Copy, Debug)]
 struct Way {
     image: usize,
     /// How many glimpses it takes; N before that is chosen.
     glimpses: usize,
     points: [usize; N - 1],
+    zooms: [usize; N - 1],
     class: usize,
-    /// The numbers by which stops, points and the class are drawn.
+    /// The numbers by which stops, points, zooms and the class are drawn.
     stop: [f64; N - 1],
     point: [f64; N - 1],
+    zoom: [f64; N - 1],
     named: f64,
 }
 
@@ -106,6 +108,7 @@ impl Problem {
             noise: (0..N - 1).flat_map(|t| ways.iter().flat_map(move |way| [way.point[t], 0.0])).collect(),
             class: ways.iter().map(|way| way.named).collect(),
             stop: (0..N - 1).flat_map(|t| ways.iter().map(move |way| way.stop[t])).collect(),
+            zoom: (0..N - 1).flat_map(|t| ways.iter().map(move |way| way.zoom[t])).collect(),
         };
         let image = |way: &Way| &self.pixels[way.image * SIDE * SIDE..][..SIDE * SIDE];
         let pixels: Vec<u8> = ways.iter().flat_map(image).copied().collect();
@@ -157,20 +160,25 @@ impl Problem {
 
     /// Every way to look at an image and to name its class.
     fn ways(&self, image: usize) -> Vec<Way> {
-        let way = Way { image, glimpses: N, points: [0; 2], class: 0, stop: [1.0; 2], point: [0.5; 2], named: 0.5 };
-        let mut ways = vec![way];
+        let (first, half) = ([0; N - 1], [0.5; N - 1]);
+        let (points, zooms, stop, point, zoom) = (first, first, [1.0; N - 1], half, half);
+        let way = Way { image, glimpses: N, points, zooms, class: 0, stop, point, zoom, named: 0.5 };
+        let (plan, mut ways) = (self.agent.plan(), vec![way]);
         for t in 0..N - 1 {
             // Value 0 goes on, and 1 stops; an input stops where its number is below the probability.
             let z = |episode: &Episode<f64>, i: usize| episode.stops.as_ref().unwrap().logits[t].value()[i];
             let goes_on = |way: &Way| way.glimpses == N;
-            ways = self.branch(
-                ways,
-                goes_on,
-                |episode, i| vec![0.0, z(episode, i)],
-                |way, stops, _| {
+            if plan.stops {
+                let set = |way: &mut Way, stops, _| {
                     (way.glimpses, way.stop[t]) = if stops == 1 { (t + 1, 0.0) } else { (N, 1.0) };
-                },
-            );
+                };
+                ways = self.branch(ways, goes_on, |episode, i| vec![0.0, z(episode, i)], set);
+            }
+            if plan.zooms > 1 {
+                let logits = |e: &Episode<f64>, i: usize| row(e.zooms.as_ref().unwrap().logits[t], i);
+                let set = |way: &mut Way, zoom, u| (way.zooms[t], way.zoom[t]) = (zoom, u);
+                ways = self.branch(ways, goes_on, logits, set);
+            }
             ways = self.branch(
                 ways,
                 goes_on,
@@ -188,25 +196,30 @@ impl Problem {
                 (way.class, way.named) = (class, u);
             },
         );
-        assert_eq!(ways.len(), CLASSES + 4 * (CLASSES + 4 * CLASSES));
+        let (stops, choices) = (if plan.stops { CLASSES } else { 0 }, 4 * plan.zooms);
+        assert_eq!(ways.len(), stops + choices * (stops + choices * CLASSES));
         ways
     }
 
     /// How likely each of the ways is, and what it earns.
     fn rewards(&self, params: &Params<f64>, ways: &[Way], rule: Rule) -> Vec<(f64, f64)> {
         self.look(params, ways, |episode, _| {
-            let stops = episode.stops.as_ref().unwrap();
             let reward = |(i, way): (usize, &Way)| {
                 let mut p = softmax(&row(episode.last_decision(), i))[way.class];
                 for t in 0..way.glimpses.min(N - 1) {
-                    let stop = sigmoid(stops.logits[t].value()[i]);
-                    p *= if way.glimpses == t + 1 {
-                        stop
-                    } else {
-                        (1.0 - stop) * softmax(&row(episode.means[t], i))[way.points[t]]
-                    };
+                    let stops = way.glimpses == t + 1;
+                    if let Some(chosen) = &episode.stops {
+                        let stop = sigmoid(chosen.logits[t].value()[i]);
+                        p *= if stops { stop } else { 1.0 - stop };
+                    }
+                    if !stops {
+                        p *= softmax(&row(episode.means[t], i))[way.points[t]];
+                        p *= episode.zooms.as_ref().map_or(1.0, |z| softmax(&row(z.logits[t], i))[way.zooms[t]]);
+                    }
                 }
-                assert_eq!(stops.count().value()[i], way.glimpses as f64);
+                assert!(episode.stops.as_ref().is_none_or(|stops| stops.count().value()[i] == way.glimpses as f64));
+                // Only where it may stop does a glimpse cost anything.
+                let price = if episode.stops.is_some() { PRICE } else { 0.0 };
                 let (classes, label) = (row(episode.last_decision(), i), LABELS[way.image]);
                 let one = |right: bool| f64::from(u8::from(right));
                 let earned = match rule {
@@ -215,7 +228,7 @@ impl Problem {
                     Rule::Hybrid(Reward::Probability) => softmax(&classes)[label],
                     Rule::Hybrid(Reward::LogProbability) => math::ln(softmax(&classes)[label]),
                 };
-                (p, earned - PRICE * way.glimpses as f64)
+                (p, earned - price * way.glimpses as f64)
             };
             ways.iter().enumerate().map(reward).collect()
         })
@@ -272,24 +285,42 @@ fn row(logits: Var<f64>, i: usize) -> Vec<f64> {
     logits.value()[i * columns..][..columns].to_vec()
 }
 
+/// What an agent may choose besides locations: when to stop, and one of how many zooms.
+const EXTRA: [(Stop, usize); 3] = [(Stop::Learned, 1), (Stop::Never, 2), (Stop::Learned, 2)];
+
 #[test]
-fn with_stops_pure_reinforce_estimates_the_gradient_of_the_expected_reward() {
-    for kinds in KINDS {
-        let problem = Problem::new(|config| (config.loss.location_into_core, config.loss.baseline) = (true, kinds[0]));
+fn with_extra_actions_pure_reinforce_estimates_the_gradient_of_the_expected_reward() {
+    // Several zooms have many ways: one baseline is enough for them.
+    let cases = EXTRA.map(|extra| if extra.1 > 1 { (extra, &[&KINDS[0][..1]][..]) } else { (extra, &KINDS[..]) });
+    for (extra, kinds) in cases.into_iter().flat_map(|(extra, all)| all.iter().map(move |kinds| (extra, *kinds))) {
+        let problem = Problem::new(|config| {
+            (config.loss.location_into_core, config.loss.baseline) = (true, kinds[0]);
+            (config.policy.stop, config.policy.zooms) = extra;
+        });
         problem.check(kinds, Rule::Pure, |loss| loss.total, |name| !name.starts_with("baseline"));
     }
 }
 
-/// The term of stops and locations, whatever is rewarded, and whether a choice is blamed for all that is earned or for what comes after.
+/// The term of stops, locations and zooms, whatever is rewarded, and whether a choice is blamed for all that is earned or for what
+/// comes after.
 #[test]
-fn with_stops_the_hybrid_loss_estimates_it_too() {
-    let rewards = [Reward::Argmax, Reward::Probability];
-    let cases =
-        rewards.into_iter().flat_map(|reward| [Returns::Episode, Returns::ToGo].map(|returns| (reward, returns)));
-    for (reward, returns) in cases {
-        for kinds in KINDS {
-            let problem = Problem::new(|config| (config.loss.baseline, config.loss.returns) = (kinds[0], returns));
-            let chooses = |name: &str| name.starts_with("location") || name.starts_with("stop");
+fn with_extra_actions_the_hybrid_loss_estimates_it_too() {
+    let returns = [Returns::Episode, Returns::ToGo];
+    let cases = EXTRA.into_iter().flat_map(|extra| {
+        // Where it looks does not change the most likely class of this problem, but when it stops changes the price.
+        let rewards =
+            [if extra.0 == Stop::Learned { Reward::Argmax } else { Reward::LogProbability }, Reward::Probability];
+        rewards.into_iter().flat_map(move |reward| returns.map(|returns| (extra, reward, returns)))
+    });
+    for (extra, reward, returns) in cases {
+        let kinds = if extra.1 > 1 { &KINDS[..1] } else { &KINDS[..] };
+        for kinds in kinds {
+            let problem = Problem::new(|config| {
+                (config.loss.baseline, config.loss.returns) = (kinds[0], returns);
+                (config.policy.stop, config.policy.zooms) = extra;
+            });
+            let kinds = if extra.1 > 1 { &kinds[..1] } else { kinds };
+            let chooses = |name: &str| ["location", "stop", "zoom"].iter().any(|prefix| name.starts_with(prefix));
             problem.check(kinds, Rule::Hybrid(reward), |loss| loss.location.expect("choices"), chooses);
         }
     }
@@ -301,7 +332,8 @@ fn episode<T>(problem: &Problem, stop: &[f64], with: impl FnOnce(&Episode<f64>, 
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let mut numbers = |count: usize| -> Vec<f64> { (0..count).map(|_| rng.random_range(0.0..1.0)).collect() };
     let (first, noise) = (numbers(2 * batch), numbers(2 * batch * (N - 1)));
-    let draws = Draws { first, noise, class: vec![0.5; batch], stop: stop.to_vec(), mode: Mode::Sample };
+    let zoom = numbers(batch * (N - 1));
+    let draws = Draws { first, noise, class: vec![0.5; batch], stop: stop.to_vec(), zoom, mode: Mode::Sample };
     let pixels: Vec<u8> = (0..batch * SIDE * SIDE).map(|_| rng.random()).collect();
     let labels: Vec<u32> = (0..batch as u32).map(|i| i % CLASSES as u32).collect();
     let mut tape = Tape::new();
@@ -314,16 +346,19 @@ fn episode<T>(problem: &Problem, stop: &[f64], with: impl FnOnce(&Episode<f64>, 
 const STOPS: [f64; 8] = [0.0, 1.0, 1.0, 1.0, 0.5, 0.0, 1.0, 1.0];
 
 #[test]
-fn the_location_term_teaches_stops_and_the_class_term_does_not() {
+fn the_location_term_teaches_the_extra_actions_and_the_class_term_does_not() {
     let seeing = ["glimpse.retina", "glimpse.location", "glimpse.hg", "glimpse.hl", "core.input", "core.hidden"];
-    for locations in [Locations::Learned, Locations::Random] {
-        let problem = Problem::new(|config| config.policy.locations = locations);
+    let cases =
+        [Locations::Learned, Locations::Random].into_iter().flat_map(|locations| [1, 2].map(|k| (locations, k)));
+    for (locations, zooms) in cases {
+        let problem = Problem::new(|config| (config.policy.locations, config.policy.zooms) = (locations, zooms));
         let objective = Objective { glimpse_price: PRICE, ..Objective::default() };
         episode(&problem, &STOPS, |episode, labels| {
             assert_eq!(episode.stops.as_ref().unwrap().count().to_vec(), [1.0, 2.0, 3.0, 3.0]);
             let loss = hybrid_loss(episode, labels, &objective, Reward::Argmax, &[], 4);
             let learned = if locations == Locations::Learned { &["location"][..] } else { &[] };
-            let choosing = [&["stop.features", "stop.logit"], learned].concat();
+            let zoom = if zooms > 1 { &["zoom"][..] } else { &[] };
+            let choosing = [&["stop.features", "stop.logit"], learned, zoom].concat();
             assert_eq!(reached(&problem.params, loss.location.unwrap()), layers(&choosing), "{locations:?}");
             let class = reached(&problem.params, loss.classification);
             assert_eq!(class, &layers(&seeing) | &layers(&["action"]), "{locations:?}");
@@ -335,7 +370,7 @@ fn the_location_term_teaches_stops_and_the_class_term_does_not() {
 /// The loss of a batch written out image by image: each image counts the choices that it had.
 #[test]
 fn each_image_counts_the_choices_that_it_had() {
-    let problem = Problem::new(|config| config.loss.early_weight = 0.5);
+    let problem = Problem::new(|config| (config.loss.early_weight, config.policy.zooms) = (0.5, 3));
     let objective =
         Objective { glimpse_price: PRICE, early_weight: 0.5, returns: Returns::ToGo, ..Objective::default() };
     episode(&problem, &STOPS, |episode, labels| {
@@ -354,6 +389,8 @@ fn each_image_counts_the_choices_that_it_had() {
                 class += if goes_on { 0.5 * nats(t, i) / 8.0 } else { 0.0 };
                 let z = at(stops.logits[t], i);
                 let mut log_prob = math::ln(sigmoid(if goes_on { -z } else { z }));
+                let zooms = episode.zooms.as_ref().unwrap();
+                log_prob += if goes_on { at(zooms.log_probs[t], i) } else { 0.0 };
                 log_prob += if goes_on { at(episode.location_log_probs[t], i) } else { 0.0 };
                 // Rₜ = V_T − Vₜ − price·(T − t)
                 let value = |t: usize| math::exp(-nats(t, i));
@@ -376,8 +413,8 @@ fn each_image_counts_the_choices_that_it_had() {
 /// What stops leaves the batch: the others see and feel what they would alone, and what has stopped keeps its state.
 #[test]
 fn stopping_changes_nothing_for_the_others() {
-    for core in [CoreKind::Lstm, CoreKind::Rect] {
-        let problem = Problem::new(|config| config.model.core = core);
+    for (core, zooms) in [(CoreKind::Lstm, 1), (CoreKind::Rect, 1), (CoreKind::Rect, 2)] {
+        let problem = Problem::new(|config| (config.model.core, config.policy.zooms) = (core, zooms));
         let all = [1.0; 8];
         let whole: Vec<Vec<f64>> =
             episode(&problem, &all, |episode, _| episode.states.iter().map(|h| h.to_vec()).collect());
@@ -403,6 +440,7 @@ fn config() -> Config {
     (config.model.glimpses, config.model.scales, config.model.patch) = (5, 2, 8);
     (config.model.features, config.model.glimpse_features, config.model.hidden) = (24, 32, 32);
     (config.policy.stop, config.policy.mean, config.policy.first) = (Stop::Learned, Mean::Inside, First::Inside);
+    config.policy.zooms = 2;
     (config.loss.glimpse_price, config.loss.reward, config.loss.returns) = (0.03, Reward::Probability, Returns::ToGo);
     (config.train.epochs, config.train.batch, config.optimiser.learning_rate) = (6, 50, 3e-3);
     config
@@ -415,7 +453,7 @@ fn trained_with(config: &Config, threads: usize) -> String {
 }
 
 #[test]
-fn neither_threads_nor_kernels_show_where_episodes_stop() {
+fn neither_threads_nor_kernels_show_in_what_was_chosen() {
     let one = trained_with(&config(), 1);
     assert_eq!(one, trained_with(&config(), 3));
     for path in kernel_paths() {
