@@ -9,7 +9,7 @@ use ram::figures::scene::{Align, Rect, Type};
 use ram::figures::text::{Weight, font};
 use ram::figures::{Format, Scene};
 use ram::runs::atomic;
-use ram::runs::metrics::EpochMetrics;
+use ram::runs::metrics::{EpochMetrics, best};
 use ram::runs::run_folder::RunFolder;
 use serde_json::json;
 
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     })?;
 
     let best = |lines: &[EpochMetrics]| {
-        let best = lines.iter().min_by(|a, b| a.validation.error.total_cmp(&b.validation.error)).expect("a line");
+        let best = best(lines).expect("a line");
         (best.validation.error, best.epoch, lines.len())
     };
     if args.json {

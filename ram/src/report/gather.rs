@@ -16,7 +16,7 @@ use crate::evaluation::GRID;
 use crate::model::core::CoreKind;
 use crate::model::{Decisions, Locations, ModelKind, Stop};
 use crate::runs::checkpoint::Checkpoint;
-use crate::runs::metrics::EpochMetrics;
+use crate::runs::metrics::{EpochMetrics, best};
 use crate::runs::run_folder::{RunFolder, TestError, Which};
 use crate::runs::run_info::read_info;
 use crate::split::SplitName;
@@ -168,7 +168,7 @@ fn results(path: &Path, config: &Config, epochs: &[EpochMetrics], split: SplitNa
 }
 
 fn row(path: &Path, config: &Config, epochs: &[EpochMetrics], own: bool) -> ResultRow {
-    let best = epochs.iter().min_by(|a, b| a.validation.error.total_cmp(&b.validation.error));
+    let best = best(epochs);
     // What `ram reproduce` asked the test part, once.
     let tested = fs::read_to_string(path.join("test.json")).ok();
     let tested = tested.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());

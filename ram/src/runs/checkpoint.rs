@@ -58,9 +58,12 @@ pub struct TrainState {
     pub step: usize,
     /// The number of optimiser steps since the start.
     pub optimiser_steps: u64,
-    /// The lowest validation error so far, 0 to 1.
+    /// The validation error of the best epoch so far, 0 to 1: the lowest one, if glimpses have no price.
     pub best_error: Option<f64>,
-    /// The epoch with the lowest validation error, from 1.
+    /// What the best epoch has least of, where that is not the validation error: see [`EpochMetrics::cost`](super::metrics::EpochMetrics::cost).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_cost: Option<f64>,
+    /// The best epoch, from 1.
     pub best_epoch: Option<usize>,
     /// The number of epochs since then.
     pub epochs_since_best: usize,

@@ -54,6 +54,10 @@ pub struct EpochMetrics {
     /// Mean number of glimpses that a validation image took; absent where all take the same number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glimpses: Option<f64>,
+    /// What the best epoch has least of: the validation error plus the price of the mean number of glimpses; absent where glimpses
+    /// have no price, so that it is the validation error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
     /// Mean over the validation images of the baseline at each step that uses it. It should be the mean return, which without a
     /// discount is 1 − error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -73,7 +77,7 @@ pub const DENSITY_UP_TO: usize = 8;
 impl EpochMetrics {
     /// The line of an epoch, from the results of training and validation.
     pub fn new(config: &Config, epoch: usize, step: u64, rates: Rates, train: Losses, evaluation: &Evaluation) -> Self {
-        let chooses = config.policy.locations.are_learned();
+        let (chooses, price) = (config.policy.locations.are_learned(), config.loss.glimpse_price);
         let gaussian = config.model.kind == ModelKind::Ram && chooses && config.policy.grid == 0;
         EpochMetrics {
             epoch,
@@ -88,6 +92,10 @@ impl EpochMetrics {
             policy_std: gaussian.then_some(rates.std),
             error_after: evaluation.error_after.clone(),
             glimpses: evaluation.mean_glimpses(),
+            cost: evaluation
+                .mean_glimpses()
+                .filter(|_| price > 0.0)
+                .map(|glimpses| evaluation.error + price * glimpses),
             baselines: evaluation.baselines.clone(),
             confusion: evaluation.confusion.clone(),
             density: if evaluation.density.len() <= DENSITY_UP_TO { evaluation.density.clone() } else { Vec::new() },
@@ -95,7 +103,17 @@ impl EpochMetrics {
     }
 }
 
+/// The best epoch; of equally good ones the first.
+pub fn best(metrics: &[EpochMetrics]) -> Option<&EpochMetrics> {
+    metrics.iter().reduce(|a, b| if b.cost() < a.cost() { b } else { a })
+}
+
 impl EpochMetrics {
+    /// What the best epoch has least of: the validation error, and where glimpses have a price, what they cost on top.
+    pub fn cost(&self) -> f64 {
+        self.cost.unwrap_or(self.validation.error)
+    }
+
     /// The first figure that is infinite or not a number, with its name. JSON has no such numbers, so a line may hold none.
     pub fn not_finite(&self) -> Option<(String, f64)> {
         let train = self.train.not_finite().map(|(name, found)| (format!("the training {name}"), found));

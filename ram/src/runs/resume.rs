@@ -141,7 +141,7 @@ impl RunFolder {
             self.write(BEST, &bytes)?;
             notices.push(format!("{fault}\nthe last epoch was the best, so its checkpoint takes that place"));
         } else if state.epoch < config.train.epochs {
-            (state.best_error, state.best_epoch, state.epochs_since_best) = (None, None, 0);
+            (state.best_error, state.best_cost, state.best_epoch, state.epochs_since_best) = (None, None, None, 0);
             notices.push(format!(
                 "{fault}\nthe weights of epoch {best_epoch}, the best one so far, are lost; the best of the epochs from {} on will be kept",
                 state.epoch + 1

@@ -7,6 +7,7 @@ use super::folder::StudyFolder;
 use super::result::{State, TrialResult, read_json, write_json};
 use crate::config::Config;
 use crate::error::RamError;
+use crate::runs::metrics::best;
 use crate::runs::resume::Resumed;
 use crate::runs::run_folder::{Existing, Name, RunFolder, Which};
 use crate::runs::run_info::RunInfo;
@@ -135,8 +136,7 @@ impl StudyFolder {
     fn so_far(&self, trial: u32, epochs: usize) -> Result<TrialResult, RamError> {
         let mut lines = RunFolder::metrics(&self.trial_path(trial))?;
         lines.truncate(epochs);
-        // Of equal errors the first counts, as in the trainer.
-        let best = lines.iter().reduce(|a, b| if b.validation.error < a.validation.error { b } else { a });
+        let best = best(&lines);
         Ok(TrialResult {
             trial,
             state: State::Paused,

@@ -15,7 +15,7 @@ use super::plan::Planned;
 use crate::config::{Base, Config};
 use crate::error::RamError;
 use crate::experiments::Experiment;
-use crate::runs::metrics::{EpochMetrics, Timing};
+use crate::runs::metrics::{EpochMetrics, Timing, best};
 use crate::runs::run_folder::{RunFolder, read_config};
 
 /// The name of the file with the result, in a run's folder (there it is a [`Tested`]) and in a record.
@@ -41,7 +41,7 @@ pub struct Tested {
     pub error_of_passes: Option<f64>,
     /// The number of test images or games.
     pub count: usize,
-    /// The lowest validation error.
+    /// The validation error of the best epoch.
     pub validation_error: f64,
     /// The mean training loss of the class in the first epoch; for games, minus the mean reward.
     pub first_loss: f64,
@@ -49,7 +49,7 @@ pub struct Tested {
     pub last_loss: f64,
     /// The number of epochs.
     pub epochs: usize,
-    /// The SHA-256 of the weights that were tested, those of the lowest validation error.
+    /// The SHA-256 of the weights that were tested, those of the best epoch.
     pub weights: String,
 }
 
@@ -63,7 +63,7 @@ pub struct Record {
     /// The result on the test set.
     #[serde(flatten)]
     pub tested: Tested,
-    /// The epoch with the lowest validation error, from 1.
+    /// The best epoch, from 1.
     pub best_epoch: usize,
     /// The kernels that it was trained with; empty where they are not known.
     pub kernels: Vec<String>,
@@ -91,11 +91,6 @@ struct Line {
     record: Record,
     /// What differs from the preset `mnist`, as `--set` takes it.
     settings: Vec<String>,
-}
-
-/// The epoch with the lowest validation error; of equal ones the first, as in the trainer.
-pub fn best(metrics: &[EpochMetrics]) -> Option<&EpochMetrics> {
-    metrics.iter().reduce(|a, b| if b.validation.error < a.validation.error { b } else { a })
 }
 
 /// The training loss in the first and in the last epoch, see [`Tested::first_loss`].

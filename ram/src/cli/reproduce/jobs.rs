@@ -10,6 +10,7 @@ use ram::error::RamError;
 use ram::evaluate::evaluator::evaluate;
 use ram::model::Decisions;
 use ram::runs::atomic;
+use ram::runs::metrics::best;
 use ram::runs::resume::Resumed;
 use ram::runs::run_folder::{Existing, Name, RunFolder, Which};
 use ram::runs::run_info::RunInfo;
@@ -17,7 +18,7 @@ use ram::split::SplitName;
 use ram::tables::keep::{same_configuration, unwritable};
 use ram::tables::page::PASSES;
 use ram::tables::plan::Planned;
-use ram::tables::record::{RESULT, Tested, best, is_complete, losses};
+use ram::tables::record::{RESULT, Tested, is_complete, losses};
 use ram::tasks;
 use ram::train::trainer::{Outcome, Progress, Trainer};
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use ram::error::RamError;
+use ram::runs::metrics::best;
 use ram::runs::run_folder::RunFolder;
 use ram::tables::plan::{Plan, Planned};
-use ram::tables::record::{Tested, best, is_complete};
+use ram::tables::record::{Tested, is_complete};
 use serde::Serialize;
 use serde_json::json;
 
