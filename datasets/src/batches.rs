@@ -164,7 +164,7 @@ fn fill(source: &Labelled, canvas: &Canvas, seed: u64, epoch: u64, samples: &[u3
 /// # use std::sync::Arc;
 /// # use datasets::{Canvas, Digits, Loader, Placement, Source};
 /// # let source = Digits { seed: 1, train: 30, validation: 10, test: 10 };
-/// # let canvas = Canvas { height: 28, width: 28, placement: Placement::Centred, clutter: 0 };
+/// # let canvas = Canvas { height: 28, width: 28, ..Canvas::MNIST };
 /// # let mut loader = Loader::new(Arc::new(source.train_validation()?.train.set), canvas, 8, 1)?;
 /// let mut epoch = loader.epoch(0, 0);
 /// let mut samples = 0;

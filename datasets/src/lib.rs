@@ -21,7 +21,7 @@
 //!
 //! let source = Digits { seed: 1, train: 300, validation: 100, test: 100 };
 //! let train = Arc::new(source.train_validation()?.train.set);
-//! let canvas = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4 };
+//! let canvas = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4, ..Canvas::MNIST };
 //! let mut loader = Loader::new(train, canvas, 128, 1)?;
 //! for batch in loader.epoch(0, 0) {
 //!     let batch = batch?;
@@ -59,7 +59,7 @@ pub mod source;
 mod tree;
 
 pub use batches::{Batch, Epoch, Loader};
-pub use canvas::{Canvas, DigitBox, Fixed, Placement, fixed};
+pub use canvas::{Canvas, DigitBox, Fixed, Placement, Scale, fixed};
 pub use digits::Digits;
 pub use error::DataError;
 pub use folder::Folder;

@@ -38,7 +38,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn nothing_is_allocated_once_batches_flow() {
     let source = Arc::new(generate(1, Split::Train, 1000));
-    let canvas = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4 };
+    let canvas = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4, ..Canvas::MNIST };
     let mut loader = Loader::new(source, canvas, 64, 1).unwrap();
     let mut before = 0;
     for epoch in 0..4 {

@@ -8,7 +8,8 @@ use datasets::{Batch, Canvas, Labelled, Loader, Placement, Split};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-const CLUTTERED: Canvas = Canvas { height: 36, width: 40, placement: Placement::Translated, clutter: 2 };
+const CLUTTERED: Canvas =
+    Canvas { height: 36, width: 40, placement: Placement::Translated, clutter: 2, ..Canvas::MNIST };
 
 fn digits(count: u32) -> Arc<Labelled> {
     Arc::new(generate(1, Split::Train, count))

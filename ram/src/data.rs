@@ -234,7 +234,8 @@ fn canvas(config: &Config) -> Canvas {
         config::Canvas::Centred => Placement::Centred,
         config::Canvas::Translated | config::Canvas::Cluttered => Placement::Translated,
     };
-    Canvas { height: config.data.size, width: config.data.size, placement, clutter: config.data.clutter }
+    let config::Data { size, clutter, .. } = config.data;
+    Canvas { height: size, width: size, placement, clutter, scale: config.data.scale() }
 }
 
 /// The first images of a split, as many as the configuration asks for. Appends notes on what was left out.

@@ -10,7 +10,7 @@ pub(crate) mod read;
 mod source;
 mod validate;
 
-use datasets::Fit;
+use datasets::{Fit, Scale};
 use serde::{Deserialize, Serialize};
 
 pub use built_in::Base;
@@ -71,6 +71,9 @@ pub struct Data {
     pub size: usize,
     /// Number of pieces of other digits on a cluttered canvas.
     pub clutter: usize,
+    /// The smallest and the largest factor by which an image is resized before it is put on its canvas. Each canvas draws its own
+    /// factor, log-uniformly. [1, 1] is off.
+    pub scale: [f64; 2],
     /// Number of training images; 0 takes the source's own number, see [`Data::counts`].
     pub train: usize,
     /// Number of validation images; 0 as above.
@@ -88,13 +91,18 @@ impl Data {
         std::array::from_fn(|i| if asked[i] == 0 { standard[i] } else { asked[i] })
     }
 
-    /// Edge in pixels to which an image is scaled before it is put on its canvas.
+    /// Edge in pixels to which an image is brought before it is put on its canvas; `scale` then makes it larger or smaller.
     pub fn image_edge(&self) -> usize {
         match (self.source.is_user_pictures(), self.canvas) {
             (false, _) => 28,
             (true, Canvas::Centred) => self.size,
             (true, _) => self.image,
         }
+    }
+
+    /// The factors by which images are resized on their canvases.
+    pub fn scale(&self) -> Scale {
+        Scale { low: self.scale[0], high: self.scale[1] }
     }
 }
 
@@ -280,6 +288,7 @@ impl Default for Data {
             canvas: Canvas::Centred,
             size: 28,
             clutter: 0,
+            scale: [1.0; 2],
             train: 0,
             validation: 0,
             test: 0,

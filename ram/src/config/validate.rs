@@ -37,6 +37,8 @@ impl Config {
                 faults.within("data.size", data.size, 8, 1024);
                 faults.within("data.image", data.image, 8, data.size.clamp(8, 1024));
             }
+            // Room for a digit that is larger than it was.
+            (_, Canvas::Centred) if data.scale != [1.0; 2] => faults.within("data.size", data.size, 28, 1024),
             (_, Canvas::Centred) => faults.unless(
                 data.size == 28,
                 "data.size",
@@ -54,6 +56,7 @@ impl Config {
                 "0, since there are pieces only with data.canvas=cluttered",
             ),
         }
+        scale(data, faults);
         own_pictures(data, faults);
         if model.kind == ModelKind::Conv {
             faults.within("data.size", data.size, 10, 1024);
@@ -234,6 +237,33 @@ impl Config {
     }
 }
 
+/// The factors by which images are resized, and whether the largest image fits on its canvas.
+fn scale(data: &Data, faults: &mut Faults) {
+    let [low, high] = data.scale;
+    let found = format!("[{low}, {high}]");
+    if data.source.game().is_some() {
+        let expected = format!("[1, 1] with data.source={}, which has screens and no images", data.source.name());
+        return faults.unless(data.scale == [1.0; 2], "data.scale", found, &expected);
+    }
+    if data.scale().validate().is_err() {
+        let expected = "two factors [low, high] from 0.125 to 64, where low is at most high; [1, 1] is off";
+        return faults.unless(false, "data.scale", found, expected);
+    }
+    // The size of images of one's own source is only known when they are read.
+    let edge = data.image_edge();
+    let [largest, _] = data.scale().largest([edge; 2]);
+    faults.unless(
+        high <= 1.0 || largest <= data.size || data.source == Source::Own,
+        "data.scale",
+        found,
+        &format!(
+            "so small that an image of {edge}×{edge} pixels fits on the canvas at the factor {high}: it is {largest}×{largest} then, \
+             and data.size is {}; make data.size larger or the factor smaller",
+            data.size
+        ),
+    );
+}
+
 /// What is said of pictures of one's own, and only of them.
 fn own_pictures(data: &Data, faults: &mut Faults) {
     let source = data.source;
@@ -320,6 +350,12 @@ mod tests {
             ("model.patch=7", "model.patch is 7, but must be an even number"),
             ("model.glimpses=0", "model.glimpses is 0"),
             ("data.clutter=4", "data.canvas=cluttered"),
+            ("data.scale=[0, 1]", "data.scale is [0, 1], but must be two factors [low, high] from 0.125 to 64"),
+            ("data.scale=[2, 1]", "data.scale is [2, 1]"),
+            ("data.scale=[0.5, nan]", "data.scale is [0.5, NaN]"),
+            ("data.scale=[0.5, 2]", "it is 56×56 then, and data.size is 28; make data.size larger"),
+            ("data.scale=2", "`data.scale` is 2, but must be two numbers, such as [0.5, 2.0]"),
+            ("data.scale=[1, 2, 3]", "must be two numbers"),
             ("data.size=60", "set data.canvas=translated"),
             ("data.train=50001", "data.train is 50001, but must be from 0 to 50000"),
             ("optimiser.beta2=1", "optimiser.beta2 is 1"),
@@ -335,11 +371,21 @@ mod tests {
         }
         let text = message("mnist", &["policy.first=learned", "policy.locations=random"]);
         assert!(text.contains("policy.first is learned, but must be random, inside or centre with"), "{text}");
-        for set in ["optimiser.clip=0", "optimiser.clip=1e-30", "optimiser.epsilon=1e-30", "schedule.warmup=23459"] {
+        for set in [
+            "data.scale=[0.5, 1]",
+            "optimiser.clip=0",
+            "optimiser.clip=1e-30",
+            "optimiser.epsilon=1e-30",
+            "schedule.warmup=23459",
+        ] {
             Config::load(Base::Preset("mnist"), &[set.to_owned()]).unwrap();
         }
         assert_eq!(message("mnist", &["train.batch=0", "train.epochs=0"]).lines().count(), 2);
         assert!(message("cluttered", &["data.clutter=0"]).contains("from 1 to 1000"));
+        let centred = ["data.scale=[0.5, 2]", "data.size=56"].map(str::to_owned);
+        Config::load(Base::Preset("mnist"), &centred).unwrap();
+        let text = message("mnist", &["data.scale=[0.5, 1]", "data.source=catch", "data.size=24"]);
+        assert!(text.contains("data.scale is [0.5, 1], but must be [1, 1] with data.source=catch"), "{text}");
         assert!(message("translated", &["data.size=27"]).contains("from 28 to 1024"));
     }
 }
