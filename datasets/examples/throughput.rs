@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         (60, Placement::Translated, 4, half_to_twice),
         (100, Placement::Translated, 8, Scale::ONE),
     ] {
-        let canvas = Canvas { height: side, width: side, placement, clutter, scale };
+        let canvas = Canvas { height: side, width: side, placement, clutter, scale, frames: 1 };
         for ahead in [0, 3] {
             let mut loader = Loader::with_prefetch(Arc::clone(&source), canvas, 128, 1, ahead)?;
             let start = Instant::now();

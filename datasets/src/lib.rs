@@ -59,7 +59,7 @@ pub mod source;
 mod tree;
 
 pub use batches::{Batch, Epoch, Loader};
-pub use canvas::{Canvas, DigitBox, Fixed, Placement, Scale, fixed};
+pub use canvas::{Canvas, Canvases, DigitBox, Drawn, Fixed, Placement, Scale, fixed};
 pub use digits::Digits;
 pub use error::DataError;
 pub use folder::Folder;

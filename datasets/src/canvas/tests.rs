@@ -5,7 +5,7 @@ use crate::rng::Purpose;
 
 const KEY: Key = Key { seed: 3, purpose: Purpose::Canvas, epoch: 0, sample: 0 };
 const CLUTTERED: Canvas =
-    Canvas { height: 15, width: 13, placement: Placement::Translated, clutter: 3, scale: Scale::ONE };
+    Canvas { height: 15, width: 13, placement: Placement::Translated, clutter: 3, ..Canvas::MNIST };
 
 /// Images of one value each, without black, so that offsets can be read off the canvas.
 fn plain(values: &[u8], channels: usize, height: usize, width: usize) -> Labelled {
@@ -180,7 +180,7 @@ proptest! {
         let scale = Scale { low, high };
         let [side, _] = scale.largest([28, 28]);
         // Wider than high, and in tiles if there is much room.
-        let canvas = Canvas { height: side + room, width: side + 3 * room, placement, clutter: 0, scale };
+        let canvas = Canvas { height: side + room, width: side + 3 * room, placement, clutter: 0, scale, frames: 1 };
         let one = digits().images;
         let pixels: Vec<u8> = (0..3).flat_map(|i| one.image(i).repeat(channels)).collect();
         let source = Labelled::new(Images::new(pixels, channels, 28, 28).unwrap(), vec![0; 3], 1).unwrap();
@@ -227,7 +227,7 @@ proptest! {
 fn every_place_of_a_scaled_digit_is_equally_likely() {
     let source = plain(&[200], 1, 10, 10);
     let scale = Scale { low: 0.5, high: 0.5 };
-    let canvas = Canvas { height: 8, width: 9, placement: Placement::Translated, clutter: 0, scale };
+    let canvas = Canvas { height: 8, width: 9, placement: Placement::Translated, clutter: 0, scale, frames: 1 };
     let mut seen = [[0_u32; 5]; 4];
     for key in keys(2000) {
         let place = canvas.draw(&source, 0, key, &mut [0; 72]);
@@ -247,6 +247,7 @@ fn scaled_canvases_are_the_recorded_ones() {
         placement: Placement::Translated,
         clutter: 4,
         scale: Scale { low: 0.5, high: 2.0 },
+        frames: 1,
     };
     let set = fixed(&crate::digits::generate(1, crate::Split::Test, 200), &canvas, 5, Purpose::TestCanvas).unwrap();
     let mut hash = Sha256::new_with_prefix(set.set.images.pixels());
@@ -263,4 +264,109 @@ fn scales_that_do_not_fit_are_refused() {
     assert!(refuse(Canvas { height: 56, width: 55, scale, ..Canvas::MNIST }).contains("at least 56×56"));
     assert!(Canvas { height: 56, width: 56, scale, ..Canvas::MNIST }.validate(&source).is_ok());
     assert!(refuse(Canvas { scale: Scale { low: 2.0, high: 1.0 }, ..Canvas::MNIST }).contains("scale is out of range"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Each frame alone is the frame of the clip, the first one is the canvas that does not move, and the digit is in its box.
+    #[test]
+    fn clips_are_made_of_their_frames(
+        seed: u64, room in [0usize..40, 0usize..300], clutter in 0usize..6, frames in 1usize..30, low in 0.5f64..1.0
+    ) {
+        let source = digits();
+        let scale = Scale { low, high: 1.0 };
+        let [height, width] = room.map(|room| 28 + room);
+        let canvas = Canvas { height, width, placement: Placement::Moving, clutter, scale, frames };
+        canvas.validate(&source.images).unwrap();
+        let (key, len) = (Key { seed, ..KEY }, canvas.len(1));
+        let (mut clip, mut boxes) = (vec![1; frames * len], vec![DigitBox::default(); frames]);
+        canvas.draw_frames(&source, 1, key, &mut clip, &mut boxes);
+
+        let mut still = vec![0; len];
+        let place = Canvas { placement: Placement::Translated, frames: 1, ..canvas }.draw(&source, 1, key, &mut still);
+        prop_assert_eq!((place, &still[..]), (boxes[0], &clip[..len]));
+        for (frame, (out, place)) in clip.chunks_exact(len).zip(&boxes).enumerate() {
+            let mut alone = vec![2; len];
+            prop_assert_eq!(canvas.draw_frame(&source, 1, key, frame, &mut alone), *place);
+            prop_assert!(alone == out, "frame {frame}");
+            prop_assert!(place.x + place.width <= width as u32 && place.y + place.height <= height as u32);
+            prop_assert_eq!([place.width, place.height], [boxes[0].width, boxes[0].height]);
+            // Whatever lies on it, the digit is as bright as it was, or brighter.
+            let mut digit = vec![0; len];
+            let fixed = Canvas { clutter: 0, ..canvas };
+            prop_assert_eq!(fixed.draw_frame(&source, 1, key, frame, &mut digit), *place);
+            prop_assert!(out.iter().zip(&digit).all(|(all, digit)| all >= digit));
+            let rows = fixed.layout(1).to_rows(&digit).into_owned();
+            let [x, y, w, h] = [place.x, place.y, place.width, place.height].map(|n| n as usize);
+            let inside = |i: usize| (y..y + h).contains(&(i / width)) && (x..x + w).contains(&(i % width));
+            prop_assert!(rows.iter().enumerate().all(|(i, &pixel)| pixel == 0 || inside(i)));
+            prop_assert!(rows.iter().any(|&pixel| pixel > 0));
+        }
+        // Between two frames, nothing is farther than the speed allows.
+        for pair in boxes.windows(2) {
+            let [dx, dy] = [pair[0].x.abs_diff(pair[1].x), pair[0].y.abs_diff(pair[1].y)];
+            prop_assert!(dx <= 5 && dy <= 5, "{:?}", pair);
+        }
+    }
+}
+
+/// Recorded once: another machine, or another version, must draw the same bytes.
+#[test]
+fn moving_canvases_are_the_recorded_ones() {
+    use sha2::{Digest, Sha256};
+    let canvas =
+        Canvas { height: 60, width: 60, placement: Placement::Moving, clutter: 4, frames: 20, ..Canvas::MNIST };
+    let source = std::sync::Arc::new(crate::digits::generate(1, crate::Split::Test, 50));
+    let clips = Drawn::new(source, canvas, EVALUATION_SEED, Purpose::TestCanvas).unwrap();
+    let mut batch = crate::Batch::default();
+    clips.draw(0..50, &mut batch);
+    assert_eq!((batch.len(), batch.frames, batch.pixels.len(), batch.boxes.len()), (50, 20, 20 * 50 * 3600, 1000));
+    let mut hash = Sha256::new_with_prefix(&batch.pixels);
+    batch.boxes.iter().for_each(|place| hash.update([place.x as u8, place.y as u8]));
+    assert_eq!(crate::idx::hex(&hash.finalize()), "0098f405ad3eb5233ea1e5043ae7c2da680bfa21b9bddab50a3813cddfb669ed");
+
+    // Any part of the set is the same part of all clips, for each frame.
+    let mut part = crate::Batch::default();
+    clips.draw(7..10, &mut part);
+    for frame in 0..20 {
+        assert_eq!(part.frame(frame), &batch.frame(frame)[7 * 3600..10 * 3600]);
+        assert_eq!(part.frame_boxes(frame), &batch.frame_boxes(frame)[7..10]);
+    }
+    assert_eq!((&part.labels[..], &part.samples[..]), (&batch.labels[7..10], &[7, 8, 9][..]));
+    // In the long run the digit comes everywhere.
+    let boxes = &batch.boxes;
+    assert!(boxes.iter().any(|place| place.x == 0) && boxes.iter().any(|place| place.x == 32));
+    assert!(boxes.iter().any(|place| place.y == 0) && boxes.iter().any(|place| place.y == 32));
+}
+
+#[test]
+fn clips_of_a_source_are_shown_frame_by_frame() {
+    let pixels: Vec<u8> = (0..2 * 3 * 16).collect();
+    let source = Labelled::new(Images::clips(pixels.clone(), 3, 1, 4, 4).unwrap(), vec![0; 2], 1).unwrap();
+    let canvas = Canvas { height: 4, width: 4, frames: 3, ..Canvas::MNIST };
+    let (mut clip, mut boxes) = (vec![0; 48], [DigitBox::default(); 3]);
+    canvas.draw_frames(&source, 1, KEY, &mut clip, &mut boxes);
+    assert_eq!((&clip[..], boxes), (&pixels[48..], [DigitBox { x: 0, y: 0, width: 4, height: 4 }; 3]));
+
+    let refuse = |canvas: Canvas| canvas.validate(&source.images).unwrap_err().to_string();
+    assert!(refuse(Canvas { frames: 2, ..canvas }).contains("found 2 frames, expected 3"));
+    assert!(refuse(Canvas { frames: 0, ..canvas }).contains("number of frames is out of range: found 0 frames"));
+    assert!(refuse(Canvas { frames: 4097, ..canvas }).contains("from 1 to 4096"));
+}
+
+#[test]
+fn a_set_is_the_same_in_memory_and_drawn() {
+    let source = plain(&[10, 20, 30, 40], 3, 10, 10);
+    let held = Canvases::new(source.clone(), &CLUTTERED, 5, Purpose::TestCanvas).unwrap();
+    let drawn = Canvases::Drawn(Drawn::new(source.into(), CLUTTERED, 5, Purpose::TestCanvas).unwrap());
+    assert!(matches!(held, Canvases::Fixed(_)));
+    let mut buffers = [crate::Batch::default(), crate::Batch::default()];
+    let [one, other] = &mut buffers;
+    for range in [0..4, 1..3, 2..2] {
+        assert_eq!(held.view(range.clone(), one), drawn.view(range, other));
+    }
+    assert_eq!((held.rows(3), held.labels()), (drawn.rows(3), drawn.labels()));
+    assert_eq!((held.layout(), held.classes(), held.frames()), (drawn.layout(), drawn.classes(), drawn.frames()));
+    assert_eq!((held.len(), held.is_empty(), drawn.len()), (4, false, 4));
 }
