@@ -7,11 +7,12 @@
 //! - [`source`]: the trait [`Source`], which every data set implements and which keeps the test split away from training;
 //! - [`idx`], [`published`] and [`mnist`]: MNIST and Fashion-MNIST, from files that may be damaged or swapped;
 //! - [`picture`], [`preparation`] and [`folder`]: PNG and JPEG files, sorted into folders by class;
+//! - [`clips`]: clips, whose frames are PNG and JPEG files;
 //! - [`handwriting`]: a photographed character as an image of MNIST;
 //! - [`idx_pair`]: your own images in two IDX files;
 //! - [`digits`]: digits that look handwritten, drawn from strokes without any file;
 //! - [`shapes`]: a small data set of colour pictures to write into folders;
-//! - [`canvas`]: images on larger, cluttered canvases ("Translated" and "Cluttered Translated MNIST");
+//! - [`canvas`]: images on larger, cluttered canvases ("Translated" and "Cluttered Translated MNIST"), also moving ones;
 //! - [`shown`]: names from a disk as messages show them;
 //! - [`batches`]: shuffled batches, which a thread prepares ahead without allocating memory.
 //!
@@ -37,6 +38,7 @@
 pub mod batches;
 mod cache;
 pub mod canvas;
+pub mod clips;
 pub mod digits;
 mod error;
 mod files;
@@ -47,6 +49,7 @@ pub mod idx_pair;
 pub mod images;
 pub mod layout;
 pub mod mnist;
+mod natural;
 pub mod picture;
 mod prefetch;
 pub mod preparation;
@@ -60,6 +63,7 @@ mod tree;
 
 pub use batches::{Batch, Epoch, Loader};
 pub use canvas::{Canvas, Canvases, DigitBox, Drawn, Fixed, Placement, Scale, fixed};
+pub use clips::ClipFolder;
 pub use digits::Digits;
 pub use error::DataError;
 pub use folder::Folder;
