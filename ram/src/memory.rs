@@ -2,7 +2,7 @@
 
 use autograd::Params;
 
-use crate::config::{Config, OptimiserKind, Source};
+use crate::config::{Config, Data, OptimiserKind, Source};
 use crate::error::RamError;
 use crate::model::{CoreKind, Decisions, ModelKind};
 use crate::network::Network;
@@ -15,16 +15,18 @@ struct Part {
 }
 
 /// Checks that the images that are held in memory fit: the originals, from which training canvases are drawn, and all validation
-/// canvases. Where the number of images is only known when they are read, nothing is checked.
+/// canvases, but for clips, which are drawn when they are looked at. Where the number of images is only known when they are read, nothing is checked.
 ///
 /// # Errors
 /// [`RamError::Config`] with the sum, its parts, and the keys to change.
 pub fn check_images(config: &Config) -> Result<(), RamError> {
-    if matches!(config.data.source, Source::Game(_) | Source::Folder | Source::Idx | Source::Own) {
+    let source = config.data.source;
+    if matches!(source, Source::Game(_) | Source::Own) || source.is_user_pictures() {
         return Ok(());
     }
     let [train, validation, _] = config.data.counts().map(|count| count as u64);
-    let (original, canvas) = (28 * 28, (config.data.size as u64).pow(2));
+    let original = 28 * 28;
+    let canvas = if config.data.clip_frames() > 1 { 0 } else { (config.data.size as u64).pow(2) };
     check(
         "the images",
         &[
@@ -53,7 +55,9 @@ pub fn check_network(config: &Config, sizes: [usize; 2], decisions: Decisions) -
         ModelKind::Conv | ModelKind::Cnn => "model.hidden, model.filters or data.size",
     };
     let episodes = config.train.batch.saturating_mul(config.train.samples) as u64;
-    let batch = product(&[config.train.batch as u64, sizes[0] as u64, (config.data.size as u64).pow(2)]);
+    let Data { size, .. } = config.data;
+    let canvas = product(&[config.data.clip_frames() as u64, sizes[0] as u64, (size as u64).pow(2)]);
+    let batch = product(&[config.train.batch as u64, canvas]);
     check(
         "the training",
         &[
@@ -68,7 +72,7 @@ pub fn check_network(config: &Config, sizes: [usize; 2], decisions: Decisions) -
                 keys: "train.batch, train.samples or model.glimpses",
             },
             // One is trained on while others are drawn.
-            Part { name: "batches", bytes: product(&[batch, 4]), keys: "train.batch or data.size" },
+            Part { name: "batches", bytes: product(&[batch, 4]), keys: "train.batch, data.size or data.frames" },
         ],
     )
 }
@@ -179,6 +183,13 @@ mod tests {
         let many = config(&["data.source=digits", "data.train=10000000", "data.validation=10000000", "data.size=1024"]);
         let error = check_images(&many).unwrap_err().to_string();
         for part in ["the images would take about 9.6 TiB", "make data.validation or data.size smaller"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let clips = config(&["data.source=digits", "data.canvas=moving", "data.size=1024", "data.frames=1000"]);
+        check_images(&clips).unwrap();
+        let error = check_network(&clips, [1, 10], Decisions::Last).unwrap_err().to_string();
+        // 4 batches of 128 clips of 1000 MiB each
+        for part in ["batches 500.0 GiB", "make train.batch, data.size or data.frames smaller"] {
             assert!(error.contains(part), "{error}");
         }
         for preset in ["demo", "mnist", "cluttered-100", "pictures"] {
