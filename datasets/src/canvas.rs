@@ -183,8 +183,8 @@ impl Canvas {
         self.draw_frame(source, index, key, 0, out)
     }
 
-    /// Draws all frames of a clip, one after the other, and where the image lies in each: `out` is [frames, canvas] and `boxes` is
-    /// [frames].
+    /// Draws all frames of a clip, one after the other, and where the image lies in each: `out` is `[frames, canvas]` and `boxes`
+    /// is `[frames]`.
     ///
     /// # Panics
     /// As [`Canvas::draw`].
@@ -209,7 +209,7 @@ impl Canvas {
         let of_source = if images.frames() == 1 { 0 } else { frame };
         let mut motion = match self.placement {
             Placement::Moving => Motion::until(frame, key),
-            Placement::Centred | Placement::Translated => Motion::Still,
+            Placement::Centred | Placement::Translated => Motion::NONE,
         };
 
         let [height, width] = self.scale.draw([images.height(), images.width()], key);

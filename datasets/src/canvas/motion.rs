@@ -18,31 +18,26 @@ const PART: i64 = 256;
 const SPEEDS: [i64; 2] = [1, 4];
 
 /// Where things are that began to move some frames ago.
-pub(super) enum Motion {
-    /// Where they were: nothing moves, or it has not moved yet.
-    Still,
-    /// Things move; the stream gives their velocities, one after the other.
-    Moving { frames: i64, velocities: ChaCha8Rng },
+pub(super) struct Motion {
+    frames: i64,
+    /// The stream that gives the velocities, one after the other; `None` where nothing moves or has moved yet.
+    velocities: Option<ChaCha8Rng>,
 }
 
 impl Motion {
+    /// Nothing moves.
+    pub(super) const NONE: Motion = Motion { frames: 0, velocities: None };
+
     /// The motion of a canvas from its first frame to frame `frame`, from 0.
     pub(super) fn until(frame: usize, key: Key) -> Motion {
-        if frame == 0 {
-            return Motion::Still;
-        }
-        Motion::Moving { frames: frame as i64, velocities: key.stream_at(BLOCK) }
+        Motion { frames: frame as i64, velocities: (frame > 0).then(|| key.stream_at(BLOCK)) }
     }
 
     /// Where the next thing is, as [y, x] in pixels, that began at `start` and has so much `room` along each axis.
     pub(super) fn of(&mut self, start: [usize; 2], room: [usize; 2]) -> [usize; 2] {
-        match self {
-            Motion::Still => start,
-            Motion::Moving { frames, velocities } => {
-                let velocity = velocity(velocities);
-                std::array::from_fn(|axis| bounced(start[axis], velocity[axis] * *frames, room[axis]))
-            }
-        }
+        let Some(velocities) = &mut self.velocities else { return start };
+        let velocity = velocity(velocities);
+        std::array::from_fn(|axis| bounced(start[axis], velocity[axis] * self.frames, room[axis]))
     }
 }
 
