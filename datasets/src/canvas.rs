@@ -14,7 +14,7 @@ mod motion;
 mod resample;
 mod scale;
 
-pub use drawn::{Canvases, Drawn};
+pub use drawn::{Canvases, Drawn, HELD};
 pub use fixed::{EVALUATION_SEED, Fixed, fixed};
 pub use scale::Scale;
 
@@ -28,14 +28,14 @@ use crate::rng::{Key, below};
 /// The height and width of a piece of clutter, in pixels.
 pub const PIECE: usize = 8;
 
-/// The longest side of a canvas, in pixels. The limit is generous, but a typing mistake cannot take all memory.
-const MAX_SIDE: usize = 4096;
+/// The longest side of a canvas, in pixels, so that a canvas has at most 2²⁸ pixels: a typing mistake cannot take all memory.
+pub const MAX_SIDE: usize = 1 << 14;
 
 /// The most pieces of clutter.
-const MAX_CLUTTER: usize = 4096;
+pub const MAX_CLUTTER: usize = 100_000;
 
 /// The most frames of a clip.
-const MAX_FRAMES: usize = 4096;
+pub const MAX_FRAMES: usize = 4096;
 
 /// Where on the canvas the source image lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +113,8 @@ impl Canvas {
     ///
     /// # Errors
     /// [`DataError::Mismatch`] if there are no images, if they do not fit on the canvas at the largest [`Scale`], if there shall be
-    /// clutter but the images are smaller than a piece, or if the canvas has a side of more than 4096 pixels, more than 4096
-    /// pieces, or 0 or more than 4096 frames. Also if the images are clips of another number of frames, and as
+    /// clutter but the images are smaller than a piece, or if the canvas has a side of more than [`MAX_SIDE`] pixels, more than
+    /// [`MAX_CLUTTER`] pieces, or 0 or more than [`MAX_FRAMES`] frames. Also if the images are clips of another number of frames, and as
     /// [`Scale::validate`].
     pub fn validate(&self, source: &Images) -> Result<(), DataError> {
         let size = |height: usize, width: usize| format!("{height}×{width}");

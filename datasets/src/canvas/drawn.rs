@@ -1,4 +1,4 @@
-//! Sets of canvases that are too large for memory, such as clips: each canvas is drawn when it is asked for.
+//! Sets of canvases that are too large for memory, clips or large pictures: each canvas is drawn when it is asked for.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,6 +10,9 @@ use crate::error::DataError;
 use crate::images::Labelled;
 use crate::layout::Layout;
 use crate::rng::{Key, Purpose};
+
+/// The most bytes of canvases that are held in memory: 1 GiB.
+pub const HELD: u64 = 1 << 30;
 
 /// Canvases that are drawn anew whenever they are asked for, always with the same bytes. In memory are only the images of the
 /// source. Canvas i has the key (`seed`, `purpose`, 0, i), as in [`fixed`].
@@ -68,13 +71,27 @@ pub enum Canvases {
 }
 
 impl Canvases {
-    /// One canvas for each image of `source`, with the keys of [`fixed`]. Pictures are held in memory. Clips are drawn when they
-    /// are asked for.
+    /// One canvas for each image of `source`, with the keys of [`fixed`]. Pictures are held in memory if all of them have at most
+    /// [`HELD`] bytes. Other pictures, and clips, are drawn when they are asked for. The bytes are the same.
     ///
     /// # Errors
     /// As [`fixed`] and [`Drawn::new`].
     pub fn new(source: Labelled, canvas: &Canvas, seed: u64, purpose: Purpose) -> Result<Canvases, DataError> {
-        if canvas.frames > 1 {
+        Canvases::holding(HELD, source, canvas, seed, purpose)
+    }
+
+    /// As [`Canvases::new`], but holds at most so many bytes.
+    pub(super) fn holding(
+        most: u64,
+        source: Labelled,
+        canvas: &Canvas,
+        seed: u64,
+        purpose: Purpose,
+    ) -> Result<Canvases, DataError> {
+        // Before the size is computed, which might be anything.
+        canvas.validate(&source.images)?;
+        let size = canvas.len(source.images.channels()) as u64;
+        if canvas.frames > 1 || size.saturating_mul(source.len() as u64) > most {
             Ok(Canvases::Drawn(Drawn::new(Arc::new(source), *canvas, seed, purpose)?))
         } else {
             Ok(Canvases::Fixed(fixed(&source, canvas, seed, purpose)?))

@@ -358,9 +358,10 @@ fn clips_of_a_source_are_shown_frame_by_frame() {
 #[test]
 fn a_set_is_the_same_in_memory_and_drawn() {
     let source = plain(&[10, 20, 30, 40], 3, 10, 10);
-    let held = Canvases::new(source.clone(), &CLUTTERED, 5, Purpose::TestCanvas).unwrap();
-    let drawn = Canvases::Drawn(Drawn::new(source.into(), CLUTTERED, 5, Purpose::TestCanvas).unwrap());
-    assert!(matches!(held, Canvases::Fixed(_)));
+    let set = |most| Canvases::holding(most, source.clone(), &CLUTTERED, 5, Purpose::TestCanvas).unwrap();
+    let bytes = 4 * CLUTTERED.len(3) as u64;
+    let [held, drawn] = [set(bytes), set(bytes - 1)];
+    assert!(matches!((&held, &drawn), (Canvases::Fixed(_), Canvases::Drawn(_))));
     let mut buffers = [crate::Batch::default(), crate::Batch::default()];
     let [one, other] = &mut buffers;
     for range in [0..4, 1..3, 2..2] {
@@ -369,4 +370,22 @@ fn a_set_is_the_same_in_memory_and_drawn() {
     assert_eq!((held.rows(3), held.labels()), (drawn.rows(3), drawn.labels()));
     assert_eq!((held.layout(), held.classes(), held.frames()), (drawn.layout(), drawn.classes(), drawn.frames()));
     assert_eq!((held.len(), held.is_empty(), drawn.len()), (4, false, 4));
+}
+
+/// The largest canvas that there may be, as high as it is narrow: places and clutter reach its end.
+#[test]
+fn large_canvases_are_drawn_to_their_edges() {
+    let source = plain(&[10, 20], 1, 10, 10);
+    let canvas = Canvas { height: MAX_SIDE, width: 16, clutter: 3000, ..CLUTTERED };
+    canvas.validate(&source.images).unwrap();
+    let mut out = vec![0; canvas.len(1)];
+    let place = canvas.draw(&source, 0, KEY, &mut out);
+    assert!(place.y as usize + 10 <= MAX_SIDE);
+    let rows = canvas.layout(1).to_rows(&out).into_owned();
+    let lit: Vec<usize> = (0..MAX_SIDE).filter(|y| rows[16 * y..][..16].iter().any(|&pixel| pixel > 0)).collect();
+    // 3000 pieces of 8 rows: an end that is empty for 100 rows is very unlikely.
+    assert!(lit[0] < 100 && lit[lit.len() - 1] > MAX_SIDE - 100, "{} to {}", lit[0], lit[lit.len() - 1]);
+    let refuse = |canvas: Canvas| canvas.validate(&source.images).unwrap_err().to_string();
+    assert!(refuse(Canvas { width: MAX_SIDE + 1, ..canvas }).contains("sides of at most 16384"));
+    assert!(refuse(Canvas { clutter: MAX_CLUTTER + 1, ..canvas }).contains("at most 100000"));
 }

@@ -7,7 +7,7 @@ use crate::error::RamError;
 use crate::model::{First, MAX_GLIMPSES, ModelKind};
 use crate::reinforce::BaselineKind;
 
-/// The smallest standard deviation of the policy. An image of 1024 pixels has its pixels 0.002 apart.
+/// The smallest standard deviation of the policy. An image of 16384 pixels has its pixels 0.0001 apart.
 const SMALLEST_STD: f64 = 1e-6;
 
 impl Config {
@@ -237,14 +237,14 @@ mod tests {
             Config::load(Base::Preset("mnist"), &[set.to_owned()]).unwrap();
         }
         assert_eq!(message("mnist", &["train.batch=0", "train.epochs=0"]).lines().count(), 2);
-        assert!(message("cluttered", &["data.clutter=0"]).contains("from 1 to 1000"));
+        assert!(message("cluttered", &["data.clutter=0"]).contains("from 1 to 100000"));
         let centred = ["data.scale=[0.5, 2]", "data.size=56"].map(str::to_owned);
         Config::load(Base::Preset("mnist"), &centred).unwrap();
         let moving = ["data.canvas=moving", "data.size=60", "data.frames=2", "data.clutter=0"].map(str::to_owned);
         assert_eq!(Config::load(Base::Preset("mnist"), &moving).unwrap().data.clip_frames(), 2);
-        let text = message("mnist", &["data.canvas=moving", "data.size=60", "data.frames=1001", "data.clutter=1001"]);
+        let text = message("mnist", &["data.canvas=moving", "data.size=60", "data.frames=1001", "data.clutter=100001"]);
         assert!(text.contains("data.frames is 1001, but must be from 2 to 1000"), "{text}");
-        assert!(text.contains("data.clutter is 1001, but must be from 0 to 1000"), "{text}");
+        assert!(text.contains("data.clutter is 100001, but must be from 0 to 100000"), "{text}");
         let frames = ["data.source=frames", "data.path=x", "data.size=90"];
         let config = Config::load(Base::Preset("mnist"), &frames.map(str::to_owned)).unwrap();
         assert_eq!((config.data.clip_frames(), config.data.image_edge()), (20, 90));
@@ -252,6 +252,6 @@ mod tests {
         assert!(text.contains("data.canvas is moving, but must be centred with data.source=frames"), "{text}");
         let text = message("mnist", &["data.scale=[0.5, 1]", "data.source=catch", "data.size=24"]);
         assert!(text.contains("data.scale is [0.5, 1], but must be [1, 1] with data.source=catch"), "{text}");
-        assert!(message("translated", &["data.size=27"]).contains("from 28 to 1024"));
+        assert!(message("translated", &["data.size=27"]).contains("from 28 to 16384"));
     }
 }

@@ -1,5 +1,7 @@
 //! The range of every key of `[data]`, and what must fit together with it.
 
+use datasets::canvas::{MAX_CLUTTER, MAX_SIDE};
+
 use super::Faults;
 use crate::config::{Canvas, Config, Data, FRAMES, LossKind, Source};
 use crate::environments::Game;
@@ -11,27 +13,27 @@ impl Config {
         let Config { data, model, .. } = self;
         match (data.source, data.canvas) {
             (Source::Game(game), _) => self.validate_game(game, faults),
-            (Source::Own, _) => faults.within("data.size", data.size, 1, 1024),
+            (Source::Own, _) => faults.within("data.size", data.size, 1, MAX_SIDE),
             (Source::Folder | Source::Idx | Source::Frames, Canvas::Centred) => {
-                faults.within("data.size", data.size, 4, 1024)
+                faults.within("data.size", data.size, 4, MAX_SIDE)
             }
             (Source::Folder | Source::Idx | Source::Frames, _) => {
-                faults.within("data.size", data.size, 8, 1024);
-                faults.within("data.image", data.image, 8, data.size.clamp(8, 1024));
+                faults.within("data.size", data.size, 8, MAX_SIDE);
+                faults.within("data.image", data.image, 8, data.size.clamp(8, MAX_SIDE));
             }
             // Room for a digit that is larger than it was.
-            (_, Canvas::Centred) if data.scale != [1.0; 2] => faults.within("data.size", data.size, 28, 1024),
+            (_, Canvas::Centred) if data.scale != [1.0; 2] => faults.within("data.size", data.size, 28, MAX_SIDE),
             (_, Canvas::Centred) => faults.unless(
                 data.size == 28,
                 "data.size",
                 data.size,
                 "28 on a centred canvas (for another size set data.canvas=translated)",
             ),
-            _ => faults.within("data.size", data.size, 28, 1024),
+            _ => faults.within("data.size", data.size, 28, MAX_SIDE),
         }
         match data.canvas {
-            Canvas::Cluttered => faults.within("data.clutter", data.clutter, 1, 1000),
-            Canvas::Moving => faults.within("data.clutter", data.clutter, 0, 1000),
+            Canvas::Cluttered => faults.within("data.clutter", data.clutter, 1, MAX_CLUTTER),
+            Canvas::Moving => faults.within("data.clutter", data.clutter, 0, MAX_CLUTTER),
             Canvas::Centred | Canvas::Translated => faults.unless(
                 data.clutter == 0,
                 "data.clutter",
@@ -42,11 +44,12 @@ impl Config {
         scale(data, faults);
         clips(data, faults);
         own_pictures(data, faults);
-        if model.kind == ModelKind::Conv {
-            faults.within("data.size", data.size, 10, 1024);
-        }
-        if model.kind == ModelKind::Cnn {
-            faults.within("data.size", data.size, 8, 1024);
+        // These see the whole image, so that their sizes follow from it.
+        match model.kind {
+            ModelKind::Ram => {}
+            ModelKind::Fc => faults.within("data.size", data.size, 1, 1024),
+            ModelKind::Conv => faults.within("data.size", data.size, 10, 1024),
+            ModelKind::Cnn => faults.within("data.size", data.size, 8, 1024),
         }
         let limits = match data.source {
             Source::Mnist | Source::FashionMnist => data.source.counts(),
