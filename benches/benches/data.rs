@@ -26,7 +26,7 @@ fn main() {
     let source = generate(1, Split::Train, 1000);
     let mut table = Table::new(mode, "kimage/s");
     for (name, edge, placement, clutter, step) in CANVASES {
-        let canvas = Canvas { height: edge, width: edge, placement, clutter };
+        let canvas = Canvas { height: edge, width: edge, placement, clutter, ..Canvas::MNIST };
         criterion("data", |group| {
             group.throughput(Throughput::Elements(1));
             let mut draw = drawing(&source, canvas);

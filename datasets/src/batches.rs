@@ -19,16 +19,19 @@ const AHEAD: usize = 3;
 /// Samples on their canvases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// The pixels, canvas after canvas, each in its layout: `[len, channels, height, width]` if that is rows.
+    /// The pixels, `[frames, len]` canvases, each in its layout. First come the first frames of all clips, then all second frames,
+    /// and so on; with one frame this is canvas after canvas, `[len, channels, height, width]` if the layout is rows.
     pub pixels: Vec<u8>,
     /// The classes, `[len]`.
     pub labels: Vec<u32>,
     /// The index of each sample in its split, `[len]`.
     pub samples: Vec<u32>,
-    /// Where the source image lies on each canvas, `[len]`.
+    /// Where the source image lies on each canvas, `[frames, len]`.
     pub boxes: Vec<DigitBox>,
     /// The size of a canvas, and how its pixels lie in memory.
     pub layout: Layout,
+    /// The number of frames of each clip: 1 for pictures.
+    pub frames: usize,
 }
 
 impl Batch {
@@ -40,6 +43,50 @@ impl Batch {
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
+    }
+
+    /// Frame `frame` of all clips, one after the other, each in its layout.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    pub fn frame(&self, frame: usize) -> &[u8] {
+        let size = self.len() * self.layout.len();
+        &self.pixels[frame * size..][..size]
+    }
+
+    /// Where the source images lie in frame `frame`, `[len]`.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    pub fn frame_boxes(&self, frame: usize) -> &[DigitBox] {
+        &self.boxes[frame * self.len()..][..self.len()]
+    }
+
+    /// Draws samples of a source on their canvases, in place of what the batch holds. Sample i has the key `key` with i in the
+    /// place of its sample. Nothing is allocated if the batch has held as many canvases before.
+    pub(crate) fn draw(
+        &mut self,
+        source: &Labelled,
+        canvas: &Canvas,
+        key: Key,
+        samples: impl ExactSizeIterator<Item = u32>,
+    ) {
+        let (len, frames) = (samples.len(), canvas.frames);
+        (self.layout, self.frames) = (canvas.layout(source.images.channels()), frames);
+        let size = self.layout.len();
+        self.pixels.resize(frames * len * size, 0);
+        self.boxes.resize(frames * len, DigitBox::default());
+        self.labels.clear();
+        self.samples.clear();
+        for (i, sample) in samples.enumerate() {
+            let key = Key { sample: u64::from(sample), ..key };
+            for at in (0..frames).map(|frame| frame * len + i) {
+                let out = &mut self.pixels[at * size..][..size];
+                self.boxes[at] = canvas.draw_frame(source, sample as usize, key, at / len, out);
+            }
+            self.labels.push(u32::from(source.labels[sample as usize]));
+            self.samples.push(sample);
+        }
     }
 }
 
@@ -89,11 +136,12 @@ impl Loader {
         // The caller may hold one batch while the others are ready.
         let buffers = (0..=ahead).map(|_| {
             Ok(Batch {
-                pixels: zeros(batch_size, layout.len())?,
+                pixels: zeros(batch_size.saturating_mul(canvas.frames), layout.len())?,
                 labels: vec![0; batch_size],
                 samples: vec![0; batch_size],
-                boxes: vec![DigitBox::default(); batch_size],
+                boxes: vec![DigitBox::default(); batch_size * canvas.frames],
                 layout,
+                frames: canvas.frames,
             })
         });
         let buffers = buffers.collect::<Result<Vec<Batch>, DataError>>()?;
@@ -107,7 +155,8 @@ impl Loader {
                 ordered = Some(epoch);
             }
             let samples = &order[step * batch_size..];
-            fill(&source, &canvas, seed, epoch, &samples[..samples.len().min(batch_size)], batch);
+            let key = Key { seed, purpose: Purpose::Canvas, epoch, sample: 0 };
+            batch.draw(&source, &canvas, key, samples.iter().take(batch_size).copied());
         };
         Ok(Loader { prefetch: Prefetch::new(buffers, ahead > 0, fill)?, steps })
     }
@@ -139,22 +188,6 @@ impl Loader {
     }
 }
 
-/// Draws the samples on their canvases.
-fn fill(source: &Labelled, canvas: &Canvas, seed: u64, epoch: u64, samples: &[u32], batch: &mut Batch) {
-    // This stays within the capacity of the buffers, so it does not allocate.
-    let canvas_len = batch.layout.len();
-    batch.pixels.resize(samples.len() * canvas_len, 0);
-    batch.labels.clear();
-    batch.samples.clear();
-    batch.boxes.clear();
-    for (&sample, out) in samples.iter().zip(batch.pixels.chunks_exact_mut(canvas_len)) {
-        let key = Key { seed, purpose: Purpose::Canvas, epoch, sample: u64::from(sample) };
-        batch.boxes.push(canvas.draw(source, sample as usize, key, out));
-        batch.labels.push(u32::from(source.labels[sample as usize]));
-        batch.samples.push(sample);
-    }
-}
-
 /// The batches of an epoch, one after the other.
 ///
 /// `for batch in loader.epoch(0, 0)` gives each batch as a copy of its own. [`Epoch::next_batch`] lends it instead until the next
@@ -164,7 +197,7 @@ fn fill(source: &Labelled, canvas: &Canvas, seed: u64, epoch: u64, samples: &[u3
 /// # use std::sync::Arc;
 /// # use datasets::{Canvas, Digits, Loader, Placement, Source};
 /// # let source = Digits { seed: 1, train: 30, validation: 10, test: 10 };
-/// # let canvas = Canvas { height: 28, width: 28, placement: Placement::Centred, clutter: 0 };
+/// # let canvas = Canvas { height: 28, width: 28, ..Canvas::MNIST };
 /// # let mut loader = Loader::new(Arc::new(source.train_validation()?.train.set), canvas, 8, 1)?;
 /// let mut epoch = loader.epoch(0, 0);
 /// let mut samples = 0;

@@ -94,7 +94,7 @@ pub enum DataError {
 
     /// A file is not a picture that can be read.
     #[error(
-        "{} is {found}; expected a complete PNG or JPEG picture of at most 2²⁷ pixels. Save it again, make it smaller or \
+        "{} is {found}; expected a complete PNG or JPEG picture of at most 2²⁸ pixels. Save it again, make it smaller or \
          remove it",
         shown::path(.path)
     )]

@@ -26,7 +26,7 @@
 //! Only files whose names end in `.png`, `.jpg`, `.jpeg` or `.jfif` are read. Names that begin with a dot are ignored. What else is
 //! not used is told by a [`Remark`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::DataError;
 use crate::images::{Images, Labelled, zeros};
@@ -34,7 +34,7 @@ use crate::picture::{Header, Picture};
 use crate::preparation::Preparation;
 use crate::shown;
 use crate::source::{ReadSplit, Remark, Source, Split, Splits};
-use crate::tree::{PictureFile, Tree};
+use crate::tree::{PictureFile, Tree, Unit};
 
 /// The most classes, since a label is a byte.
 const MAX_CLASSES: usize = 256;
@@ -104,12 +104,12 @@ impl Folder {
     /// # Errors
     /// As [`Folder::read`].
     pub fn read_whole(&self, split: Split) -> Result<(ReadSplit, bool), DataError> {
-        let tree = Tree::read(&self.path, self.seed)?;
+        let tree = Tree::read(&self.path, self.seed, Unit::Picture)?;
         check_classes(&tree, 1)?;
         let has_own = tree.own.contains(&split);
         let files = if has_own { files_of(&tree, split)? } else { tree.files.clone() };
         if files.is_empty() {
-            return Err(DataError::layout(&tree.root, NOTHING));
+            return Err(DataError::layout(&tree.root, nothing(&tree)));
         }
         let mut read = self.read_files(&tree, files, "data set")?;
         read.remarks = tree.remarks;
@@ -118,7 +118,7 @@ impl Folder {
 
     /// What lies in the folder, which must have classes.
     fn tree(&self) -> Result<Tree, DataError> {
-        let tree = Tree::read(&self.path, self.seed)?;
+        let tree = Tree::read(&self.path, self.seed, Unit::Picture)?;
         check_classes(&tree, 2)?;
         Ok(tree)
     }
@@ -136,7 +136,8 @@ impl Folder {
     /// Reads pictures, which messages call those of `part`.
     fn read_files(&self, tree: &Tree, files: Vec<PictureFile>, part: &str) -> Result<ReadSplit, DataError> {
         let size = self.preparation.image_len();
-        let (mut pixels, errors) = self.decode(&files)?;
+        let paths: Vec<&Path> = files.iter().map(|file| &*file.path).collect();
+        let (mut pixels, errors) = decode(&paths, &self.preparation)?;
 
         // Close the gaps that unreadable files left.
         let (mut labels, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
@@ -162,71 +163,90 @@ impl Folder {
         Ok(ReadSplit { unreadable, ..ReadSplit::new(set, tree.classes.clone())? })
     }
 
-    /// The prepared pixels of all files, `[count, channels, height, width]`, and the error of each file that cannot be read.
-    fn decode(&self, files: &[PictureFile]) -> Result<(Vec<u8>, Vec<Option<DataError>>), DataError> {
-        let size = self.preparation.image_len().max(1);
-        let mut pixels = zeros(files.len(), size)?;
-        let mut errors: Vec<Option<DataError>> = files.iter().map(|_| None).collect();
-        let decode = |files: &[PictureFile], images: &mut [u8], errors: &mut [Option<DataError>]| {
-            for ((file, image), error) in files.iter().zip(images.chunks_exact_mut(size)).zip(errors) {
-                match Picture::read(&file.path) {
-                    Ok(picture) => image.copy_from_slice(&self.preparation.apply(&picture)),
-                    Err(found) => *error = Some(found),
-                }
-            }
-        };
-        // Decoding takes most of the time. Each thread has its own files, so the result does not depend on their number.
-        let threads =
-            if cfg!(target_family = "wasm") { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
-        let each = files.len().div_ceil(threads);
-        if threads == 1 || files.len() < 2 * threads {
-            decode(files, &mut pixels, &mut errors);
-        } else {
-            std::thread::scope(|scope| {
-                let parts = files.chunks(each).zip(pixels.chunks_mut(each * size)).zip(errors.chunks_mut(each));
-                for ((files, images), errors) in parts {
-                    scope.spawn(move || decode(files, images, errors));
-                }
-            });
-        }
-        Ok((pixels, errors))
-    }
-
     /// The headers of the first `count` training pictures, without those that cannot be read.
     ///
     /// # Errors
     /// As [`Folder::files`]. [`DataError::Layout`] if none of these pictures can be read.
     pub fn headers(&self, count: usize) -> Result<Vec<Header>, DataError> {
         let files = self.files(Split::Train)?;
-        let (mut headers, mut first) = (Vec::new(), None);
-        for file in files.iter().take(count) {
-            match Header::read(&file.path) {
-                Ok(header) => headers.push(header),
-                Err(error) => first = first.or(Some(error)),
-            }
-        }
-        match first {
-            Some(first) if headers.is_empty() => {
-                let what = format!(
-                    "has no readable picture among its first {} training pictures: {first}",
-                    files.len().min(count)
-                );
-                Err(DataError::layout(&self.path, what))
-            }
-            _ => Ok(headers),
+        let paths: Vec<&Path> = files.iter().take(count).map(|file| &*file.path).collect();
+        headers(&self.path, &paths)
+    }
+}
+
+/// The headers of training pictures in the folder at `path`, without those that cannot be read.
+///
+/// # Errors
+/// [`DataError::Layout`] if none of these pictures can be read.
+pub(crate) fn headers(path: &Path, files: &[&Path]) -> Result<Vec<Header>, DataError> {
+    let (mut headers, mut first) = (Vec::new(), None);
+    for file in files {
+        match Header::read(file) {
+            Ok(header) => headers.push(header),
+            Err(error) => first = first.or(Some(error)),
         }
     }
+    match first {
+        Some(first) if headers.is_empty() => {
+            let what = format!("has no readable picture among its first {} training pictures: {first}", files.len());
+            Err(DataError::layout(path, what))
+        }
+        _ => Ok(headers),
+    }
+}
+
+/// The prepared pixels of all files, `[count, channels, height, width]`, and the error of each file that cannot be read.
+pub(crate) fn decode(
+    files: &[&Path],
+    preparation: &Preparation,
+) -> Result<(Vec<u8>, Vec<Option<DataError>>), DataError> {
+    let size = preparation.image_len().max(1);
+    let mut pixels = zeros(files.len(), size)?;
+    let mut errors: Vec<Option<DataError>> = files.iter().map(|_| None).collect();
+    let decode = |files: &[&Path], images: &mut [u8], errors: &mut [Option<DataError>]| {
+        for ((file, image), error) in files.iter().zip(images.chunks_exact_mut(size)).zip(errors) {
+            match Picture::read(file) {
+                Ok(picture) => image.copy_from_slice(&preparation.apply(&picture)),
+                Err(found) => *error = Some(found),
+            }
+        }
+    };
+    // Decoding takes most of the time. Each thread has its own files, so the result does not depend on their number.
+    let threads =
+        if cfg!(target_family = "wasm") { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    let each = files.len().div_ceil(threads);
+    if threads == 1 || files.len() < 2 * threads {
+        decode(files, &mut pixels, &mut errors);
+    } else {
+        std::thread::scope(|scope| {
+            let parts = files.chunks(each).zip(pixels.chunks_mut(each * size)).zip(errors.chunks_mut(each));
+            for ((files, images), errors) in parts {
+                scope.spawn(move || decode(files, images, errors));
+            }
+        });
+    }
+    Ok((pixels, errors))
 }
 
 /// The most classes that a remark names.
 const NAMED: usize = 20;
 
-/// What is wrong with a folder that has no pictures.
-const NOTHING: &str = "has no PNG or JPEG files in its class folders (names end in .png, .jpg, .jpeg or .jfif)";
+/// What is wrong with a folder that has no pictures or clips.
+pub(crate) fn nothing(tree: &Tree) -> &'static str {
+    match tree.unit {
+        Unit::Picture => "has no PNG or JPEG files in its class folders (names end in .png, .jpg, .jpeg or .jfif)",
+        Unit::Clip => {
+            "has no clips in its class folders: no folders with PNG or JPEG files (names end in .png, .jpg, .jpeg or .jfif)"
+        }
+    }
+}
 
 /// Checks that there are as many classes as `least`, and no more than labels.
-fn check_classes(tree: &Tree, least: usize) -> Result<(), DataError> {
-    let advice = "make a folder for each class and put its PNG or JPEG files there";
+pub(crate) fn check_classes(tree: &Tree, least: usize) -> Result<(), DataError> {
+    let advice = match tree.unit {
+        Unit::Picture => "make a folder for each class and put its PNG or JPEG files there",
+        Unit::Clip => "make a folder for each class, and in it one for each clip with its PNG or JPEG files",
+    };
     let root = &tree.root;
     match (tree.classes.len(), &*tree.classes) {
         (0, _) => Err(DataError::layout(root, format!("has no class folders; {advice}"))),
@@ -247,51 +267,56 @@ fn check_classes(tree: &Tree, least: usize) -> Result<(), DataError> {
     }
 }
 
-/// The files of a split, in its order.
-fn files_of(tree: &Tree, split: Split) -> Result<Vec<PictureFile>, DataError> {
+/// The pictures or clips of a split, in its order.
+pub(crate) fn files_of(tree: &Tree, split: Split) -> Result<Vec<PictureFile>, DataError> {
     let files: Vec<_> = tree.files.iter().filter(|file| file.split == split).cloned().collect();
     if !files.is_empty() {
         return Ok(files);
     }
     let seen = tree.files.len();
     let what = match (seen, tree.own.contains(&split)) {
-        (0, _) => NOTHING.to_owned(),
+        (0, _) => nothing(tree).to_owned(),
+        (_, true) if tree.unit == Unit::Clip => {
+            format!("has no clips in the class folders of its {} split", split.name())
+        }
         (_, true) => format!("has no PNG or JPEG files in the class folders of its {} split", split.name()),
         _ => format!(
-            "has {seen} pictures, but none of them belongs to the {} split (the name of a picture decides this); add pictures, \
+            "has {}, but none of them belongs to the {} split (the name of a {unit} decides this); add {unit}s, \
              or sort them yourself into folders named train, validation and test",
-            split.name()
+            tree.unit.count(seen),
+            split.name(),
+            unit = tree.unit.name()
         ),
     };
     Err(DataError::layout(&tree.root, what))
 }
 
-/// The classes of which a split has no usable picture, with the reasons. In training this is a fault: such a class cannot be
-/// learned.
-fn lost_classes(tree: &Tree, split: Split, labels: &[u8]) -> Option<Remark> {
+/// The classes of which a split has no usable picture or clip, with the reasons. In training this is a fault: such a class cannot
+/// be learned.
+pub(crate) fn lost_classes(tree: &Tree, split: Split, labels: &[u8]) -> Option<Remark> {
     let mut usable = vec![0; tree.classes.len()];
     labels.iter().for_each(|&label| usable[usize::from(label)] += 1);
     let (all, here) = (tree.counts(|_| true), tree.counts(|file| file.split == split));
     let part = if split == Split::Train { "training" } else { split.name() };
+    let (unit, used) = (tree.unit.name(), if tree.unit == Unit::Clip { "used" } else { "read" });
     let lost: Vec<String> = (0..tree.classes.len())
         .filter(|&class| usable[class] == 0)
         .map(|class| {
-            let pictures = |n| if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") };
             let why = match (all[class], here[class]) {
-                (0, _) => "no picture at all".to_owned(),
-                (all, 0) => format!("{}, none of them for {part}", pictures(all)),
-                (_, here) => format!("{}, none of which can be read", pictures(here)),
+                (0, _) => format!("no {unit} at all"),
+                (all, 0) => format!("{}, none of them for {part}", tree.unit.count(all)),
+                (_, here) => format!("{}, none of which can be {used}", tree.unit.count(here)),
             };
             format!("{} ({why})", shown::name(&tree.classes[class]))
         })
         .collect();
     let what = match &*lost {
         [] => return None,
-        [one] => format!("a class has no usable {part} picture: {one}"),
+        [one] => format!("a class has no usable {part} {unit}: {one}"),
         many => {
             let more = if many.len() > NAMED { ", …" } else { "" };
             let named = many[..many.len().min(NAMED)].join(", ");
-            format!("{} classes have no usable {part} picture: {named}{more}", many.len())
+            format!("{} classes have no usable {part} {unit}: {named}{more}", many.len())
         }
     };
     Some(if split == Split::Train { Remark::fault(what) } else { Remark::note(what) })

@@ -6,11 +6,13 @@ use std::ops::Range;
 use crate::error::DataError;
 use crate::layout::Layout;
 
-/// Images of equal size and [`Layout`] in one buffer, one after the other.
+/// Images of equal size and [`Layout`] in one buffer, one after the other. Each may be a clip of several frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
     pixels: Vec<u8>,
     count: usize,
+    /// The number of frames of each image: 1 for pictures.
+    frames: usize,
     layout: Layout,
 }
 
@@ -20,25 +22,42 @@ impl Images {
     /// # Errors
     /// [`DataError::Mismatch`] if a size is 0, or if the pixels are not a whole number of images.
     pub fn new(pixels: Vec<u8>, channels: usize, height: usize, width: usize) -> Result<Self, DataError> {
-        let size = channels.checked_mul(height).and_then(|n| n.checked_mul(width)).unwrap_or(0);
+        Images::clips(pixels, 1, channels, height, width)
+    }
+
+    /// Makes clips from their pixels, `[count, frames, channels, height, width]`, which stay in rows. The count follows from the
+    /// length.
+    ///
+    /// # Errors
+    /// As [`Images::new`].
+    pub fn clips(
+        pixels: Vec<u8>,
+        frames: usize,
+        channels: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<Self, DataError> {
+        let size = [frames, channels, height, width].iter().try_fold(1_usize, |size, n| size.checked_mul(*n));
+        let size = size.unwrap_or(0);
         if size == 0 || !pixels.len().is_multiple_of(size) {
+            let clip = if frames == 1 { String::new() } else { format!("{frames}×") };
             return Err(DataError::Mismatch {
                 what: "the pixels are not a whole number of images",
                 found: format!("{} bytes", pixels.len()),
-                expected: format!("a multiple of {channels}×{height}×{width} bytes, where no size is 0"),
+                expected: format!("a multiple of {clip}{channels}×{height}×{width} bytes, where no size is 0"),
             });
         }
         let layout = Layout::rows([channels, height, width]);
-        Ok(Images { count: pixels.len() / size, pixels, layout })
+        Ok(Images { count: pixels.len() / size, frames, pixels, layout })
     }
 
     /// Makes images from parts that are known to fit together.
     pub(crate) fn from_parts(pixels: Vec<u8>, count: usize, layout: Layout) -> Self {
         debug_assert_eq!(pixels.len(), count * layout.len());
-        Images { pixels, count, layout }
+        Images { pixels, count, frames: 1, layout }
     }
 
-    /// The number of images.
+    /// The number of images, or of clips.
     pub fn len(&self) -> usize {
         self.count
     }
@@ -46,6 +65,11 @@ impl Images {
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// The number of frames of each image: 1 for pictures, more for clips.
+    pub fn frames(&self) -> usize {
+        self.frames
     }
 
     /// The number of channels: 1 for grey, 3 for colour.
@@ -68,20 +92,32 @@ impl Images {
         self.layout
     }
 
-    /// All pixels, image after image, each in its layout: `[count, channels, height, width]` if that is rows.
+    /// All pixels, image after image and frame after frame, each in its layout: `[count, frames, channels, height, width]` if that
+    /// is rows.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// One image in its layout: `[channels, height, width]` if that is rows.
+    /// One image in its layout: `[channels, height, width]` if that is rows. Of a clip, this is the first frame.
     ///
     /// # Panics
     /// If there is no image `index`.
     pub fn image(&self, index: usize) -> &[u8] {
-        self.slice(index..index + 1)
+        self.frame(index, 0)
     }
 
-    /// The rows of one image, `[channels, height, width]`; they are copied if it is stored in tiles.
+    /// Frame `frame` of clip `index`, in its layout.
+    ///
+    /// # Panics
+    /// If there is no such clip or frame.
+    pub fn frame(&self, index: usize, frame: usize) -> &[u8] {
+        assert!(frame < self.frames, "Images::frame: there is no frame {frame} of {}", self.frames);
+        let size = self.layout.len();
+        &self.pixels[(index * self.frames + frame) * size..][..size]
+    }
+
+    /// The rows of one image, `[channels, height, width]`; they are copied if it is stored in tiles. Of a clip, these are the
+    /// rows of the first frame.
     ///
     /// # Panics
     /// If there is no image `index`.
@@ -94,7 +130,7 @@ impl Images {
     /// # Panics
     /// If there are fewer.
     pub fn first(&self, count: usize) -> Images {
-        Images { pixels: self.slice(0..count).to_vec(), count, layout: self.layout }
+        Images { pixels: self.slice(0..count).to_vec(), count, frames: self.frames, layout: self.layout }
     }
 
     /// The pixels of consecutive images, each in its layout, without copying them.
@@ -102,7 +138,7 @@ impl Images {
     /// # Panics
     /// If the range ends after the last image.
     pub fn slice(&self, range: Range<usize>) -> &[u8] {
-        let size = self.layout.len();
+        let size = self.frames * self.layout.len();
         &self.pixels[range.start * size..range.end * size]
     }
 }
@@ -222,5 +258,16 @@ mod tests {
         assert_eq!(set.slice(1..3).pixels, &set.images.pixels()[24..72]);
         assert_eq!(set.slice(1..3).labels, [1, 2]);
         assert_eq!(set.images.image(4), &set.images.pixels()[96..]);
+    }
+
+    #[test]
+    fn clips_have_a_dimension_more() {
+        let pixels: Vec<u8> = (0..5 * 3 * 8).collect();
+        let clips = Images::clips(pixels.clone(), 3, 2, 1, 4).unwrap();
+        assert_eq!((clips.len(), clips.frames(), clips.layout().size()), (5, 3, [2, 1, 4]));
+        assert_eq!((clips.frame(2, 1), clips.image(2)), (&pixels[56..64], &pixels[48..56]));
+        assert_eq!((clips.slice(1..3), clips.first(2).pixels()), (&pixels[24..72], &pixels[..48]));
+        let error = Images::clips(pixels, 7, 2, 1, 4).unwrap_err().to_string();
+        assert!(error.contains("a multiple of 7×2×1×4 bytes"), "{error}");
     }
 }

@@ -7,11 +7,12 @@
 //! - [`source`]: the trait [`Source`], which every data set implements and which keeps the test split away from training;
 //! - [`idx`], [`published`] and [`mnist`]: MNIST and Fashion-MNIST, from files that may be damaged or swapped;
 //! - [`picture`], [`preparation`] and [`folder`]: PNG and JPEG files, sorted into folders by class;
+//! - [`clips`]: clips, whose frames are PNG and JPEG files;
 //! - [`handwriting`]: a photographed character as an image of MNIST;
 //! - [`idx_pair`]: your own images in two IDX files;
 //! - [`digits`]: digits that look handwritten, drawn from strokes without any file;
 //! - [`shapes`]: a small data set of colour pictures to write into folders;
-//! - [`canvas`]: images on larger, cluttered canvases ("Translated" and "Cluttered Translated MNIST");
+//! - [`canvas`]: images on larger, cluttered canvases ("Translated" and "Cluttered Translated MNIST"), also moving ones;
 //! - [`shown`]: names from a disk as messages show them;
 //! - [`batches`]: shuffled batches, which a thread prepares ahead without allocating memory.
 //!
@@ -21,7 +22,7 @@
 //!
 //! let source = Digits { seed: 1, train: 300, validation: 100, test: 100 };
 //! let train = Arc::new(source.train_validation()?.train.set);
-//! let canvas = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4 };
+//! let canvas = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4, ..Canvas::MNIST };
 //! let mut loader = Loader::new(train, canvas, 128, 1)?;
 //! for batch in loader.epoch(0, 0) {
 //!     let batch = batch?;
@@ -37,6 +38,7 @@
 pub mod batches;
 mod cache;
 pub mod canvas;
+pub mod clips;
 pub mod digits;
 mod error;
 mod files;
@@ -47,6 +49,7 @@ pub mod idx_pair;
 pub mod images;
 pub mod layout;
 pub mod mnist;
+mod natural;
 pub mod picture;
 mod prefetch;
 pub mod preparation;
@@ -59,7 +62,8 @@ pub mod source;
 mod tree;
 
 pub use batches::{Batch, Epoch, Loader};
-pub use canvas::{Canvas, DigitBox, Fixed, Placement, fixed};
+pub use canvas::{Canvas, Canvases, DigitBox, Drawn, Fixed, Placement, Scale, fixed};
+pub use clips::ClipFolder;
 pub use digits::Digits;
 pub use error::DataError;
 pub use folder::Folder;

@@ -20,8 +20,8 @@ use self::turn::Turn;
 use crate::error::DataError;
 use crate::files;
 
-/// The most pixels of a picture. A file that announces more is refused before memory is allocated.
-pub const MAX_PIXELS: usize = 1 << 27;
+/// The most pixels of a picture: 16384×16384. A file that announces more is refused before memory is allocated.
+pub const MAX_PIXELS: usize = 1 << 28;
 
 /// A file may announce so many pixels, and [`PIXELS_FOR_A_BYTE`] times more for each of its bytes: time and memory follow the
 /// size of the file.

@@ -113,24 +113,31 @@ fn recoloured(picture: &Picture, channels: usize) -> Vec<u8> {
     }
 }
 
+/// The number of columns that are resized at a time.
+const STRIP: usize = 256;
+
 /// A plane at another `[height, width]`. Each new pixel is the mean of the pixels it covers, weighted by a triangle.
 fn resized(plane: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
     if from == to {
         return plane.to_vec();
     }
-    let across = taps(from[1], to[1]);
-    let mut wide = Vec::with_capacity(from[0] * to[1]);
-    for row in plane.chunks_exact(from[1]) {
-        wide.extend(across.iter().map(|(first, weights)| {
-            weights.iter().zip(&row[*first..]).fold(0.0, |sum, (&weight, &level)| sum + weight * f64::from(level))
-        }));
-    }
-    let mut out = Vec::with_capacity(to[0] * to[1]);
-    for (first, weights) in taps(from[0], to[0]) {
-        for column in 0..to[1] {
-            let levels = wide[first * to[1] + column..].iter().step_by(to[1]);
-            let sum = weights.iter().zip(levels).fold(0.0, |sum, (&weight, &level)| sum + weight * level);
-            out.push((sum + 0.5) as u8);
+    let (across, down) = (taps(from[1], to[1]), taps(from[0], to[0]));
+    let mut out = vec![0; to[0] * to[1]];
+    let mut wide = Vec::new();
+    // In strips of columns: the numbers between the two steps would take eight times the memory of a large picture.
+    for (strip, across) in across.chunks(STRIP).enumerate() {
+        wide.clear();
+        for row in plane.chunks_exact(from[1]) {
+            wide.extend(across.iter().map(|(first, weights)| {
+                weights.iter().zip(&row[*first..]).fold(0.0, |sum, (&weight, &level)| sum + weight * f64::from(level))
+            }));
+        }
+        for ((first, weights), line) in down.iter().zip(out.chunks_exact_mut(to[1])) {
+            for (column, pixel) in line[strip * STRIP..][..across.len()].iter_mut().enumerate() {
+                let levels = wide[first * across.len() + column..].iter().step_by(across.len());
+                let sum = weights.iter().zip(levels).fold(0.0, |sum, (&weight, &level)| sum + weight * level);
+                *pixel = (sum + 0.5) as u8;
+            }
         }
     }
     out

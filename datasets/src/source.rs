@@ -180,7 +180,7 @@ impl AllSplits {
 /// assert_ne!(train.set, source.test()?.set);
 ///
 /// // From here on it is used as every other data set: on canvases, in shuffled batches.
-/// let canvas = Canvas { height: 20, width: 20, placement: Placement::Translated, clutter: 0 };
+/// let canvas = Canvas { height: 20, width: 20, placement: Placement::Translated, clutter: 0, ..Canvas::MNIST };
 /// let mut loader = Loader::new(Arc::new(train.set), canvas, 32, 1)?;
 /// let batch = loader.epoch(0, 0).next_batch()?.map(|batch| batch.pixels.len());
 /// assert_eq!(batch, Some(32 * 20 * 20));

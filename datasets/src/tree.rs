@@ -1,4 +1,4 @@
-//! What lies in a folder of pictures: its classes, its pictures with their splits, and what is not used.
+//! What lies in a folder of pictures or clips: its classes, its pictures or clips with their splits, and what is not used.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::DataError;
+use crate::natural;
 use crate::rank::Rank;
 use crate::shown;
 use crate::source::{Remark, Split};
@@ -43,15 +44,44 @@ pub struct PictureFile {
     rank: Rank,
 }
 
-/// What lies in a folder of pictures.
+/// What has a class and belongs to one split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// A picture in its class folder or below.
+    #[default]
+    Picture,
+    /// A folder below a class folder, with the pictures in it as its frames.
+    Clip,
+}
+
+impl Unit {
+    /// `1 picture`, `2 clips`
+    pub(crate) fn count(self, n: usize) -> String {
+        format!("{n} {}{}", self.name(), if n == 1 { "" } else { "s" })
+    }
+
+    /// `picture`, `clip`
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Unit::Picture => "picture",
+            Unit::Clip => "clip",
+        }
+    }
+}
+
+/// What lies in a folder of pictures or clips.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
+    /// Whether `files` are pictures or the folders of clips.
+    pub unit: Unit,
     /// The names of the classes, sorted by their bytes.
     pub classes: Vec<String>,
     /// The folder that holds the classes.
     pub root: PathBuf,
-    /// All pictures in the order of their splits: by rank, then by path.
+    /// All pictures, or the folders of all clips, in the order of their splits: by rank, then by path.
     pub files: Vec<PictureFile>,
+    /// The pictures in the folder of each clip, in natural order.
+    pub frames: BTreeMap<PathBuf, Vec<PathBuf>>,
     /// The splits that have a folder of their own.
     pub own: Vec<Split>,
     /// What is not used, and what may surprise.
@@ -59,18 +89,18 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Looks through the folder at `path`. The seed and the names of the pictures decide the splits that no folder decides.
+    /// Looks through the folder at `path` for pictures or clips. The seed and their names decide the splits that no folder decides.
     ///
     /// # Errors
     /// [`DataError::Read`] if a folder cannot be listed, [`DataError::Layout`] if its layout has no clear meaning.
-    pub fn read(path: &Path, seed: u64) -> Result<Tree, DataError> {
-        let mut unused = Unused::default();
+    pub fn read(path: &Path, seed: u64, unit: Unit) -> Result<Tree, DataError> {
+        let mut unused = Unused { unit, ..Unused::default() };
         let (folders, loose) = entries(path)?;
-        let roots = splits_of(path, &folders)?;
+        let roots = splits_of(path, &folders, unit)?;
         let root_of = |split: Split| roots.iter().find(|(of, _)| *of == split).map(|(_, root)| root.clone());
         let root = root_of(Split::Train).unwrap_or(path.to_owned());
-        let mut tree =
-            Tree { root: root.clone(), own: roots.iter().map(|(split, _)| *split).collect(), ..Tree::default() };
+        let own = roots.iter().map(|(split, _)| *split).collect();
+        let mut tree = Tree { unit, root: root.clone(), own, ..Tree::default() };
         loose.iter().for_each(|file| unused.outside(path, file));
         if roots.is_empty() {
             let as_class = folders.iter().find(|name| split_named(name) == Some(Split::Train));
@@ -98,7 +128,13 @@ impl Tree {
                     return Err(DataError::layout(&folder, what));
                 };
                 let class = tree.classes[label].as_bytes();
+                let mut in_no_clip = Vec::new();
                 let mut add = |file: PathBuf, name: &[u8]| {
+                    let name = match (unit, name.iter().rposition(|&byte| byte == b'/')) {
+                        (Unit::Picture, _) => name,
+                        (Unit::Clip, Some(end)) => &name[..end],
+                        (Unit::Clip, None) => return in_no_clip.push(file),
+                    };
                     let rank = Rank::new(seed, class, name);
                     let split = match (split, rank.split()) {
                         // A split with a folder of its own takes no pictures from the others; they stay with training.
@@ -110,14 +146,35 @@ impl Tree {
                     tree.files.push(PictureFile { path: file, label: label as u8, split, rank });
                 };
                 walk(path, &folder, &[], DEPTH, &mut add, &mut unused)?;
+                in_no_clip.iter().for_each(|file| unused.outside(path, file));
             }
         }
         tree.files.sort_by(|a, b| (a.rank, &a.path).cmp(&(b.rank, &b.path)));
+        if unit == Unit::Clip {
+            tree.gather_clips();
+        }
         tree.remarks.extend(unused.remarks());
         Ok(tree)
     }
 
-    /// The number of pictures of each class, among those for which `wanted` holds.
+    /// Makes the pictures of each folder one clip.
+    fn gather_clips(&mut self) {
+        let mut clips = Vec::new();
+        for file in std::mem::take(&mut self.files) {
+            let folder = file.path.parent().unwrap_or(Path::new("")).to_owned();
+            let frames = self.frames.entry(folder.clone()).or_default();
+            if frames.is_empty() {
+                clips.push(PictureFile { path: folder, ..file.clone() });
+            }
+            frames.push(file.path);
+        }
+        for frames in self.frames.values_mut() {
+            frames.sort_by(|a, b| natural::compare(a.as_os_str().as_encoded_bytes(), b.as_os_str().as_encoded_bytes()));
+        }
+        self.files = clips;
+    }
+
+    /// The number of pictures or clips of each class, among those for which `wanted` holds.
     pub fn counts(&self, wanted: impl Fn(&PictureFile) -> bool) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
         self.files.iter().filter(|file| wanted(file)).for_each(|file| counts[usize::from(file.label)] += 1);
@@ -154,12 +211,12 @@ fn split_named(name: &OsStr) -> Option<Split> {
 }
 
 /// The folders of splits in the folder at `path`: none if all folders are classes.
-fn splits_of(path: &Path, folders: &[std::ffi::OsString]) -> Result<Vec<(Split, PathBuf)>, DataError> {
+fn splits_of(path: &Path, folders: &[std::ffi::OsString], unit: Unit) -> Result<Vec<(Split, PathBuf)>, DataError> {
     let mut roots: Vec<(Split, PathBuf)> = Vec::new();
     for name in folders {
         let Some(split) = split_named(name) else { continue };
         let folder = path.join(name);
-        if entries(&folder)?.0.is_empty() {
+        if !holds_classes(&folder, unit)? {
             continue;
         }
         if let Some((_, other)) = roots.iter().find(|(of, _)| *of == split) {
@@ -175,6 +232,22 @@ fn splits_of(path: &Path, folders: &[std::ffi::OsString]) -> Result<Vec<(Split, 
             Err(DataError::layout(&roots[0].1, what))
         }
         _ => Ok(roots),
+    }
+}
+
+/// Whether class folders lie in a folder; a class of clips has folders in it too, and these are no classes.
+fn holds_classes(folder: &Path, unit: Unit) -> Result<bool, DataError> {
+    let inner = entries(folder)?.0;
+    match unit {
+        Unit::Picture => Ok(!inner.is_empty()),
+        Unit::Clip => {
+            for name in inner {
+                if !entries(&folder.join(name))?.0.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
     }
 }
 
@@ -247,9 +320,11 @@ fn relative(path: &Path, inner: &Path) -> String {
 /// What is not used, by its path from the data set's folder.
 #[derive(Default)]
 struct Unused {
+    /// What pictures should belong to.
+    unit: Unit,
     /// Pictures of other formats, by the ending of their names.
     formats: BTreeMap<String, Vec<String>>,
-    /// Pictures that lie in no class folder.
+    /// Pictures that lie in no class folder, or in no clip's folder.
     outside: Vec<String>,
     /// Files that are no pictures.
     files: Vec<String>,
@@ -288,8 +363,8 @@ impl Unused {
         }
         if !self.outside.is_empty() {
             let pictures = count(self.outside.len(), "picture is", "pictures are");
-            remarks
-                .push(Remark::fault(format!("{pictures} not used, being in no class folder ({})", few(&self.outside))));
+            let folder = if self.unit == Unit::Clip { "the folder of no clip" } else { "no class folder" };
+            remarks.push(Remark::fault(format!("{pictures} not used, being in {folder} ({})", few(&self.outside))));
         }
         if !self.folders.is_empty() {
             let folders = count(self.folders.len(), "folder is", "folders are");

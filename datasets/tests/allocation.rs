@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datasets::digits::generate;
-use datasets::{Canvas, Loader, Placement, Split};
+use datasets::{Canvas, Loader, Placement, Scale, Split};
 
 struct Counting;
 
@@ -37,24 +37,27 @@ static ALLOCATOR: Counting = Counting;
 /// The one test of this file: another one in parallel would be counted too.
 #[test]
 fn nothing_is_allocated_once_batches_flow() {
-    let source = Arc::new(generate(1, Split::Train, 1000));
-    let canvas = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4 };
-    let mut loader = Loader::new(source, canvas, 64, 1).unwrap();
-    let mut before = 0;
-    for epoch in 0..4 {
-        let mut batches = loader.epoch(epoch, 0);
-        let mut step = 0;
-        while let Some(batch) = batches.next_batch().unwrap() {
-            assert_eq!(batch.len(), if step == 15 { 40 } else { 64 });
-            if (epoch, step) == (0, 1) {
-                before = COUNT.load(Ordering::SeqCst);
+    let cluttered = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4, ..Canvas::MNIST };
+    let scale = Scale { low: 0.5, high: 2.0 };
+    for canvas in [cluttered, Canvas { placement: Placement::Moving, frames: 3, scale, ..cluttered }] {
+        let source = Arc::new(generate(1, Split::Train, 1000));
+        let mut loader = Loader::new(source, canvas, 64, 1).unwrap();
+        let mut before = 0;
+        for epoch in 0..4 {
+            let mut batches = loader.epoch(epoch, 0);
+            let mut step = 0;
+            while let Some(batch) = batches.next_batch().unwrap() {
+                assert_eq!(batch.len(), if step == 15 { 40 } else { 64 });
+                if (epoch, step) == (0, 1) {
+                    before = COUNT.load(Ordering::SeqCst);
+                }
+                if step % 5 == 0 {
+                    // A slow consumer, so that the worker waits as well as the caller.
+                    std::thread::sleep(std::time::Duration::from_millis(3));
+                }
+                step += 1;
             }
-            if step % 5 == 0 {
-                // A slow consumer, so that the worker waits as well as the caller.
-                std::thread::sleep(std::time::Duration::from_millis(3));
-            }
-            step += 1;
         }
+        assert_eq!(COUNT.load(Ordering::SeqCst), before);
     }
-    assert_eq!(COUNT.load(Ordering::SeqCst), before);
 }

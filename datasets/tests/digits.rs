@@ -17,7 +17,7 @@ fn hash(set: &Labelled) -> String {
 fn every_byte_is_the_recorded_one() {
     let digits = generate(1, Split::Train, 5_000);
     assert_eq!(hash(&digits), "a3aa67f19b2279019554c3c56c9322c5a886fd39d0e5689fd0ec6dec26a0767b");
-    let cluttered = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4 };
+    let cluttered = Canvas { height: 60, width: 60, placement: Placement::Translated, clutter: 4, ..Canvas::MNIST };
     let test = generate(1, Split::Test, 500);
     let canvases = canvas::fixed(&test, &cluttered, canvas::EVALUATION_SEED, Purpose::TestCanvas).unwrap();
     assert_eq!(hash(&canvases.set), "f035dad8c28c26c3f452fd64c9188bd1b6e48e7b8df1acff5f7f9d2a3a0742db");

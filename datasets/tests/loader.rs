@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use datasets::digits::generate;
 use datasets::rng::{Key, Purpose};
-use datasets::{Batch, Canvas, Labelled, Loader, Placement, Split};
+use datasets::{Batch, Canvas, DigitBox, Labelled, Loader, Placement, Split};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-const CLUTTERED: Canvas = Canvas { height: 36, width: 40, placement: Placement::Translated, clutter: 2 };
+const CLUTTERED: Canvas =
+    Canvas { height: 36, width: 40, placement: Placement::Translated, clutter: 2, ..Canvas::MNIST };
 
 fn digits(count: u32) -> Arc<Labelled> {
     Arc::new(generate(1, Split::Train, count))
@@ -62,6 +63,29 @@ proptest! {
                 prop_assert_eq!(CLUTTERED.draw(&source, sample as usize, key, &mut out), batch.boxes[i]);
                 prop_assert_eq!(&batch.pixels[i * 36 * 40..][..36 * 40], &out[..]);
                 prop_assert_eq!(batch.labels[i], u32::from(source.labels[sample as usize]));
+            }
+        }
+    }
+}
+
+/// Clips come frame by frame, so that a frame of all clips is one slice; the last batch is smaller.
+#[test]
+fn batches_of_clips_have_their_frames_one_after_the_other() {
+    let (source, frames) = (digits(50), 6);
+    let canvas = Canvas { placement: Placement::Moving, frames, ..CLUTTERED };
+    let mut loaders = [0, 3].map(|ahead| Loader::with_prefetch(Arc::clone(&source), canvas, 16, 9, ahead).unwrap());
+    let [plain, ahead] = loaders.each_mut().map(|loader| collect(loader, 2, 0));
+    assert!(plain == ahead && plain.len() == 4);
+    let (mut clip, mut boxes) = (vec![0; frames * 36 * 40], vec![DigitBox::default(); frames]);
+    for batch in &plain {
+        assert_eq!(batch.pixels.len(), frames * batch.len() * 36 * 40);
+        assert_eq!((batch.frames, batch.boxes.len()), (frames, frames * batch.len()));
+        for (i, &sample) in batch.samples.iter().enumerate() {
+            let key = Key { seed: 9, purpose: Purpose::Canvas, epoch: 2, sample: u64::from(sample) };
+            canvas.draw_frames(&source, sample as usize, key, &mut clip, &mut boxes);
+            for (frame, pixels) in clip.chunks_exact(36 * 40).enumerate() {
+                assert_eq!(&batch.frame(frame)[i * 36 * 40..][..36 * 40], pixels);
+                assert_eq!(batch.frame_boxes(frame)[i], boxes[frame]);
             }
         }
     }

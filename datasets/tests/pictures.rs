@@ -371,3 +371,27 @@ fn a_pair_of_idx_files_is_split_resized_and_checked() {
     let read = IdxPair { images: colour, preparation, ..pair }.read(Split::Train).unwrap();
     assert!(read.set.images.pixels().chunks(3).all(|pixel| pixel == [0, 1, 2]));
 }
+
+/// As large as a picture may be, in both formats and in colour.
+#[test]
+#[ignore = "takes several gigabytes of memory and half a minute"]
+fn the_largest_pictures_are_read() {
+    let (side, samples) = (1_usize << 14, 3);
+    let level = |i: usize| (i / samples % side / 64 + i / samples / side / 64 * 7) as u8;
+    let pixels: Vec<u8> = (0..side * side * samples).map(level).collect();
+    let png = png(&pixels, [side as u32; 2], png::ColorType::Rgb);
+    let jpeg = jpeg(&pixels, [side as u16; 2], jpeg_encoder::ColorType::Rgb);
+    drop(pixels);
+    for (bytes, tolerance) in [(png, 0), (jpeg, 3)] {
+        let start = std::time::Instant::now();
+        let picture = Picture::decode(&bytes).unwrap();
+        println!("{} bytes in {:?}", bytes.len(), start.elapsed());
+        assert_eq!((picture.channels, picture.height, picture.width), (3, side, side));
+        // In the middle of squares of one level.
+        for (y, x) in (0..256).flat_map(|y| (0..256).map(move |x| (64 * y + 32, 64 * x + 32))) {
+            assert!(picture.pixels[y * side + x].abs_diff(level(samples * (y * side + x))) <= tolerance, "{y} {x}");
+        }
+        let small = Preparation { channels: 3, ..grey(64) }.apply(&picture);
+        assert_eq!(small.len(), 3 * 64 * 64);
+    }
+}

@@ -1,5 +1,5 @@
-//! The images that a configuration names: training canvases, which are drawn again in each epoch, and validation and test
-//! canvases, which are drawn once.
+//! The images or clips that a configuration names: training canvases, which are drawn again in each epoch, and validation and
+//! test canvases, which are always the same.
 
 pub mod fingerprint;
 pub mod foreign;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use datasets::rng::{Key, Purpose};
 use datasets::{
-    Canvas, DataError, Digits, FashionMnist, Fixed, Folder, IdxPair, Labelled, Layout, Loader, Mnist, Picture,
-    Placement, Preparation, Published, ReadSplit, Source, Split, Splits, fixed, shown,
+    Canvas, Canvases, ClipFolder, DataError, Digits, FashionMnist, Folder, IdxPair, Labelled, Layout, Loader, Mnist,
+    Picture, Placement, Preparation, Published, ReadSplit, Source, Split, Splits, shown,
 };
 
 use crate::config::{self, Config};
@@ -36,7 +36,7 @@ pub struct TrainingData {
     /// The training images. Each training canvas is drawn from one of them.
     pub train: Arc<Labelled>,
     /// The validation canvases.
-    pub validation: Fixed,
+    pub validation: Canvases,
     /// How the canvases are drawn.
     pub canvas: Canvas,
     /// The names of the classes, in the order of the labels.
@@ -78,9 +78,9 @@ impl TrainingData {
         let mut notes = Vec::new();
         let train = selected(config, Split::Train, train, &mut notes)?;
         let validation = selected(config, Split::Validation, validation, &mut notes)?;
-        let canvas = canvas(config);
+        let canvas = canvas(config, &train);
         canvas.validate(&train.images)?;
-        let validation = fixed(&validation, &canvas, FIXED_SEED, Purpose::ValidationCanvas)?;
+        let validation = Canvases::new(validation, &canvas, FIXED_SEED, Purpose::ValidationCanvas)?;
         let (train, object_fills_image) = (Arc::new(train), source.object_fills_image());
         Ok(TrainingData { train, validation, canvas, classes, notes, object_fills_image })
     }
@@ -93,7 +93,7 @@ impl TrainingData {
         Ok(Loader::new(self.train.clone(), self.canvas, config.train.batch, config.seed)?)
     }
 
-    /// The first training canvases of epoch 0, each `[channels, height, width]`.
+    /// The first training canvases of epoch 0, each `[channels, height, width]`; of clips, their first frames.
     pub fn first_canvases(&self, count: usize, seed: u64) -> Vec<Vec<u8>> {
         let draw = |index: usize| {
             let layout = self.canvas.layout(self.train.images.channels());
@@ -109,7 +109,7 @@ impl TrainingData {
 /// What only the final evaluation may see: the test canvases.
 pub struct TestData {
     /// The test canvases.
-    pub test: Fixed,
+    pub test: Canvases,
     /// The names of the classes, in the order of the labels.
     pub classes: Vec<String>,
     /// Lines that tell the user which pictures were left out, and why.
@@ -135,7 +135,8 @@ impl TestData {
         let (read, mut notes) = (source.test()?, Vec::new());
         let classes = read.class_names.clone();
         let test = selected(config, Split::Test, read, &mut notes)?;
-        let test = fixed(&test, &canvas(config), FIXED_SEED, Purpose::TestCanvas)?;
+        let canvas = canvas(config, &test);
+        let test = Canvases::new(test, &canvas, FIXED_SEED, Purpose::TestCanvas)?;
         Ok(TestData { test, classes, notes, object_fills_image: source.object_fills_image() })
     }
 }
@@ -154,6 +155,7 @@ pub fn source(config: &Config, dir: Option<&Path>) -> Result<Box<dyn Source>, Ra
         }
         config::Source::Folder => Box::new(folder(config, dir)),
         config::Source::Idx => Box::new(idx_pair(config, dir)),
+        config::Source::Frames => Box::new(clip_folder(config, dir)),
         other @ (config::Source::Game(_) | config::Source::Own) => {
             let name = other.name();
             let message =
@@ -174,6 +176,12 @@ pub fn idx_pair(config: &Config, dir: Option<&Path>) -> IdxPair {
     IdxPair { images, labels, preparation: preparation(config), seed: config.data.split_seed }
 }
 
+/// The folder of clips that a configuration names in `data.path`.
+pub fn clip_folder(config: &Config, dir: Option<&Path>) -> ClipFolder {
+    let config::Data { frames, split_seed: seed, .. } = config.data;
+    ClipFolder { path: path(&config.data.path, dir), preparation: preparation(config), frames, seed }
+}
+
 /// What the images of a configuration are, in words: `MNIST`, `pictures in shapes`.
 pub fn name(config: &Config) -> String {
     let data = &config.data;
@@ -186,6 +194,7 @@ pub fn name(config: &Config) -> String {
         config::Source::Digits => "built-in digits".to_owned(),
         config::Source::Folder => format!("pictures in {}", path(&data.path)),
         config::Source::Idx => format!("images of {}", path(&data.path)),
+        config::Source::Frames => format!("clips in {}", path(&data.path)),
         other @ (config::Source::Game(_) | config::Source::Own) => other.name().to_owned(),
     }
 }
@@ -228,13 +237,31 @@ pub fn canvas_of(config: &Config, picture: &Picture, invert: bool) -> (Vec<u8>, 
     (canvas, layout)
 }
 
-/// How the canvases of a configuration are drawn.
-fn canvas(config: &Config) -> Canvas {
+/// Refuses clips, which no network can look at yet; `frames` is 1 for pictures.
+///
+/// # Errors
+/// [`RamError::Config`] that says what to change.
+pub fn no_clips(frames: usize) -> Result<(), RamError> {
+    if frames == 1 {
+        return Ok(());
+    }
+    Err(RamError::Config(format!(
+        "the images are clips of {frames} frames, and no network can look at clips yet; choose data.canvas=cluttered instead of \
+         moving, or data.source=folder instead of frames"
+    )))
+}
+
+/// How the canvases of a configuration are drawn from these images.
+fn canvas(config: &Config, images: &Labelled) -> Canvas {
     let placement = match config.data.canvas {
         config::Canvas::Centred => Placement::Centred,
         config::Canvas::Translated | config::Canvas::Cluttered => Placement::Translated,
+        config::Canvas::Moving => Placement::Moving,
     };
-    Canvas { height: config.data.size, width: config.data.size, placement, clutter: config.data.clutter }
+    // A source of a program's own may have clips, of which the configuration knows nothing.
+    let frames = if images.images.frames() > 1 { images.images.frames() } else { config.data.clip_frames() };
+    let config::Data { size, clutter, .. } = config.data;
+    Canvas { height: size, width: size, placement, clutter, scale: config.data.scale(), frames }
 }
 
 /// The first images of a split, as many as the configuration asks for. Appends notes on what was left out.
@@ -258,126 +285,4 @@ fn selected(config: &Config, split: Split, read: ReadSplit, notes: &mut Vec<Stri
 }
 
 #[cfg(test)]
-mod tests {
-    use datasets::Images;
-
-    use super::*;
-
-    /// In each split ten images of one level, and one image that cannot be read.
-    struct Own {
-        names: [[&'static str; 2]; 2],
-    }
-
-    impl Own {
-        fn split(&self, level: u8, names: [&str; 2]) -> Result<ReadSplit, DataError> {
-            let images = Images::new(vec![level; 10 * 9 * 9], 1, 9, 9)?;
-            let labels = (0..10).map(|i| i % 2).collect();
-            let unreadable = vec![DataError::from(Box::from(format!("image {level} is torn")))];
-            Ok(ReadSplit { unreadable, ..ReadSplit::new(Labelled::new(images, labels, 2)?, names)? })
-        }
-    }
-
-    impl Source for Own {
-        fn train_validation(&self) -> Result<Splits, DataError> {
-            let [train, validation] = self.names;
-            Ok(Splits { train: self.split(1, train)?, validation: self.split(2, validation)? })
-        }
-
-        fn test(&self) -> Result<ReadSplit, DataError> {
-            self.split(3, self.names[0])
-        }
-    }
-
-    #[test]
-    fn a_source_of_ones_own_is_opened() {
-        let load = |sets: &[&str]| {
-            let sets: Vec<String> = ["data.size=30"].iter().chain(sets).map(|&set| set.to_owned()).collect();
-            Config::load(config::Base::Preset("translated"), &sets).unwrap()
-        };
-        let names = ["odd", "even"];
-        let own = Own { names: [names; 2] };
-        let config = load(&["data.train=4", "data.test=10"]);
-        let data = TrainingData::of(&config, &own).unwrap();
-        assert_eq!([data.train.len(), data.validation.set.len()], [4, 10], "0 takes all");
-        assert_eq!(
-            (data.train.labels.as_slice(), data.classes.as_slice()),
-            ([0, 1, 0, 1].as_slice(), names.map(String::from).as_slice())
-        );
-        assert_eq!(
-            (data.validation.set.images.height(), data.validation.set.images.pixels().iter().max()),
-            (30, Some(&2))
-        );
-        let said = ["image 1 is torn", "1 training picture cannot", "image 2 is torn", "1 validation picture cannot"];
-        assert!(
-            data.notes.len() == 4 && data.notes.iter().zip(said).all(|(note, said)| note.starts_with(said)),
-            "{:?}",
-            data.notes
-        );
-        let test = TestData::of(&config, &own).unwrap();
-        assert_eq!(
-            (test.classes, test.test.set.images.pixels().iter().max()),
-            (names.map(String::from).to_vec(), Some(&3))
-        );
-        assert!(test.notes.len() == 2 && test.notes[0] == "image 3 is torn", "{:?}", test.notes);
-
-        let refused = |sets: &[&str], own: &Own| TrainingData::of(&load(sets), own).err().unwrap().to_string();
-        assert!(
-            refused(&["data.validation=11"], &own).contains("data.validation is 11, but this split has only 10 images")
-        );
-        assert!(refused(&["data.strict=true"], &own).contains("image 1 is torn"));
-        assert!(refused(&[], &Own { names: [names, ["even", "odd"]] }).contains("the classes even, odd"));
-    }
-
-    #[test]
-    fn a_fault_of_the_program_is_no_fault_of_the_data() {
-        assert_eq!(RamError::from(DataError::Worker("gone".into())).exit_code(), 1);
-        assert_eq!(RamError::from(DataError::NoFolder { set: Published::Mnist }).exit_code(), 3);
-    }
-    /// A colour picture, as a network is shown it and as its retina sees it: every number of ρ is that pixel's byte, red, then
-    /// green, then blue.
-    #[test]
-    fn a_colours_pixels_reach_the_retina_unchanged() {
-        use autograd::{Params, Shape, Tape};
-
-        use crate::model::{self, Retina, retina::Sampling};
-
-        let sets = ["data.source=folder", "data.path=x", "data.channels=3", "data.size=12"].map(str::to_owned);
-        let config = Config::load(config::Base::Preset("mnist"), &sets).unwrap();
-        let pixels: Vec<u8> = (0..3 * 144_u32).map(|i| (i * 37 % 251) as u8).collect();
-        let picture = Picture { channels: 3, height: 12, width: 12, pixels: pixels.clone(), alpha: None };
-        let (canvas, _) = canvas_of(&config, &picture, false);
-        assert_eq!(canvas, pixels);
-
-        let (params, mut tape) = (Params::<f32>::new(), Tape::new());
-        let t = tape.begin(&params);
-        let images = model::Images::Pixels { data: &canvas, shape: Shape::new(&[1, 3, 12, 12]) };
-        let rho = Retina::new(4, 1, Sampling::Crop).sense(&t, images, t.constant([1, 2], &[0.5, -0.5]));
-        // Around (9, 3): columns 7 to 10, rows 1 to 4.
-        let seen = (0..3).flat_map(|c| (1..5).flat_map(move |y| (7..11).map(move |x| c * 144 + y * 12 + x)));
-        let expected: Vec<f32> = seen.map(|i| f32::from(pixels[i]) / 255.0).collect();
-        assert!(rho.value().iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", &*rho.value());
-        assert_eq!(rho.value().len(), expected.len());
-    }
-
-    #[test]
-    fn a_picture_of_another_size_lies_where_training_had_it() {
-        let load = |sets: &[&str]| {
-            let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
-            Config::load(config::Base::Preset("translated"), &sets).unwrap()
-        };
-        let white = |edge: usize| Picture {
-            channels: 1,
-            height: edge,
-            width: edge,
-            pixels: vec![255; edge * edge],
-            alpha: None,
-        };
-        let lit =
-            |config: &Config, edge| canvas_of(config, &white(edge), false).0.iter().filter(|&&x| x == 255).count();
-        let digits = load(&["data.source=digits"]);
-        assert_eq!([lit(&digits, 60), lit(&digits, 100), lit(&digits, 28)], [3600, 784, 784]);
-        let own = load(&["data.source=folder", "data.path=x", "data.image=20"]);
-        assert_eq!(lit(&own, 50), 400);
-        assert!(canvas_of(&own, &white(60), true).0.iter().all(|&x| x == 0), "inverted");
-    }
-}
+mod tests;

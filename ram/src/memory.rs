@@ -1,8 +1,9 @@
 //! How much memory a training takes, told before any of it is taken: an allocation that fails ends the program without a word.
 
 use autograd::Params;
+use datasets::canvas::HELD;
 
-use crate::config::{Config, OptimiserKind, Source};
+use crate::config::{Config, Data, OptimiserKind, Source};
 use crate::error::RamError;
 use crate::model::{CoreKind, Decisions, ModelKind};
 use crate::network::Network;
@@ -15,27 +16,32 @@ struct Part {
 }
 
 /// Checks that the images that are held in memory fit: the originals, from which training canvases are drawn, and all validation
-/// canvases. Where the number of images is only known when they are read, nothing is checked.
+/// canvases, unless these are clips or take more than [`HELD`] bytes, so that they are drawn when they are looked at. Where the number of images is only known when they are read, nothing is checked.
 ///
 /// # Errors
 /// [`RamError::Config`] with the sum, its parts, and the keys to change.
 pub fn check_images(config: &Config) -> Result<(), RamError> {
-    if matches!(config.data.source, Source::Game(_) | Source::Folder | Source::Idx | Source::Own) {
+    let source = config.data.source;
+    if matches!(source, Source::Game(_) | Source::Own) || source.is_user_pictures() {
         return Ok(());
     }
+    check("the images", &images(config))
+}
+
+/// The images that are held in memory.
+fn images(config: &Config) -> [Part; 2] {
     let [train, validation, _] = config.data.counts().map(|count| count as u64);
-    let (original, canvas) = (28 * 28, (config.data.size as u64).pow(2));
-    check(
-        "the images",
-        &[
-            Part { name: "training images", bytes: product(&[train, original]), keys: "data.train" },
-            Part {
-                name: "validation canvases",
-                bytes: product(&[validation, canvas + original]),
-                keys: "data.validation or data.size",
-            },
-        ],
-    )
+    let original = 28 * 28;
+    let canvases = product(&[validation, (config.data.size as u64).pow(2)]);
+    let held = if config.data.clip_frames() > 1 || canvases > HELD { 0 } else { canvases };
+    [
+        Part { name: "training images", bytes: product(&[train, original]), keys: "data.train" },
+        Part {
+            name: "validation canvases",
+            bytes: product(&[validation, original]).saturating_add(held),
+            keys: "data.validation or data.size",
+        },
+    ]
 }
 
 /// Checks that a network for images of so many channels, with so many outputs, fits in memory with all that its training needs.
@@ -53,7 +59,9 @@ pub fn check_network(config: &Config, sizes: [usize; 2], decisions: Decisions) -
         ModelKind::Conv | ModelKind::Cnn => "model.hidden, model.filters or data.size",
     };
     let episodes = config.train.batch.saturating_mul(config.train.samples) as u64;
-    let batch = product(&[config.train.batch as u64, sizes[0] as u64, (config.data.size as u64).pow(2)]);
+    let Data { size, .. } = config.data;
+    let canvas = product(&[config.data.clip_frames() as u64, sizes[0] as u64, (size as u64).pow(2)]);
+    let batch = product(&[config.train.batch as u64, canvas]);
     check(
         "the training",
         &[
@@ -68,7 +76,7 @@ pub fn check_network(config: &Config, sizes: [usize; 2], decisions: Decisions) -
                 keys: "train.batch, train.samples or model.glimpses",
             },
             // One is trained on while others are drawn.
-            Part { name: "batches", bytes: product(&[batch, 4]), keys: "train.batch or data.size" },
+            Part { name: "batches", bytes: product(&[batch, 4]), keys: "train.batch, data.size or data.frames" },
         ],
     )
 }
@@ -176,9 +184,23 @@ mod tests {
         ] {
             assert!(error.contains(part), "{error}");
         }
-        let many = config(&["data.source=digits", "data.train=10000000", "data.validation=10000000", "data.size=1024"]);
-        let error = check_images(&many).unwrap_err().to_string();
-        for part in ["the images would take about 9.6 TiB", "make data.validation or data.size smaller"] {
+        let of = |sets: &[&str]| {
+            compare("the images", &images(&config(sets)), Some(1 << 30)).map_err(|error| error.to_string())
+        };
+        // 1024 canvases of 1 MiB are held, and one more is not.
+        let digits = ["data.source=digits", "data.train=10", "data.size=1024"];
+        let error = of(&[&digits[..], &["data.validation=1024"]].concat()).unwrap_err();
+        for part in ["the images would take about 1.0 GiB", "make data.validation or data.size smaller"] {
+            assert!(error.contains(part), "{error}");
+        }
+        of(&[&digits[..], &["data.validation=1025"]].concat()).unwrap();
+        let error = of(&["data.source=digits", "data.train=10000000"]).unwrap_err();
+        assert!(error.contains("training images 7.3 GiB") && error.ends_with("make data.train smaller"), "{error}");
+        let clips = config(&["data.source=digits", "data.canvas=moving", "data.size=1024", "data.frames=1000"]);
+        check_images(&clips).unwrap();
+        let error = check_network(&clips, [1, 10], Decisions::Last).unwrap_err().to_string();
+        // 4 batches of 128 clips of 1000 MiB each
+        for part in ["batches 500.0 GiB", "make train.batch, data.size or data.frames smaller"] {
             assert!(error.contains(part), "{error}");
         }
         for preset in ["demo", "mnist", "cluttered-100", "pictures"] {

@@ -244,8 +244,8 @@ fn data_of_ones_own_are_trained_on_evaluated_traced_drawn_and_reported() {
     let traces = tracer.trace(&examples, 0..examples.count);
     let wrong = traces.iter().filter(|trace| trace.right() == Some(false)).map(|trace| trace.index as u32);
     assert_eq!(found.wrong, wrong.collect::<Vec<_>>());
-    let images = &examples.images.as_ref().unwrap().set.images;
-    assert!(traces.iter().all(|trace| trace.picture(0) == images.image(trace.index) && trace.glimpses.len() == 4));
+    let images = examples.images.as_ref().unwrap();
+    assert!(traces.iter().all(|trace| trace.picture(0) == &*images.rows(trace.index) && trace.glimpses.len() == 4));
 
     let captions = Captions { title: "Bars".into(), subtitle: "a test".into(), classes: tracer.classes().to_vec() };
     let drawn = svg(&look(&traces[..4], &captions));

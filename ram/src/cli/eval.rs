@@ -318,7 +318,7 @@ fn examples(
     };
     if is_foreign && let Some((data, is_whole)) = foreign::open(&trained.config, data_dir, own, &trained.outputs)? {
         let TestData { test, classes, notes, object_fills_image } = data;
-        let (count, images, is_placed) = (test.set.len(), Some(test), object_fills_image);
+        let (count, images, is_placed) = (test.len(), Some(test), object_fills_image);
         return Ok((Examples { count, images, is_placed, epoch: 0, outputs: classes, notes }, is_whole));
     }
     Ok((trained.examples(split, data_dir)?, false))

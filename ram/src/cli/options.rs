@@ -28,9 +28,10 @@ pub struct Configuration {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// The images: mnist, fashion-mnist, digits, folder:PATH (PATH has a folder of PNG or JPEG files for each class) or
-    /// idx:IMAGES,LABELS. It sets data.source and data.path; with a preset, folders and IDX pairs also set data.channels and,
-    /// on a centred canvas, data.size (up to 256) to match the images.
+    /// The images: mnist, fashion-mnist, digits, folder:PATH (PATH has a folder of PNG or JPEG files for each class),
+    /// idx:IMAGES,LABELS or frames:PATH (PATH has a folder for each class, with a folder of PNG or JPEG files for each clip). It
+    /// sets data.source and data.path; with a preset, your own files also set data.channels and, on a centred canvas, data.size
+    /// (up to 256) to match the images.
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
 

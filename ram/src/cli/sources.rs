@@ -18,17 +18,17 @@ const EDGE: usize = 256;
 /// Glimpses that see this share of a picture, or more, can find what they look for.
 const ENOUGH: f64 = 0.1;
 
-/// The keys for a source: `mnist`, `fashion-mnist`, `digits`, `folder:PATH`, `idx:IMAGES,LABELS`.
+/// The keys for a source: `mnist`, `fashion-mnist`, `digits`, `folder:PATH`, `idx:IMAGES,LABELS`, `frames:PATH`.
 pub fn sets(data: &str) -> Result<Vec<String>, RamError> {
     let set = |key: &str, value: &str| format!("data.{key}={}", Value::from(value));
     let wrong = |what: &str| {
         Err(RamError::Config(format!(
-            "--data {data}: {what}; expected mnist, fashion-mnist, digits, folder:PATH or idx:IMAGES,LABELS"
+            "--data {data}: {what}; expected mnist, fashion-mnist, digits, folder:PATH, idx:IMAGES,LABELS or frames:PATH"
         )))
     };
     match data.split_once(':') {
-        Some(("folder", "")) => wrong("no path"),
-        Some(("folder", path)) => Ok(vec![set("source", "folder"), set("path", path)]),
+        Some(("folder" | "frames", "")) => wrong("no path"),
+        Some((source @ ("folder" | "frames"), path)) => Ok(vec![set("source", source), set("path", path)]),
         Some(("idx", files)) => match files.split_once(',') {
             Some((images, labels)) if !images.is_empty() && !labels.is_empty() => {
                 Ok(vec![set("source", "idx"), set("path", images), set("labels", labels)])
@@ -46,6 +46,7 @@ pub fn sets_of_files(config: &Config, data_dir: Option<&Path>) -> Result<Vec<Str
     let headers = match config.data.source {
         Source::Folder => data::folder(config, data_dir).headers(SURVEYED)?,
         Source::Idx => vec![data::idx_pair(config, data_dir).header()?],
+        Source::Frames => data::clip_folder(config, data_dir).headers(SURVEYED)?,
         _ => return Ok(Vec::new()),
     };
     let edge = |header: &Header| header.height.max(header.width);
@@ -100,8 +101,15 @@ mod tests {
         // Paths may have Windows drives, blanks and numbers.
         assert_eq!(sets("folder:C:/my 7").unwrap(), [r#"data.source="folder""#, r#"data.path="C:/my 7""#]);
         assert_eq!(sets("folder:7").unwrap()[1], r#"data.path="7""#);
+        assert_eq!(sets("frames:b").unwrap(), [r#"data.source="frames""#, r#"data.path="b""#]);
         assert_eq!(sets("idx:a,b").unwrap()[1..], [r#"data.path="a""#, r#"data.labels="b""#]);
-        for (data, part) in [("idx:a", "two files"), ("folder:", "no path"), ("cats", "no such"), (".", "folder:.?")] {
+        for (data, part) in [
+            ("idx:a", "two files"),
+            ("folder:", "no path"),
+            ("frames:", "no path"),
+            ("cats", "no such"),
+            (".", "folder:.?"),
+        ] {
             let text = sets(data).unwrap_err().to_string();
             assert!(text.contains(&format!("--data {data}: ")) && text.contains(part), "{text}");
         }

@@ -10,7 +10,7 @@ pub(crate) mod read;
 mod source;
 mod validate;
 
-use datasets::Fit;
+use datasets::{Fit, Scale};
 use serde::{Deserialize, Serialize};
 
 pub use built_in::Base;
@@ -19,6 +19,9 @@ pub use source::Source;
 
 use crate::model::{Model, Policy};
 use crate::reinforce::BaselineKind;
+
+/// Number of frames of a clip where nothing is said.
+const FRAMES: usize = 20;
 
 /// Everything that decides what a run computes. Two runs with equal configurations write equal bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +51,7 @@ pub struct Config {
 pub struct Data {
     /// Where the images come from.
     pub source: Source,
-    /// For `folder`, the folder of class folders; for `idx`, the file of the images.
+    /// For `folder` and `frames`, the folder of class folders; for `idx`, the file of the images.
     pub path: String,
     /// For `idx`, the file of the labels.
     pub labels: String,
@@ -69,8 +72,13 @@ pub struct Data {
     pub canvas: Canvas,
     /// Edge of the canvas, or of a game's screen, in pixels.
     pub size: usize,
-    /// Number of pieces of other digits on a cluttered canvas.
+    /// Number of pieces of other digits on a cluttered or moving canvas.
     pub clutter: usize,
+    /// The smallest and the largest factor by which an image is resized before it is put on its canvas. Each canvas draws its own
+    /// factor, log-uniformly. [1, 1] is off.
+    pub scale: [f64; 2],
+    /// Number of frames of a clip; for a moving canvas, and for `frames`.
+    pub frames: usize,
     /// Number of training images; 0 takes the source's own number, see [`Data::counts`].
     pub train: usize,
     /// Number of validation images; 0 as above.
@@ -88,13 +96,23 @@ impl Data {
         std::array::from_fn(|i| if asked[i] == 0 { standard[i] } else { asked[i] })
     }
 
-    /// Edge in pixels to which an image is scaled before it is put on its canvas.
+    /// Edge in pixels to which an image is brought before it is put on its canvas; `scale` then makes it larger or smaller.
     pub fn image_edge(&self) -> usize {
         match (self.source.is_user_pictures(), self.canvas) {
             (false, _) => 28,
             (true, Canvas::Centred) => self.size,
             (true, _) => self.image,
         }
+    }
+
+    /// Number of frames of an image: `frames` if the images are clips, else 1.
+    pub fn clip_frames(&self) -> usize {
+        if self.canvas == Canvas::Moving || self.source == Source::Frames { self.frames } else { 1 }
+    }
+
+    /// The factors by which images are resized on their canvases.
+    pub fn scale(&self) -> Scale {
+        Scale { low: self.scale[0], high: self.scale[1] }
     }
 }
 
@@ -108,6 +126,8 @@ pub enum Canvas {
     Translated,
     /// The digit is at a random place among pieces of others. Sec. 4.1, "Cluttered Translated MNIST".
     Cluttered,
+    /// A clip: the digit, and pieces of others if there are any, move and bounce off the edges.
+    Moving,
 }
 
 /// `[loss]`
@@ -282,6 +302,8 @@ impl Default for Data {
             canvas: Canvas::Centred,
             size: 28,
             clutter: 0,
+            scale: [1.0; 2],
+            frames: FRAMES,
             train: 0,
             validation: 0,
             test: 0,

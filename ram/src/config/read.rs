@@ -171,6 +171,7 @@ impl Setting {
         match model {
             Value::Integer(_) => fail(format!("`{key}` is {value}, but must be a whole number, 0 or more")),
             Value::Float(_) => fail(format!("`{key}` is {value}, but must be a number")),
+            Value::Array(_) => fail(format!("`{key}` is {value}, but must be two numbers, such as [0.5, 2.0]")),
             Value::Boolean(_) => fail(format!("`{key}` is {value}, but must be true or false")),
             _ => {
                 // serde: unknown variant `adm`, expected one of `adam`, `sgd`, `nesterov`

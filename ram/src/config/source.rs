@@ -18,6 +18,8 @@ pub enum Source {
     Folder,
     /// A pair of IDX files of the user's.
     Idx,
+    /// The user's clips, a folder for each class and in it one for each clip; see [`datasets::clips`].
+    Frames,
     /// No images, but a game (Sec. 4.2): an error is then the share of the best return that was missed.
     Game(&'static Game),
     /// Images or games of a program that calls this library and hands over the task itself.
@@ -26,12 +28,13 @@ pub enum Source {
 
 impl Source {
     /// The sources other than games, with their names.
-    const NAMED: [(Source, &'static str); 6] = [
+    const NAMED: [(Source, &'static str); 7] = [
         (Source::Digits, "digits"),
         (Source::Mnist, "mnist"),
         (Source::FashionMnist, "fashion-mnist"),
         (Source::Folder, "folder"),
         (Source::Idx, "idx"),
+        (Source::Frames, "frames"),
         (Source::Own, "own"),
     ];
 
@@ -49,13 +52,13 @@ impl Source {
             Source::Game(game) => game.counts,
             Source::Digits => [20_000, 2_000, 5_000],
             Source::Mnist | Source::FashionMnist => [50_000, 10_000, 10_000],
-            Source::Folder | Source::Idx | Source::Own => [0; 3],
+            Source::Folder | Source::Idx | Source::Frames | Source::Own => [0; 3],
         }
     }
 
-    /// Whether these are pictures of the user's, which are prepared as `[data]` says.
+    /// Whether these are pictures or clips of the user's, which are prepared as `[data]` says.
     pub fn is_user_pictures(self) -> bool {
-        matches!(self, Source::Folder | Source::Idx)
+        matches!(self, Source::Folder | Source::Idx | Source::Frames)
     }
 
     /// The game, if it is one.

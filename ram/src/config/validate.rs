@@ -1,13 +1,14 @@
 //! The range of every key, and what must fit together.
 
-use super::{Canvas, Config, Data, LossKind, Returns, Reward, Source};
-use crate::environments::Game;
+mod data;
+
+use super::{Config, LossKind, Returns, Reward};
 use crate::error::RamError;
 use crate::model::retina::MAX_SCALES;
 use crate::model::{First, MAX_GLIMPSES, ModelKind, Stop, Zoom};
 use crate::reinforce::BaselineKind;
 
-/// The smallest standard deviation of the policy. An image of 1024 pixels has its pixels 0.002 apart.
+/// The smallest standard deviation of the policy. An image of 16384 pixels has its pixels 0.0001 apart.
 const SMALLEST_STD: f64 = 1e-6;
 
 impl Config {
@@ -25,51 +26,6 @@ impl Config {
         self.validate_optimiser_and_schedule(&mut faults);
         self.validate_train(&mut faults);
         if faults.0.is_empty() { Ok(()) } else { Err(RamError::Config(faults.0.join("\n"))) }
-    }
-
-    /// `[data]`
-    fn validate_data(&self, faults: &mut Faults) {
-        let Config { data, model, .. } = self;
-        match (data.source, data.canvas) {
-            (Source::Game(game), _) => self.validate_game(game, faults),
-            (Source::Own, _) => faults.within("data.size", data.size, 1, 1024),
-            (Source::Folder | Source::Idx, Canvas::Centred) => faults.within("data.size", data.size, 4, 1024),
-            (Source::Folder | Source::Idx, _) => {
-                faults.within("data.size", data.size, 8, 1024);
-                faults.within("data.image", data.image, 8, data.size.clamp(8, 1024));
-            }
-            (_, Canvas::Centred) => faults.unless(
-                data.size == 28,
-                "data.size",
-                data.size,
-                "28 on a centred canvas (for another size set data.canvas=translated)",
-            ),
-            _ => faults.within("data.size", data.size, 28, 1024),
-        }
-        match data.canvas {
-            Canvas::Cluttered => faults.within("data.clutter", data.clutter, 1, 1000),
-            _ => faults.unless(
-                data.clutter == 0,
-                "data.clutter",
-                data.clutter,
-                "0, since there are pieces only with data.canvas=cluttered",
-            ),
-        }
-        own_pictures(data, faults);
-        if model.kind == ModelKind::Conv {
-            faults.within("data.size", data.size, 10, 1024);
-        }
-        if model.kind == ModelKind::Cnn {
-            faults.within("data.size", data.size, 8, 1024);
-        }
-        let limits = match data.source {
-            Source::Mnist | Source::FashionMnist => data.source.counts(),
-            _ => [10_000_000; 3],
-        };
-        let counts = [("data.train", data.train), ("data.validation", data.validation), ("data.test", data.test)];
-        for ((key, count), limit) in counts.into_iter().zip(limits) {
-            faults.within(key, count, 0, limit);
-        }
     }
 
     /// `[model]`
@@ -244,78 +200,6 @@ impl Config {
             ),
         );
     }
-
-    /// What a game asks of the other keys.
-    fn validate_game(&self, game: &Game, faults: &mut Faults) {
-        let Config { data, model, loss, .. } = self;
-        let with = format!("with data.source={}", game.name);
-        faults.unless(
-            data.canvas == Canvas::Centred,
-            "data.canvas",
-            format!("{:?}", data.canvas).to_lowercase(),
-            &format!("centred {with}, which has screens and no canvas"),
-        );
-        faults.within("data.size", data.size, 4, 1024);
-        match (game.open)(data.size).map(|game| game.frames()) {
-            Err(error) => faults.0.push(error.to_string()),
-            Ok(frames) if frames > MAX_GLIMPSES => faults.0.push(format!(
-                "data.size is {} {with}, which makes a game of {frames} moves, but at most {MAX_GLIMPSES} are possible",
-                data.size
-            )),
-            Ok(frames) => faults.unless(
-                model.glimpses == frames,
-                "model.glimpses",
-                model.glimpses,
-                &format!("{frames} {with}, the number of moves in a game"),
-            ),
-        }
-        faults.unless(model.kind == ModelKind::Ram, "model.kind", model.kind.name(), &format!("ram {with}"));
-        faults.unless(
-            loss.kind == LossKind::Reinforce,
-            "loss.kind",
-            format!("{:?}", loss.kind).to_lowercase(),
-            &format!("reinforce {with}: there is a reward and no label"),
-        );
-    }
-}
-
-/// What is said of pictures of one's own, and only of them.
-fn own_pictures(data: &Data, faults: &mut Faults) {
-    let source = data.source;
-    faults.unless([1, 3].contains(&data.channels), "data.channels", data.channels, "1 (grey) or 3 (colour)");
-    faults.unless(
-        data.split_seed <= i64::MAX as u64,
-        "data.split_seed",
-        data.split_seed,
-        "at most 9223372036854775807",
-    );
-    if source.is_user_pictures() {
-        faults.unless(
-            !data.path.is_empty(),
-            "data.path",
-            "empty",
-            "the folder of class folders (--data folder:PATH), or with data.source=idx the file of the images",
-        );
-    } else {
-        faults.unless(
-            data.channels != 3 || source == Source::Own,
-            "data.channels",
-            3,
-            "1, since these images are grey",
-        );
-        let only = "with data.source=folder or data.source=idx alone";
-        faults.unless(
-            data.path.is_empty(),
-            "data.path",
-            format!("{:?}", data.path),
-            &format!("empty; it is given {only}"),
-        );
-        faults.unless(!data.invert, "data.invert", true, &format!("false; pictures are inverted {only}"));
-    }
-    let wanted = source == Source::Idx;
-    let expected =
-        if wanted { "the file of the labels (--data idx:IMAGES,LABELS)" } else { "empty but with data.source=idx" };
-    faults.unless(data.labels.is_empty() != wanted, "data.labels", format!("{:?}", data.labels), expected);
 }
 
 /// The faults that [`Config::validate`] has found.
@@ -365,6 +249,14 @@ mod tests {
             ("model.patch=7", "model.patch is 7, but must be an even number"),
             ("model.glimpses=0", "model.glimpses is 0"),
             ("data.clutter=4", "data.canvas=cluttered"),
+            ("data.frames=7", "data.frames is 7, but must be 20, its default, but with data.canvas=moving or"),
+            ("data.canvas=moving", "data.size is 28, but must be above 28, the edge of the largest image"),
+            ("data.scale=[0, 1]", "data.scale is [0, 1], but must be two factors [low, high] from 0.125 to 64"),
+            ("data.scale=[2, 1]", "data.scale is [2, 1]"),
+            ("data.scale=[0.5, nan]", "data.scale is [0.5, NaN]"),
+            ("data.scale=[0.5, 2]", "it is 56×56 then, and data.size is 28; make data.size larger"),
+            ("data.scale=2", "`data.scale` is 2, but must be two numbers, such as [0.5, 2.0]"),
+            ("data.scale=[1, 2, 3]", "must be two numbers"),
             ("data.size=60", "set data.canvas=translated"),
             ("data.train=50001", "data.train is 50001, but must be from 0 to 50000"),
             ("optimiser.beta2=1", "optimiser.beta2 is 1"),
@@ -380,11 +272,31 @@ mod tests {
         }
         let text = message("mnist", &["policy.first=learned", "policy.locations=random"]);
         assert!(text.contains("policy.first is learned, but must be random, inside or centre with"), "{text}");
-        for set in ["optimiser.clip=0", "optimiser.clip=1e-30", "optimiser.epsilon=1e-30", "schedule.warmup=23459"] {
+        for set in [
+            "data.scale=[0.5, 1]",
+            "optimiser.clip=0",
+            "optimiser.clip=1e-30",
+            "optimiser.epsilon=1e-30",
+            "schedule.warmup=23459",
+        ] {
             Config::load(Base::Preset("mnist"), &[set.to_owned()]).unwrap();
         }
         assert_eq!(message("mnist", &["train.batch=0", "train.epochs=0"]).lines().count(), 2);
-        assert!(message("cluttered", &["data.clutter=0"]).contains("from 1 to 1000"));
-        assert!(message("translated", &["data.size=27"]).contains("from 28 to 1024"));
+        assert!(message("cluttered", &["data.clutter=0"]).contains("from 1 to 100000"));
+        let centred = ["data.scale=[0.5, 2]", "data.size=56"].map(str::to_owned);
+        Config::load(Base::Preset("mnist"), &centred).unwrap();
+        let moving = ["data.canvas=moving", "data.size=60", "data.frames=2", "data.clutter=0"].map(str::to_owned);
+        assert_eq!(Config::load(Base::Preset("mnist"), &moving).unwrap().data.clip_frames(), 2);
+        let text = message("mnist", &["data.canvas=moving", "data.size=60", "data.frames=1001", "data.clutter=100001"]);
+        assert!(text.contains("data.frames is 1001, but must be from 2 to 1000"), "{text}");
+        assert!(text.contains("data.clutter is 100001, but must be from 0 to 100000"), "{text}");
+        let frames = ["data.source=frames", "data.path=x", "data.size=90"];
+        let config = Config::load(Base::Preset("mnist"), &frames.map(str::to_owned)).unwrap();
+        assert_eq!((config.data.clip_frames(), config.data.image_edge()), (20, 90));
+        let text = message("mnist", &[&frames[..], &["data.canvas=moving"]].concat());
+        assert!(text.contains("data.canvas is moving, but must be centred with data.source=frames"), "{text}");
+        let text = message("mnist", &["data.scale=[0.5, 1]", "data.source=catch", "data.size=24"]);
+        assert!(text.contains("data.scale is [0.5, 1], but must be [1, 1] with data.source=catch"), "{text}");
+        assert!(message("translated", &["data.size=27"]).contains("from 28 to 16384"));
     }
 }

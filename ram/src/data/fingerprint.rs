@@ -8,7 +8,7 @@ use datasets::shown;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{folder, idx_pair};
+use super::{clip_folder, folder, idx_pair};
 use crate::config::{Config, Source};
 use crate::error::RamError;
 
@@ -33,13 +33,11 @@ impl Fingerprint {
         let files: Vec<(String, PathBuf)> = match config.data.source {
             Source::Folder => {
                 let folder = folder(config, dir);
-                let named = |path: PathBuf| {
-                    let name = path.strip_prefix(&folder.path).unwrap_or(&path);
-                    // The same on every system.
-                    let parts: Vec<_> = name.iter().map(|part| part.to_string_lossy()).collect();
-                    (parts.join("/"), path)
-                };
-                folder.all_files()?.into_iter().map(|file| named(file.path)).collect()
+                folder.all_files()?.into_iter().map(|file| named(file.path, &folder.path)).collect()
+            }
+            Source::Frames => {
+                let folder = clip_folder(config, dir);
+                folder.all_files()?.into_iter().map(|file| named(file, &folder.path)).collect()
             }
             Source::Idx => {
                 let pair = idx_pair(config, dir);
@@ -78,6 +76,13 @@ impl Fingerprint {
         let others: BTreeSet<&String> = others.files.values().collect();
         self.files.values().filter(|hash| others.contains(hash)).count()
     }
+}
+
+/// A file with its name from the folder on, which is the same on every system.
+fn named(path: PathBuf, folder: &Path) -> (String, PathBuf) {
+    let name = path.strip_prefix(folder).unwrap_or(&path);
+    let parts: Vec<_> = name.iter().map(|part| part.to_string_lossy()).collect();
+    (parts.join("/"), path)
 }
 
 /// The beginning of the SHA-256 of a file.

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use datasets::canvas::fixed;
 use datasets::rng::Purpose;
-use datasets::{DataError, Labelled, ReadSplit, Remark, Split, shown};
+use datasets::{Canvases, DataError, Labelled, ReadSplit, Remark, Split, shown};
 
-use super::{FIXED_SEED, TestData, canvas, folder, idx_pair, notes};
+use super::{FIXED_SEED, TestData, canvas, clip_folder, folder, idx_pair, no_clips, notes};
 use crate::config::{Config, Source};
 use crate::error::RamError;
 
@@ -24,12 +23,15 @@ pub fn open(
     let (read, is_whole) = match config.data.source {
         Source::Folder => folder(config, dir).read_whole(split)?,
         Source::Idx => (idx_pair(config, dir).read_whole()?, true),
+        Source::Frames => clip_folder(config, dir).read_whole(split)?,
         _ => return Ok(None),
     };
     let read =
         renamed(read, classes).map_err(|what| RamError::Data(format!("{} {what}", shown::name(&config.data.path))))?;
     let notes = notes::on(config, Split::Test, &read)?;
-    let test = fixed(&read.set, &canvas(config), FIXED_SEED, Purpose::TestCanvas)?;
+    let canvas = canvas(config, &read.set);
+    let test = Canvases::new(read.set, &canvas, FIXED_SEED, Purpose::TestCanvas)?;
+    no_clips(test.frames())?;
     let classes = classes.to_vec();
     Ok(Some((TestData { test, classes, notes, object_fills_image: false }, is_whole)))
 }

@@ -196,7 +196,7 @@ impl<'a> Tracer<'a> {
             traces.extend(examples.inputs(chunk, 0, |inputs| self.look(inputs, &mut tape, &mut *recorder)));
         }
         if examples.images.is_some() {
-            let labels = examples.images.iter().flat_map(|fixed| &fixed.set.labels[range.clone()]);
+            let labels = examples.images.iter().flat_map(|images| &images.labels()[range.clone()]);
             traces.iter_mut().zip(labels).for_each(|(trace, &label)| trace.label = Some(usize::from(label)));
         }
         traces

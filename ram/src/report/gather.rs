@@ -211,6 +211,7 @@ fn about(config: &Config) -> String {
                 Canvas::Centred => String::new(),
                 Canvas::Translated => ", translated".to_owned(),
                 Canvas::Cluttered => format!(", translated, {} pieces of clutter", data.clutter),
+                Canvas::Moving => format!(", moving, {} frames, {} pieces of clutter", data.frames, data.clutter),
             };
             format!("{source}{canvas}, {0}×{0} pixels", data.size)
         }

@@ -3,7 +3,7 @@
 use autograd::{Shape, Tape};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use datasets::Fixed;
+use datasets::Canvases;
 
 use super::data::{Item, Step};
 use super::weights::signed_bytes;
@@ -124,17 +124,16 @@ pub fn items(
 /// An image, and which of its pixels moved the decision.
 fn image(
     trained: &Trained,
-    images: &Fixed,
+    images: &Canvases,
     index: usize,
     trace: Option<Trace>,
     embedding: Embedding,
     tape: &mut Tape<f32>,
 ) -> Item {
-    let source = &images.set.images;
     let (probabilities, saliency) = saliency(trained, images, index, tape);
-    let (label, answer) = (usize::from(images.set.labels[index]), argmax(&probabilities));
-    let size = [source.channels(), source.height(), source.width()];
-    let levels: Vec<f32> = source.rows(index).iter().map(|&level| f32::from(level)).collect();
+    let (label, answer) = (usize::from(images.labels()[index]), argmax(&probabilities));
+    let size = images.layout().size();
+    let levels: Vec<f32> = images.rows(index).iter().map(|&level| f32::from(level)).collect();
     let pixels: Vec<u8> = embedding.shrunk(&levels, size).iter().map(|&level| (level + 0.5) as u8).collect();
     let gain = trained.config.model.gain;
     let steps = match trace {
@@ -183,10 +182,9 @@ fn step(glimpse: &Glimpse, gain: f64) -> Step {
 
 /// The probabilities of an image's classes, and ∂(the winner's logit)/∂pixel, [height, width], channels added up: through
 /// all glimpses, their locations held where they were.
-fn saliency(trained: &Trained, set: &Fixed, index: usize, tape: &mut Tape<f32>) -> (Vec<f64>, Vec<f32>) {
-    let source = &set.set.images;
-    let [channels, height, width] = [source.channels(), source.height(), source.width()];
-    let levels: Vec<f32> = source.rows(index).iter().map(|&level| f32::from(level)).collect();
+fn saliency(trained: &Trained, set: &Canvases, index: usize, tape: &mut Tape<f32>) -> (Vec<f64>, Vec<f32>) {
+    let [channels, height, width] = set.layout().size();
+    let levels: Vec<f32> = set.rows(index).iter().map(|&level| f32::from(level)).collect();
     let t = tape.begin(&trained.params);
     let pixels = t.input(Shape::new(&[1, channels, height, width]), &levels);
     let logits = match &trained.network {
@@ -288,7 +286,7 @@ mod tests {
             let logit = |change: f32| -> f64 {
                 let mut tape = Tape::new();
                 let t = tape.begin(&trained.params);
-                let mut levels: Vec<f32> = set.set.images.image(3).iter().map(|&x| f32::from(x)).collect();
+                let mut levels: Vec<f32> = set.rows(3).iter().map(|&x| f32::from(x)).collect();
                 levels[steepest] += change;
                 let size = trained.config.data.size;
                 let pixels = Images::Var(t.input(Shape::new(&[1, 1, size, size]), &levels));

@@ -64,7 +64,7 @@ use datasets::{Batch, DigitBox, Loader, Source};
 
 use super::task::{Batches, Examples, Inputs, Observed, Recorder, Task, Training, Verdict};
 use crate::config::{Config, LossKind, Returns, Reward};
-use crate::data::{TestData, TrainingData};
+use crate::data::{TestData, TrainingData, no_clips};
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective, Terms};
 use crate::model::action::{self, argmax};
@@ -107,6 +107,7 @@ impl Classify {
             Some(source) => TrainingData::of(config, &**source),
             None => TrainingData::open(config, dir),
         }?;
+        no_clips(data.canvas.frames)?;
         let (found, expected) = (data.train.images.channels(), config.data.channels);
         if found != expected {
             return Err(RamError::Config(format!(
@@ -129,7 +130,7 @@ impl Task for Classify {
         let summary = format!(
             "{} training and {} validation images {size}×{size}, {}, {classes} classes",
             data.train.len(),
-            data.validation.set.len(),
+            data.validation.len(),
             if channels == 3 { "in colour" } else { "grey" },
             size = config.data.size,
         );
@@ -137,7 +138,7 @@ impl Task for Classify {
         Ok(Training {
             batches: Box::new(loader),
             validation: Examples {
-                count: validation.set.len(),
+                count: validation.len(),
                 images: Some(validation),
                 is_placed: object_fills_image,
                 outputs: outputs.clone(),
@@ -162,10 +163,11 @@ impl Task for Classify {
                     Some(source) => TestData::of(config, &**source)?,
                     None => TestData::open(config, dir)?,
                 };
+                no_clips(test.frames())?;
                 (test, classes, notes, object_fills_image)
             }
         };
-        Ok(Examples { count: images.set.len(), images: Some(images), is_placed, epoch: 0, outputs, notes })
+        Ok(Examples { count: images.len(), images: Some(images), is_placed, epoch: 0, outputs, notes })
     }
 
     fn recorder(&self, config: &Config) -> Box<dyn Recorder> {

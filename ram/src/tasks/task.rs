@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use autograd::{Recording, Var};
-use datasets::{Batch, DigitBox, Fixed, Layout, shown};
+use datasets::{Batch, Canvases, DigitBox, Layout, shown};
 
 use crate::config::Config;
 use crate::error::RamError;
@@ -189,13 +189,13 @@ pub trait Batches: Send {
     fn next_batch(&mut self) -> Result<Option<&Batch>, RamError>;
 }
 
-/// What a network is judged on: images that are drawn once, or games that are known by their numbers.
+/// What a network is judged on: images that are always the same, or games that are known by their numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Examples {
     /// How many there are.
     pub count: usize,
     /// The images; `None` of games.
-    pub images: Option<Fixed>,
+    pub images: Option<Canvases>,
     /// Whether it is known where the digit lies on each image.
     pub is_placed: bool,
     /// The epoch under which games and first locations are drawn.
@@ -209,7 +209,7 @@ pub struct Examples {
 impl Examples {
     /// The shape of an image, [channels, height, width]; zeros of games, whose screens are drawn as they are played.
     pub fn size(&self) -> [usize; 3] {
-        self.images.as_ref().map_or([0; 3], |fixed| fixed.set.images.layout().size())
+        self.images.as_ref().map_or([0; 3], |images| images.layout().size())
     }
 
     /// Hands the inputs `range` to `with`, drawn as in evaluation: by a fixed seed, with the most likely choices. `pass` counts
@@ -219,9 +219,13 @@ impl Examples {
     /// Where the range leaves the examples, as slices do.
     pub fn inputs<T>(&self, range: Range<usize>, pass: u64, with: impl FnOnce(&Inputs) -> T) -> T {
         let samples: Vec<u32> = (range.start as u32..range.end as u32).collect();
-        let fixed = self.images.as_ref();
-        let labels = fixed.map(|fixed| fixed.set.labels[range.clone()].iter().map(|&label| u32::from(label)).collect());
+        let images = self.images.as_ref();
+        let labels =
+            images.map(|images| images.labels()[range.clone()].iter().map(|&label| u32::from(label)).collect());
         let labels: Vec<u32> = labels.unwrap_or_else(|| vec![0; samples.len()]);
+        // For images that are not in memory.
+        let mut buffer = Batch::default();
+        let (pixels, boxes) = images.map_or((&[][..], &[][..]), |images| images.view(range, &mut buffer));
         with(&Inputs {
             key: DrawKey {
                 mode: Mode::Best,
@@ -230,10 +234,10 @@ impl Examples {
                 samples: &samples,
                 copies: 1,
             },
-            pixels: fixed.map_or(&[], |fixed| fixed.set.images.slice(range.clone())),
-            layout: fixed.map_or(Layout::default(), |fixed| fixed.set.images.layout()),
+            pixels,
+            layout: images.map_or(Layout::default(), Canvases::layout),
             labels: &labels,
-            boxes: fixed.filter(|_| self.is_placed).map(|fixed| &fixed.boxes[range.clone()]),
+            boxes: Some(boxes).filter(|_| images.is_some() && self.is_placed),
         })
     }
 }

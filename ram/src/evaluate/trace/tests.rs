@@ -125,8 +125,9 @@ fn any_image_can_be_looked_at_and_the_splits_first_is_traced_as_there() {
     let tracer = Tracer::new(&trained).unwrap();
     let set = tracer.examples(SplitName::Test, None).unwrap();
     let mut first = tracer.trace(&set, 0..1).remove(0);
-    let images = &set.images.as_ref().unwrap().set.images;
-    let again = tracer.trace_image(images.image(0), images.layout()).unwrap();
+    let images = set.images.as_ref().unwrap();
+    let rows = images.rows(0);
+    let again = tracer.trace_image(&rows, Layout::rows(images.layout().size())).unwrap();
     assert_eq!((first.label.take().is_some(), again.right()), (true, None));
     assert_eq!(again, first);
     assert_eq!(tracer.trace_image(&[9; 15], Layout::rows([1, 3, 5])).unwrap().glimpses.len(), 3);
