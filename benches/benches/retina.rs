@@ -88,7 +88,7 @@ struct Glimpses {
 
 impl Glimpses {
     fn new(patch: usize, scales: usize, edge: usize) -> Glimpses {
-        let retina = Retina { patch, scales, sampling: Sampling::Crop };
+        let retina = Retina::new(patch, scales, Sampling::Crop);
         let layout = Layout::of([1, edge, edge]);
         let pixels = (0..BATCH * layout.len()).map(|i| (i * 31 % 251) as u8).collect();
         let locations = numbers(2 * BATCH * TURNS);

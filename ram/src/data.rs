@@ -16,6 +16,7 @@ use datasets::{
 
 use crate::config::{self, Config};
 use crate::error::RamError;
+use crate::model::ModelKind;
 
 /// The seed of everything that is the same for all runs: the built-in digits, the canvases of the validation and test sets,
 /// and the first locations at evaluation.
@@ -237,17 +238,20 @@ pub fn canvas_of(config: &Config, picture: &Picture, invert: bool) -> (Vec<u8>, 
     (canvas, layout)
 }
 
-/// Refuses clips, which no network can look at yet; `frames` is 1 for pictures.
+/// Checks that a network takes a glimpse at each of the `frames` of its inputs; that is 1 for pictures, which stay the same.
 ///
 /// # Errors
 /// [`RamError::Config`] that says what to change.
-pub fn no_clips(frames: usize) -> Result<(), RamError> {
-    if frames == 1 {
+pub fn check_frames(config: &Config, frames: usize) -> Result<(), RamError> {
+    let config::Config { model, .. } = config;
+    if frames == 1 || (model.kind, model.glimpses) == (ModelKind::Ram, frames) {
         return Ok(());
     }
     Err(RamError::Config(format!(
-        "the images are clips of {frames} frames, and no network can look at clips yet; choose data.canvas=cluttered instead of \
-         moving, or data.source=folder instead of frames"
+        "the images are clips of {frames} frames, for a network that takes a glimpse at each: model.kind must be ram and \
+         model.glimpses {frames}, but they are {} and {}",
+        model.kind.name(),
+        model.glimpses
     )))
 }
 

@@ -11,7 +11,7 @@ use ram::evaluate::stopping::{Rule as StopRule, Stopping, compare};
 use ram::evaluate::trace::Tracer;
 use ram::evaluate::trained::Trained;
 use ram::losses::{LossTerms, Objective};
-use ram::model::stop::bernoulli_log_prob;
+use ram::model::stop::{bernoulli_log_prob, log_odds};
 use ram::model::{Agent, CoreKind, Decisions, Draws, Episode, First, Images, Labelled, Locations, Mean, Mode, Stop};
 use ram::network::agent_options;
 use ram::reinforce::BaselineKind;
@@ -51,6 +51,20 @@ fn the_log_probability_of_stopping_has_its_gradient_and_holds_far_out() {
     y.sum().backward(&mut none.zeros());
     let slopes = [0.5, 0.25, -0.75, -1.0, 1.0, 0.0];
     assert!(z.grad().iter().zip(slopes).all(|(g, e)| (g - e).abs() < 1e-15), "{:?}", z.grad());
+}
+
+#[test]
+fn the_log_odds_of_the_answer_have_their_gradient_and_hold_far_out() {
+    let none = Params::new();
+    gradcheck(|_, x| log_odds(x[0]), &none, &[Shape::new(&[4, 5])], 6);
+    let mut tape = Tape::<f64>::new();
+    let t = tape.begin(&none);
+    // ln(3/2), ln(½/½) of equal ones, and far out 800 and 0
+    let rows = [[0.0, math::ln(3.0), 0.0], [1.0, 1.0, -800.0], [-800.0, 0.0, -800.0], [900.0, -900.0, 900.0]];
+    let u = log_odds(t.constant([4, 3], rows.as_flattened()));
+    let expected = [math::ln(1.5), 0.0, 800.0 - math::ln(2.0), 0.0];
+    assert!(u.value().iter().zip(expected).all(|(u, e)| (u - e).abs() < 1e-12), "{:?}", u.value());
+    assert_eq!(log_odds(t.constant([2, 1], &[3.0, -3.0])).to_vec(), [0.0, 0.0]);
 }
 
 /// What is learned by, and so what is rewarded, less the price of the glimpses.
@@ -291,8 +305,12 @@ const EXTRA: [(Stop, usize); 3] = [(Stop::Learned, 1), (Stop::Never, 2), (Stop::
 #[test]
 fn with_extra_actions_pure_reinforce_estimates_the_gradient_of_the_expected_reward() {
     // Several zooms have many ways: one baseline is enough for them.
-    let cases = EXTRA.map(|extra| if extra.1 > 1 { (extra, &[&KINDS[0][..1]][..]) } else { (extra, &KINDS[..]) });
-    for (extra, kinds) in cases.into_iter().flat_map(|(extra, all)| all.iter().map(move |kinds| (extra, *kinds))) {
+    let one = [&KINDS[0][..1]];
+    let cases = EXTRA.iter().flat_map(|extra| {
+        let all = if extra.1 > 1 { &one[..] } else { &KINDS };
+        all.iter().map(move |kinds| (*extra, *kinds))
+    });
+    for (extra, kinds) in cases {
         let problem = Problem::new(|config| {
             (config.loss.location_into_core, config.loss.baseline) = (true, kinds[0]);
             (config.policy.stop, config.policy.zooms) = extra;

@@ -5,7 +5,7 @@ use std::path::Path;
 use datasets::rng::Purpose;
 use datasets::{Canvases, DataError, Labelled, ReadSplit, Remark, Split, shown};
 
-use super::{FIXED_SEED, TestData, canvas, clip_folder, folder, idx_pair, no_clips, notes};
+use super::{FIXED_SEED, TestData, canvas, check_frames, clip_folder, folder, idx_pair, notes};
 use crate::config::{Config, Source};
 use crate::error::RamError;
 
@@ -31,7 +31,7 @@ pub fn open(
     let notes = notes::on(config, Split::Test, &read)?;
     let canvas = canvas(config, &read.set);
     let test = Canvases::new(read.set, &canvas, FIXED_SEED, Purpose::TestCanvas)?;
-    no_clips(test.frames())?;
+    check_frames(config, test.frames())?;
     let classes = classes.to_vec();
     Ok(Some((TestData { test, classes, notes, object_fills_image: false }, is_whole)))
 }

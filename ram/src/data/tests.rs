@@ -1,6 +1,7 @@
 use datasets::{Batch, Images};
 
 use super::*;
+use crate::model::Model;
 
 /// In each split ten images of one level, and one image that cannot be read.
 struct Own {
@@ -117,7 +118,14 @@ fn a_picture_of_another_size_lies_where_training_had_it() {
 /// Moving canvases: batches to train on, clips to validate and test on, all of them from their keys.
 #[test]
 fn moving_canvases_are_clips_that_are_drawn_when_asked_for() {
-    let sets = ["data.source=digits", "data.canvas=moving", "data.size=40", "data.frames=3", "data.clutter=2"];
+    let sets = [
+        "data.source=digits",
+        "data.canvas=moving",
+        "data.size=40",
+        "data.frames=3",
+        "data.clutter=2",
+        "model.glimpses=3",
+    ];
     let counts = ["data.train=20", "data.validation=10", "data.test=5", "data.scale=[0.5, 1.25]", "train.batch=8"];
     let sets: Vec<_> = sets.into_iter().chain(counts).map(str::to_owned).collect();
     let config = Config::load(config::Base::Preset("mnist"), &sets).unwrap();
@@ -134,8 +142,12 @@ fn moving_canvases_are_clips_that_are_drawn_when_asked_for() {
     let (pixels, boxes) = test.view(0..5, &mut buffer);
     assert_eq!((pixels.len(), boxes.len()), (3 * 5 * 1600, 15));
     assert_eq!(&test.view(4..5, &mut other).0[1600..3200], &pixels[(5 + 4) * 1600..][..1600], "frame 1 of clip 4");
-    let error = no_clips(test.frames()).unwrap_err().to_string();
-    assert!(error.contains("clips of 3 frames") && no_clips(1).is_ok(), "{error}");
+    check_frames(&config, 3).unwrap();
+    check_frames(&config, 1).unwrap();
+    let error = check_frames(&config, 4).unwrap_err().to_string();
+    assert!(error.contains("clips of 4 frames") && error.contains("they are ram and 3"), "{error}");
+    let fc = Config { model: Model { kind: ModelKind::Fc, ..config.model.clone() }, ..config.clone() };
+    assert!(check_frames(&fc, 3).is_err() && check_frames(&fc, 1).is_ok());
 }
 
 /// Writes a grey picture of one level.
@@ -156,7 +168,7 @@ fn clips_of_ones_own_fill_their_canvases() {
         plain(&folder.join(format!("{frame}.png")), (class * 90 + frame) as u8);
     }
     let path = format!("data.path={:?}", place.path().to_str().unwrap());
-    let sets = ["data.source=frames", &path, "data.size=8", "data.frames=2"].map(str::to_owned);
+    let sets = ["data.source=frames", &path, "data.size=8", "data.frames=2", "model.glimpses=2"].map(str::to_owned);
     let config = Config::load(config::Base::Preset("mnist"), &sets).unwrap();
     let data = TrainingData::open(&config, None).unwrap();
     assert_eq!((data.classes.len(), data.validation.frames(), name(&config).starts_with("clips in ")), (2, 2, true));

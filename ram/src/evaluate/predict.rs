@@ -12,7 +12,7 @@ use crate::error::RamError;
 use crate::model::action::argmax;
 use crate::model::{Decisions, DrawKey, Mode};
 use crate::runs::checkpoint::Checkpoint;
-use crate::tasks::Inputs;
+use crate::tasks::{Inputs, Pictures};
 
 /// How a picture is converted; `None` lets the picture and the run decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -191,7 +191,7 @@ impl Predictor {
             return Ok(Prediction { probabilities, how, trace: Some(trace) });
         }
         let key = DrawKey { mode: Mode::Best, seed: 0, epoch: 0, samples: &[0], copies: 1 };
-        let inputs = Inputs { key, pixels: &canvas, layout, labels: &[0], boxes: None };
+        let inputs = Inputs { key, pictures: Pictures::new(&canvas, layout, None, [1, 1]), labels: &[0] };
         let (mut tape, mut recorder) = (Tape::new(), self.trained.task.recorder(&self.trained.config));
         let t = tape.begin(&self.trained.params);
         let logits = recorder.observe(&t, &self.trained.network, &inputs).logits.log_softmax();

@@ -23,7 +23,7 @@ use crate::model::{Agent, Decisions, DrawKey, Draws, First, Images, Mode, Retina
 use crate::reinforce::BaselineKind;
 use crate::split::SplitName;
 use crate::tasks::play::{Games, Played, VALIDATION_GAMES};
-use crate::tasks::{Examples, Inputs, Recorder};
+use crate::tasks::{Examples, Inputs, Pictures, Recorder};
 
 /// The number of examples on the tape at the same time.
 const CHUNK: usize = 100;
@@ -219,7 +219,7 @@ impl<'a> Tracer<'a> {
             return Err(RamError::Config(format!("{found}, but this run plays games and classifies no images")));
         }
         let key = DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples: &[0], copies: 1 };
-        let inputs = Inputs { key, pixels, layout, labels: &[0], boxes: None };
+        let inputs = Inputs { key, pictures: Pictures::new(pixels, layout, None, [1, 1]), labels: &[0] };
         let mut traces = self.look(&inputs, &mut Tape::new(), &mut *self.trained.task.recorder(self.config()));
         Ok(traces.remove(0))
     }
@@ -253,7 +253,11 @@ impl<'a> Tracer<'a> {
                 reward: recorder.rewards().get(step * batch + i).map_or(0.0, |&r| f64::from(r)),
             }
         };
-        let pictures = if self.plays() { steps + 1 } else { 1 };
+        let pictures = match inputs.pictures.frames() {
+            _ if self.plays() => steps + 1,
+            1 => 1,
+            _ => steps,
+        };
         let judged = self.plays().then(|| recorder.judge(&self.trained.network, &observed, inputs).wrong);
         let taken = |i: usize| match &episode.stops {
             Some(stops) => stops.looks.iter().filter(|looks| looks.value()[i] == 1.0).count(),

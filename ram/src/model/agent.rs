@@ -292,17 +292,19 @@ impl Agent {
         episode: &mut Episode<'t, R>,
     ) -> (Var<'t, R>, Option<Indices>) {
         let batch = h.shape().rows();
-        let of_step = (step - 1) * batch..step * batch;
+        let (of_step, l) = ((step - 1) * batch..step * batch, episode.locations[step - 1]);
         // By default, no choice teaches the core: only the cross entropy does.
         let seen = if self.location_into_core { h } else { h.stop_gradient() };
         let mut looking = None;
         if let (Some(stops), Some(rule)) = (&mut episode.stops, self.stop) {
             let uniforms = draws.stop.get(of_step.clone()).unwrap_or(&[]);
-            looking = Some(stops.choose(rule, seen, || self.action.logits(h), (draws.mode, uniforms)));
+            let classes = self.action.logits(h);
+            let classes = if self.location_into_core { classes } else { classes.stop_gradient() };
+            looking = Some(stops.choose(rule, seen, classes, (draws.mode, uniforms)));
         }
         // What has stopped chooses nothing more: its ln π is 0.
         let looks = episode.stops.as_ref().and_then(|stops| stops.looks.last().copied());
-        let (l, chosen) = self.next_location(t, seen, step, draws);
+        let (l, chosen) = self.next_location(t, seen, step, draws, l);
         if let Some(chosen) = chosen {
             episode.means.push(chosen.mean);
             episode.location_log_probs.push(looks.map_or(chosen.log_prob, |looks| chosen.log_prob * looks));
@@ -358,7 +360,7 @@ impl Agent {
         (location, Some(FirstChoice { mean, log_prob, baseline: self.expect(v, None) }))
     }
 
-    /// lₜ after `step` glimpses, from what the policy sees of hₜ; if it is learned, also how it was chosen.
+    /// lₜ after `step` glimpses, from lₜ₋₁ and what the policy sees of hₜ; if it is learned, also how it was chosen.
     #[track_caller]
     fn next_location<'t, R: Real>(
         &self,
@@ -366,12 +368,14 @@ impl Agent {
         seen: Var<'t, R>,
         step: usize,
         draws: &Draws<R>,
+        l: Var<'t, R>,
     ) -> (Var<'t, R>, Option<Chosen<'t, R>>) {
         let batch = seen.shape().rows();
         let noise = &draws.noise[(step - 1) * 2 * batch..step * 2 * batch];
         let seen = match self.plan.locations {
             Locations::Random | Locations::Oracle => return (t.constant([batch, 2], noise), None),
             Locations::Centre => return (t.zeros([batch, 2]), None),
+            Locations::Still => return (l, None),
             Locations::Blind => self.step_number(t, batch, step),
             Locations::Learned => seen,
         };

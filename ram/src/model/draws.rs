@@ -132,7 +132,7 @@ impl<R: Real> Draws<R> {
                 let pair = match (plan.locations, mode) {
                     (Locations::Oracle, _) => [on_image(&mut rng), on_image(&mut rng)],
                     (Locations::Random, _) => [anywhere(&mut rng), anywhere(&mut rng)],
-                    (Locations::Centre, _) | (_, Mode::Best) => [R::ZERO; 2],
+                    (Locations::Centre | Locations::Still, _) | (_, Mode::Best) => [R::ZERO; 2],
                     _ => choice_noise(&mut rng),
                 };
                 noise[2 * i..2 * i + 2].copy_from_slice(&pair);
@@ -161,19 +161,26 @@ impl<R: Real> Draws<R> {
 impl<R: Real> Draws<R> {
     /// Aims the locations and the zooms that an oracle chooses, if one does. From uniform numbers on [−1, 1] the locations become
     /// places that lie at most 2/7 of the digit's box from its middle on each axis, 8 pixels for a box of 28. The zoom becomes the one
-    /// whose finest patch is nearest to the box's longer side in the number of octaves. There is a box for each input, or `None` for the
-    /// whole image, and there are `copies` episodes of each input; `size` is the [width, height] of the images.
+    /// whose finest patch is nearest to the box's longer side in the number of octaves. `boxes` tells where
+    /// the digits lie at each glimpse, from 0: a box for each input, or `None` for the whole image. There are `copies` episodes of each input; `size` is the [width, height] of the images.
     ///
     /// # Panics
     /// Where there is not one box for each input.
-    pub fn aim(&mut self, plan: DrawPlan, boxes: Option<&[DigitBox]>, copies: usize, [width, height]: [usize; 2]) {
+    pub fn aim<'b>(
+        &mut self,
+        plan: DrawPlan,
+        boxes: impl Fn(usize) -> Option<&'b [DigitBox]>,
+        copies: usize,
+        [width, height]: [usize; 2],
+    ) {
         let whole = DigitBox { x: 0, y: 0, width: width as u32, height: height as u32 };
-        let digit = |i: usize| boxes.map_or(whole, |boxes| boxes[i / copies]);
+        // What is chosen after one glimpse is for the next.
+        let digit = |choice: usize, i: usize| boxes(choice + 1).map_or(whole, |boxes| boxes[i / copies]);
         let batch = self.first.len() / 2;
         if plan.locations == Locations::Oracle {
-            for noise in self.noise.chunks_exact_mut(2 * batch) {
+            for (choice, noise) in self.noise.chunks_exact_mut(2 * batch).enumerate() {
                 for (i, l) in noise.chunks_exact_mut(2).enumerate() {
-                    let digit = digit(i);
+                    let digit = digit(choice, i);
                     for (l, [start, length, edge]) in
                         l.iter_mut().zip([[digit.x, digit.width, width as u32], [digit.y, digit.height, height as u32]])
                     {
@@ -186,9 +193,9 @@ impl<R: Real> Draws<R> {
             }
         }
         if plan.zooms > 1 && plan.zoom == Zoom::Oracle {
-            for zooms in self.zoom.chunks_exact_mut(batch.max(1)) {
+            for (choice, zooms) in self.zoom.chunks_exact_mut(batch.max(1)).enumerate() {
                 for (i, zoom) in zooms.iter_mut().enumerate() {
-                    let side = u64::from(digit(i).width.max(digit(i).height));
+                    let side = u64::from(digit(choice, i).width.max(digit(choice, i).height));
                     // The smallest z with side ≤ √2·g·2ᶻ
                     let fits = |z: &usize| side * side <= 2 * ((plan.patch as u64) << z).pow(2);
                     *zoom = R::from((0..plan.zooms).find(fits).unwrap_or(plan.zooms - 1) as u8);
@@ -249,7 +256,7 @@ mod tests {
         let mut draws = drawn(plan, 1);
         let boxes: Vec<DigitBox> = (0..200).map(|i| DigitBox { x: i % 73, y: i % 23, width: 28, height: 28 }).collect();
         // Two episodes of each input, on images of 100×50.
-        draws.aim(plan, Some(&boxes), 2, [100, 50]);
+        draws.aim(plan, |_| Some(&boxes), 2, [100, 50]);
         let mut farthest = [0.0_f64; 2];
         for l in draws.noise.chunks_exact(800) {
             for (i, l) in l.chunks_exact(2).enumerate() {
@@ -270,7 +277,7 @@ mod tests {
         // √2·12 = 16.97, √2·24 = 33.9
         let sides = [1, 16, 17, 33, 34, 90];
         let boxes: Vec<DigitBox> = (0..400).map(|i| DigitBox { x: 0, y: 0, width: sides[i % 6], height: 1 }).collect();
-        draws.aim(plan, Some(&boxes), 1, [100, 100]);
+        draws.aim(plan, |_| Some(&boxes), 1, [100, 100]);
         assert_eq!(draws.zoom.len(), 800);
         assert!(draws.zoom.iter().enumerate().all(|(i, &z)| z == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0][i % 400 % 6]));
         let random = drawn(DrawPlan { zoom: Zoom::Random, ..plan }, 1);

@@ -18,6 +18,8 @@ pub enum Locations {
     Random,
     /// Control: always the centre.
     Centre,
+    /// Control: stays at the first location.
+    Still,
     /// Control: learned, but the same for every input.
     Blind,
     /// Control: near the middle of the digit, wherever that lies; see [`Draws::aim`](super::draws::Draws::aim). It shows what a
@@ -27,7 +29,17 @@ pub enum Locations {
 
 impl Locations {
     /// Every policy, the learned one first.
-    pub const ALL: [Locations; 5] =
+    pub const ALL: [Locations; 6] = [
+        Locations::Learned,
+        Locations::Random,
+        Locations::Centre,
+        Locations::Still,
+        Locations::Blind,
+        Locations::Oracle,
+    ];
+
+    /// Those that are compared where images stay the same, so that to stay at one place shows nothing new.
+    pub const FOR_IMAGES: [Locations; 5] =
         [Locations::Learned, Locations::Random, Locations::Centre, Locations::Blind, Locations::Oracle];
 
     /// Those that know no more than the network sees.
@@ -40,6 +52,7 @@ impl Locations {
             Locations::Learned => "learned",
             Locations::Random => "random",
             Locations::Centre => "centre",
+            Locations::Still => "still",
             Locations::Blind => "blind",
             Locations::Oracle => "oracle",
         }

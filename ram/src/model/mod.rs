@@ -27,5 +27,5 @@ pub use options::{Model, ModelKind, Policy};
 pub use retina::{Images, Retina, Sampling};
 pub use steps::{MAX_GLIMPSES, Steps};
 pub use stop::{Stop, StopRule, Stops};
-pub use world::{Labelled, World};
+pub use world::{Film, Labelled, World};
 pub use zoom::{Zoom, Zooms};

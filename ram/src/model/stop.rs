@@ -6,6 +6,7 @@
 
 use autograd::nn::{Init, Linear};
 use autograd::op::{Backward, Forward, Op, Setup};
+use autograd::ops::Activation;
 use autograd::{Indices, Params, Real, Recording, Shape, Var, math};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -32,30 +33,34 @@ pub enum StopRule {
     Threshold(f64),
 }
 
-/// f_s(h) = Linear(Rect(Linear(h))), the log-odds of stopping. A linear unit alone could not tell from hₜ how sure the answer is:
-/// that depends on how far the best of the classes is ahead.
+/// f_s(h) = Linear(Rect(Linear(h)), u), the log-odds of stopping. u = ln π(a)/(1 − π(a)) are the log-odds of the most likely class a:
+/// a linear unit could not tell from hₜ how sure the answer is, since that depends on how far the best of the classes is ahead.
 #[derive(Clone, Copy, Debug)]
 pub struct StopNetwork {
     features: Linear,
     logit: Linear,
 }
 
-/// At first, f_s(h) is this for every h: the agent stops after 5 of 100 glimpses, so that it first learns to look.
+/// At first, f_s(h) = u − 3: the agent stops with a probability of ½ where the odds of its answer are 20 to 1, and hardly ever before it
+/// has learned to look.
 const FIRST_LOGIT: f64 = -3.0;
 
 impl StopNetwork {
     /// A new network for a state of length `hidden`, with `features` rectifiers.
     pub fn new<R: Real>(params: &mut Params<R>, hidden: usize, features: usize, rng: &mut impl Rng) -> StopNetwork {
         let layer = Linear::new(params, "stop.features", [hidden, features], Init::UniformFanIn, rng);
-        let logit = Linear::new(params, "stop.logit", [features, 1], Init::Zeros, rng);
+        let logit = Linear::new(params, "stop.logit", [features + 1, 1], Init::Zeros, rng);
+        params.change(logit.weight, |w| w[features] = R::ONE);
         params.change(logit.bias, |b| b.fill(R::from_f64(FIRST_LOGIT)));
         StopNetwork { features: layer, logit }
     }
 
-    /// f_s(hₜ) `[batch]`.
+    /// f_s(hₜ) `[batch]`, from hₜ [batch, hidden] and the logits of the classes [batch, classes].
     #[track_caller]
-    fn logit<'t, R: Real>(&self, h: Var<'t, R>) -> Var<'t, R> {
-        h.linear_then(self.features, autograd::ops::Activation::Relu).linear(self.logit).reshape([h.shape().rows()])
+    fn logit<'t, R: Real>(&self, h: Var<'t, R>, classes: Var<'t, R>) -> Var<'t, R> {
+        let (t, batch) = (h.recording(), h.shape().rows());
+        let features = h.linear_then(self.features, Activation::Relu);
+        t.concat(1, &[features, log_odds(classes).reshape([batch, 1])]).linear(self.logit).reshape([batch])
     }
 }
 
@@ -78,20 +83,20 @@ impl<'t, R: Real> Stops<'t, R> {
         Stops { looks, logits: Steps::new(), log_probs: Steps::new() }
     }
 
-    /// Chooses, after a glimpse, which inputs are looked at again, and returns them. `h` [batch, hidden] is what f_s sees, the uniform
-    /// numbers `[batch]` draw its choices, and `logits` are those of the classes [batch, classes].
+    /// Chooses, after a glimpse, which inputs are looked at again, and returns them. `h` [batch, hidden] and the logits of the classes
+    /// [batch, classes] are what f_s sees; the uniform numbers `[batch]` draw its choices.
     #[track_caller]
     pub(super) fn choose(
         &mut self,
         rule: StopRule,
         h: Var<'t, R>,
-        logits: impl FnOnce() -> Var<'t, R>,
+        classes: Var<'t, R>,
         (mode, uniforms): (Mode, &[R]),
     ) -> Indices {
         let (t, looks) = (h.recording(), *self.looks.last().expect("a glimpse comes before the choice"));
         let stop = match rule {
             StopRule::Learned(network) => {
-                let logit = network.logit(h);
+                let logit = network.logit(h, classes);
                 let stop = match mode {
                     Mode::Sample => sample(logit, uniforms),
                     // π(s = 1) > ½
@@ -103,7 +108,7 @@ impl<'t, R: Real> Stops<'t, R> {
                 self.log_probs.push(bernoulli_log_prob(stop, logit) * looks);
                 stop
             }
-            StopRule::Threshold(least) => t.filled_from("stop", looks.shape(), logits(), |logits, y| {
+            StopRule::Threshold(least) => t.filled_from("stop", looks.shape(), classes, |logits, y| {
                 let classes = logits.len() / y.len().max(1);
                 for (y, row) in y.iter_mut().zip(logits.chunks_exact(classes.max(1))) {
                     *y = truth(highest_probability(row) >= least);
@@ -158,6 +163,58 @@ fn sample<'t, R: Real>(logit: Var<'t, R>, uniforms: &[R]) -> Var<'t, R> {
 /// σ(z) = 1/(1 + exp(−z))
 fn sigmoid(z: f64) -> f64 {
     1.0 / (1.0 + math::exp(-z))
+}
+
+/// u = ln π(a)/(1 − π(a)) of the most likely class a of each row: logits [batch, classes] → `[batch]`, which is 0 for a single class.
+#[track_caller]
+pub fn log_odds<'t, R: Real>(logits: Var<'t, R>) -> Var<'t, R> {
+    logits.recording().apply(LogOdds, &[logits])
+}
+
+/// u = z_a − ln Σ_{j≠a} exp(z_j), where a is the largest
+struct LogOdds;
+
+impl LogOdds {
+    /// a, the largest of the others, and Σ_{j≠a} exp(z_j − that one); `None` for a single class.
+    fn others<R: Real>(z: &[R]) -> Option<(usize, f64, f64)> {
+        let best = argmax(z);
+        let others = || z.iter().enumerate().filter(|(j, _)| *j != best).map(|(_, z)| z.to_f64());
+        let second = others().reduce(f64::max)?;
+        Some((best, second, others().map(|z| math::exp(z - second)).sum()))
+    }
+}
+
+impl<R: Real> Op<R> for LogOdds {
+    fn name(&self) -> &'static str {
+        "log_odds"
+    }
+
+    fn shape(&self, setup: Setup<R>) -> Result<Shape, String> {
+        match setup.shapes {
+            [z] if z.axes().len() == 2 && z.columns() > 0 => Ok(Shape::new(&[z.rows()])),
+            _ => Err("logits [batch, classes] are needed".to_owned()),
+        }
+    }
+
+    fn forward(&self, cx: Forward<R>, y: &mut [R]) {
+        for (y, z) in y.iter_mut().zip(cx.x(0).chunks_exact(cx.shape(0).columns())) {
+            *y = LogOdds::others(z)
+                .map_or(R::ZERO, |(best, second, sum)| R::from_f64(z[best].to_f64() - second - math::ln(sum)));
+        }
+    }
+
+    // d_z[a] += d_u;   d_z[j] −= d_u·exp(z_j)/Σ_{i≠a} exp(z_i)
+    fn backward(&self, cx: &mut Backward<R>) {
+        let (z, classes, d_u) = (cx.x(0), cx.shape(0).columns(), cx.d_y());
+        let Some(d_z) = cx.d_x(0) else { return };
+        for ((d_z, z), &d_u) in d_z.chunks_exact_mut(classes).zip(z.chunks_exact(classes)).zip(d_u) {
+            let Some((best, second, sum)) = LogOdds::others(z) else { continue };
+            for (j, (d_z, z)) in d_z.iter_mut().zip(z).enumerate() {
+                let slope = if j == best { 1.0 } else { -math::exp(z.to_f64() - second) / sum };
+                *d_z += d_u * R::from_f64(slope);
+            }
+        }
+    }
 }
 
 /// ln π(s) of choices s ∈ {0, 1} that are 1 with the probability σ(z): s and z `[batch]` → `[batch]`. Only z gets a gradient.

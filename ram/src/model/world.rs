@@ -33,6 +33,37 @@ impl<'t, R: Real> World<'t, R> for Images<'_, 't, R> {
     fn act(&mut self, _: &[R]) {}
 }
 
+/// Clips whose classes are known: a new frame at each glimpse, and after the last frame that one. Images are clips of one frame.
+pub struct Film<'a, F> {
+    frame: F,
+    frames: usize,
+    labels: &'a [u32],
+    /// The number of frames that were shown.
+    shown: usize,
+}
+
+impl<'a, F> Film<'a, F> {
+    /// The world whose frame t, from 0, are the images `frame(t)`.
+    pub fn new(frame: F, frames: usize, labels: &'a [u32]) -> Self {
+        Film { frame, frames, labels, shown: 0 }
+    }
+}
+
+impl<'a, 't: 'a, R: Real, F: Fn(usize) -> Images<'a, 't, R>> World<'t, R> for Film<'a, F> {
+    fn batch(&self) -> usize {
+        self.labels.len()
+    }
+    fn images(&mut self, _: &[R]) -> Images<'_, 't, R> {
+        let frame = self.shown.min(self.frames - 1);
+        self.shown += 1;
+        (self.frame)(frame)
+    }
+    fn labels(&self) -> Option<&[u32]> {
+        Some(self.labels)
+    }
+    fn act(&mut self, _: &[R]) {}
+}
+
 /// Images whose classes are known.
 #[derive(Clone, Copy)]
 pub struct Labelled<'a, 't, R: Real> {

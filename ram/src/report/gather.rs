@@ -233,6 +233,7 @@ fn about(config: &Config) -> String {
             let policy = match config.policy.locations {
                 Locations::Learned => "learned locations",
                 Locations::Random => "random locations",
+                Locations::Still => "a gaze that stays at its first location",
                 Locations::Centre => "locations held at the centre",
                 Locations::Blind => "locations learned blind to the image",
                 Locations::Oracle => "locations near the middle of the digit",

@@ -79,7 +79,8 @@ impl Plan {
             let policies = match experiment.config(&[])?.data.canvas {
                 _ if !controlled.contains(&experiment) => &[Locations::Learned][..],
                 Canvas::Centred => &Locations::WITHOUT_ORACLE,
-                Canvas::Translated | Canvas::Cluttered | Canvas::Moving => &Locations::ALL,
+                Canvas::Translated | Canvas::Cluttered => &Locations::FOR_IMAGES,
+                Canvas::Moving => &Locations::ALL,
             };
             for &locations in policies {
                 for seed in 1..=self.seeds {

@@ -64,11 +64,11 @@ use datasets::{Batch, DigitBox, Loader, Source};
 
 use super::task::{Batches, Examples, Inputs, Observed, Recorder, Task, Training, Verdict};
 use crate::config::{Config, LossKind, Returns, Reward};
-use crate::data::{TestData, TrainingData, no_clips};
+use crate::data::{TestData, TrainingData, check_frames};
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective, Terms};
 use crate::model::action::{self, argmax};
-use crate::model::{Decisions, Draws, Episode, Images, Labelled, Steps};
+use crate::model::{Decisions, Draws, Episode, Film, Images, Steps};
 use crate::network::Network;
 use crate::reinforce::{self, Term, baseline_error, reinforce};
 use crate::split::SplitName;
@@ -107,7 +107,7 @@ impl Classify {
             Some(source) => TrainingData::of(config, &**source),
             None => TrainingData::open(config, dir),
         }?;
-        no_clips(data.canvas.frames)?;
+        check_frames(config, data.canvas.frames)?;
         let (found, expected) = (data.train.images.channels(), config.data.channels);
         if found != expected {
             return Err(RamError::Config(format!(
@@ -163,7 +163,7 @@ impl Task for Classify {
                     Some(source) => TestData::of(config, &**source)?,
                     None => TestData::open(config, dir)?,
                 };
-                no_clips(test.frames())?;
+                check_frames(config, test.frames())?;
                 (test, classes, notes, object_fills_image)
             }
         };
@@ -200,7 +200,7 @@ struct ImageRecorder {
     kind: LossKind,
     reward: Reward,
     draws: Draws<f32>,
-    /// The images, each as often as it is looked at.
+    /// The images of all frames, each as often as it is looked at.
     pixels: Vec<u8>,
     /// Their classes.
     labels: Vec<u32>,
@@ -211,24 +211,30 @@ impl Recorder for ImageRecorder {
         let copies = inputs.key.copies;
         self.labels.clear();
         self.labels.extend(inputs.labels.iter().flat_map(|&label| std::iter::repeat_n(label, copies)));
-        let mut data = inputs.pixels;
+        let (pictures, layout) = (inputs.pictures, inputs.pictures.layout());
+        let one = self.labels.len() * layout.len();
         if copies > 1 {
             self.pixels.clear();
-            let images = data.chunks_exact(inputs.layout.len());
-            images.for_each(|x| (0..copies).for_each(|_| self.pixels.extend_from_slice(x)));
-            data = &self.pixels;
+            for frame in 0..pictures.frames() {
+                let images = pictures.pixels(frame).chunks_exact(layout.len());
+                images.for_each(|x| (0..copies).for_each(|_| self.pixels.extend_from_slice(x)));
+            }
         }
-        let images = Images::stored(data, self.labels.len(), inputs.layout);
+        let pixels = &self.pixels;
+        let images = |frame: usize| {
+            let data = if copies > 1 { &pixels[frame * one..(frame + 1) * one] } else { pictures.pixels(frame) };
+            Images::stored(data, self.labels.len(), layout)
+        };
         match network {
             Network::Agent(agent) => {
                 self.draws.draw(agent.plan(), &inputs.key);
-                let [_, height, width] = inputs.layout.size();
-                self.draws.aim(agent.plan(), inputs.boxes, copies, [width, height]);
-                let world = Labelled { images, labels: &self.labels };
+                let [_, height, width] = layout.size();
+                self.draws.aim(agent.plan(), |step| pictures.boxes(step), copies, [width, height]);
+                let world = Film::new(images, pictures.frames(), &self.labels);
                 let episode = agent.look(t, world, &self.draws);
                 Observed { logits: episode.last_decision(), episode: Some(episode) }
             }
-            Network::Comparator(comparator) => Observed { logits: comparator.logits(t, images), episode: None },
+            Network::Comparator(comparator) => Observed { logits: comparator.logits(t, images(0)), episode: None },
         }
     }
 
@@ -262,17 +268,17 @@ impl Recorder for ImageRecorder {
         Verdict { loss, wrong_after, ..Verdict::of_answers(&observed.logits.value(), inputs) }
     }
 
-    fn picture(&self, inputs: &Inputs, _: usize, i: usize) -> Vec<u8> {
-        let image = inputs.layout.len();
-        inputs.layout.to_rows(&inputs.pixels[i * image..(i + 1) * image]).into_owned()
+    fn picture(&self, inputs: &Inputs, step: usize, i: usize) -> Vec<u8> {
+        let layout = inputs.pictures.layout();
+        layout.to_rows(&inputs.pictures.pixels(step)[i * layout.len()..(i + 1) * layout.len()]).into_owned()
     }
 
     fn picture_size(&self, inputs: &Inputs) -> [usize; 3] {
-        inputs.layout.size()
+        inputs.pictures.layout().size()
     }
 
-    fn targets<'a>(&'a self, inputs: &Inputs<'a>, _: usize) -> Option<&'a [DigitBox]> {
-        inputs.boxes
+    fn targets<'a>(&'a self, inputs: &Inputs<'a>, step: usize) -> Option<&'a [DigitBox]> {
+        inputs.pictures.boxes(step)
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub use classify::Classify;
 pub use play::Play;
 pub use task::{
-    Batches, Examples, Inputs, Observed, Recorded, Recorder, Scripted, Task, Training, Verdict, check_classes,
+    Batches, Examples, Inputs, Observed, Pictures, Recorded, Recorder, Scripted, Task, Training, Verdict, check_classes,
 };
 
 use crate::config::{Config, Source};

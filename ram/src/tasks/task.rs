@@ -92,27 +92,80 @@ pub trait Recorder: Send {
 pub struct Inputs<'a> {
     /// The inputs' numbers, and how their episodes are drawn.
     pub key: DrawKey<'a>,
-    /// Images, one after the other; games have none.
-    pub pixels: &'a [u8],
-    /// The size of an image, and how its pixels lie in memory.
-    pub layout: Layout,
+    /// What they look like; games have no pictures before they are played.
+    pub pictures: Pictures<'a>,
     /// The class of each image; without a meaning for games.
     pub labels: &'a [u32],
-    /// Where the digit lies on each image, where it is known.
-    pub boxes: Option<&'a [DigitBox]>,
+}
+
+/// An image for each of some inputs, or the frames of a clip for each.
+#[derive(Clone, Copy, Debug)]
+pub struct Pictures<'a> {
+    /// [frames, all] images, of which those in `range` are meant.
+    pixels: &'a [u8],
+    /// Where the digit lies on each of them, where it is known.
+    boxes: Option<&'a [DigitBox]>,
+    layout: Layout,
+    frames: usize,
+    all: usize,
+    first: usize,
+    count: usize,
+}
+
+impl<'a> Pictures<'a> {
+    /// All images of `[frames, count]` images, whose pixels lie as `layout` says, and where the digit lies on each of them.
+    ///
+    /// # Panics
+    /// If there are other numbers of pixels or boxes.
+    pub fn new(pixels: &'a [u8], layout: Layout, boxes: Option<&'a [DigitBox]>, [frames, count]: [usize; 2]) -> Self {
+        assert_eq!(pixels.len(), frames * count * layout.len(), "Pictures: the length of `pixels`");
+        assert!(boxes.is_none_or(|boxes| boxes.len() == frames * count), "Pictures: the number of boxes");
+        Pictures { pixels, boxes, layout, frames, all: count, first: 0, count }
+    }
+
+    /// The pictures of the inputs `range`.
+    fn part(self, range: Range<usize>) -> Self {
+        Pictures { first: self.first + range.start, count: range.len(), ..self }
+    }
+
+    /// The number of frames of each clip: 1 for images.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// The size of an image, and how its pixels lie in memory.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The images that the inputs are at glimpse `step`, from 0, one after the other: a new frame at each glimpse, up to the last frame.
+    pub fn pixels(&self, step: usize) -> &'a [u8] {
+        let (begin, image) = (self.begin(step), self.layout.len());
+        &self.pixels[begin * image..(begin + self.count) * image]
+    }
+
+    /// Where the digit lies on each of these images, where it is known.
+    pub fn boxes(&self, step: usize) -> Option<&'a [DigitBox]> {
+        let begin = self.begin(step);
+        self.boxes.map(|boxes| &boxes[begin..begin + self.count])
+    }
+
+    fn begin(&self, step: usize) -> usize {
+        step.min(self.frames - 1) * self.all + self.first
+    }
 }
 
 impl<'a> Inputs<'a> {
     /// A part of a training batch, `copies` episodes of each input.
     pub fn of_batch(batch: &'a Batch, range: Range<usize>, seed: u64, epoch: u64, copies: usize) -> Inputs<'a> {
-        let image = batch.layout.len();
+        // Games have neither images nor boxes.
+        let frames = batch.frames.max(1);
+        let boxes = Some(&*batch.boxes).filter(|boxes| boxes.len() == frames * batch.len());
+        let pictures = Pictures::new(&batch.pixels, batch.layout, boxes, [frames, batch.len()]);
         Inputs {
             key: DrawKey { mode: Mode::Sample, seed, epoch, samples: &batch.samples[range.clone()], copies },
-            pixels: &batch.pixels[range.start * image..range.end * image],
-            layout: batch.layout,
-            labels: &batch.labels[range.clone()],
-            // Games have none.
-            boxes: batch.boxes.get(range),
+            pictures: pictures.part(range.clone()),
+            labels: &batch.labels[range],
         }
     }
 
@@ -234,10 +287,13 @@ impl Examples {
                 samples: &samples,
                 copies: 1,
             },
-            pixels,
-            layout: images.map_or(Layout::default(), Canvases::layout),
+            pictures: Pictures::new(
+                pixels,
+                images.map_or(Layout::default(), Canvases::layout),
+                Some(boxes).filter(|_| images.is_some() && self.is_placed),
+                [images.map_or(1, Canvases::frames), samples.len()],
+            ),
             labels: &labels,
-            boxes: Some(boxes).filter(|_| images.is_some() && self.is_placed),
         })
     }
 }

@@ -5,7 +5,7 @@ use datasets::canvas::{MAX_CLUTTER, MAX_SIDE};
 use super::Faults;
 use crate::config::{Canvas, Config, Data, FRAMES, LossKind, Source};
 use crate::environments::Game;
-use crate::model::{MAX_GLIMPSES, ModelKind};
+use crate::model::{MAX_GLIMPSES, Model, ModelKind};
 
 impl Config {
     /// `[data]`
@@ -42,7 +42,7 @@ impl Config {
             ),
         }
         scale(data, faults);
-        clips(data, faults);
+        clips(data, model, faults);
         own_pictures(data, faults);
         // These see the whole image, so that their sizes follow from it.
         match model.kind {
@@ -127,9 +127,17 @@ fn scale(data: &Data, faults: &mut Faults) {
 }
 
 /// What is said of clips, and only of them.
-fn clips(data: &Data, faults: &mut Faults) {
+fn clips(data: &Data, model: &Model, faults: &mut Faults) {
     if data.source.game().is_none() && (data.canvas == Canvas::Moving || data.source == Source::Frames) {
-        faults.within("data.frames", data.frames, 2, 1000);
+        faults.within("data.frames", data.frames, 2, MAX_GLIMPSES);
+        let (frames, kind) = (data.frames, model.kind.name());
+        faults.unless(model.kind == ModelKind::Ram, "model.kind", kind, "ram for clips, which the others cannot see");
+        faults.unless(
+            model.kind != ModelKind::Ram || model.glimpses == frames,
+            "model.glimpses",
+            model.glimpses,
+            &format!("{frames}, which is data.frames: a clip has a frame for each glimpse"),
+        );
     } else {
         let expected = format!("{FRAMES}, its default, but with data.canvas=moving or data.source=frames");
         faults.unless(data.frames == FRAMES, "data.frames", data.frames, &expected);

@@ -52,6 +52,7 @@ pub fn location(policy: &Policy, step: usize) -> SourceLine {
         (_, Locations::Random | Locations::Oracle) => {
             find(AGENT, "Locations::Random | Locations::Oracle => return (t.constant(")
         }
+        (_, Locations::Still) => find(AGENT, "Locations::Still => return (l, None)"),
         (_, Locations::Centre) => find(AGENT, "Locations::Centre => return (t.zeros("),
         _ if policy.grid > 0 => find(LOCATION, "(l[0], l[1]) = (along("),
         _ => find(LOCATION, "*l = noise.mul_add(std, mean);"),
@@ -103,7 +104,7 @@ pub fn core(model: &Model) -> SourceLine {
 
 /// f_s(hₜ), the log-odds of stopping.
 pub fn stop() -> SourceLine {
-    find(STOP, ".linear(self.logit)")
+    find(STOP, "log_odds(classes).reshape([batch, 1])]).linear(self.logit)")
 }
 
 /// log π(sₜ)
