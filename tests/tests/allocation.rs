@@ -99,6 +99,13 @@ fn nothing_is_allocated_from_the_second_step_on() {
     let counts = allocations(&config, 2);
     assert_eq!(counts[1..].iter().sum::<usize>(), 0, "informed: by step {counts:?}");
 
+    // Clips, and several zooms.
+    let mut clips = config.clone();
+    (clips.data.canvas, clips.data.frames, clips.data.clutter) = (Canvas::Moving, 3, 2);
+    (clips.policy.zooms, clips.policy.first) = (2, First::Random);
+    let counts = allocations(&clips, 2);
+    assert_eq!(counts[1..].iter().sum::<usize>(), 0, "clips: by step {counts:?}");
+
     // Games.
     let sets = ["data.train=150", "train.batch=64"].map(str::to_owned);
     let counts = allocations(&Config::load(Base::Experiment("catch"), &sets).unwrap(), 2);
