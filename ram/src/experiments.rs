@@ -22,10 +22,25 @@ pub struct Table {
     pub about: &'static str,
     /// Whether its last attention model is also trained with random, central and blind locations.
     pub has_controls: bool,
+    /// What it shows beside errors.
+    pub shows: Shows,
 }
 
-/// The paper's tables, in its order.
-pub const TABLES: [Table; 6] = [
+/// What a table shows beside errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// Nothing.
+    Errors,
+    /// The number of glimpses, and what rules lead to that nobody trained.
+    Stopping,
+    /// The error by the size of the digit.
+    Sizes,
+    /// How far the gaze is from the digit in each frame of a clip.
+    Distance,
+}
+
+/// The paper's tables in its order, and after them its extensions.
+pub const TABLES: [Table; 9] = [
     table(["table1a", "1a", "Table 1a", "MNIST"]),
     table(["table1b", "1b", "Table 1b", "Translated MNIST, 60×60"]),
     table(["table2a", "2a", "Table 2a", "Cluttered translated MNIST, 60×60"]),
@@ -35,10 +50,24 @@ pub const TABLES: [Table; 6] = [
         has_controls: false,
         ..table(["footnote2", "footnote 2", "Discrete locations, footnote 2", "Discrete locations on a grid"])
     },
+    Table {
+        has_controls: false,
+        shows: Shows::Stopping,
+        ..table(["stop", "5 stop", "When to stop, Sec. 5", "The stop action at five prices"])
+    },
+    Table {
+        has_controls: false,
+        shows: Shows::Sizes,
+        ..table(["scale", "5 scale", "At which scale, Sec. 5", "Digits of 14 to 56 pixels"])
+    },
+    Table {
+        shows: Shows::Distance,
+        ..table(["moving", "5 moving", "Moving pictures, Sec. 5", "A digit that moves, with a frame for each glimpse"])
+    },
 ];
 
 const fn table([name, id, title, about]: [&'static str; 4]) -> Table {
-    Table { name, id, title, about, has_controls: true }
+    Table { name, id, title, about, has_controls: true, shows: Shows::Errors }
 }
 
 impl Table {
@@ -55,7 +84,7 @@ pub struct Experiment {
     /// The name on the command line.
     #[serde(skip)]
     pub name: &'static str,
-    /// `1a`, `1b`, `2a`, `2b`, `4.2` for Catch, or `footnote 2`.
+    /// The `id` of one of [`TABLES`].
     pub table: String,
     /// The row, in the paper's words.
     pub row: String,
@@ -91,6 +120,11 @@ impl Experiment {
     /// No experiment has this name; the message suggests the nearest one.
     pub fn find(name: &str) -> Result<Experiment, RamError> {
         built_in::experiment(name).map(|(name, text)| Experiment::read(name, text))
+    }
+
+    /// What its table shows beside errors.
+    pub fn shows(&self) -> Shows {
+        TABLES.iter().find(|table| table.id == self.table).map_or(Shows::Errors, |table| table.shows)
     }
 
     /// The row in which the figure of this experiment stands: itself, or the one that it stands beside.

@@ -11,7 +11,7 @@ use ram::error::RamError;
 use ram::evaluate::evaluator::evaluate_on;
 use ram::evaluate::stopping::{Rule, Stopping, compare};
 use ram::evaluate::trained::Trained;
-use ram::evaluation::Evaluation;
+use ram::evaluation::{BySize, Evaluation};
 use ram::model::Decisions;
 use ram::runs::run_folder::{RunFolder, TestError};
 use ram::split::SplitName;
@@ -139,7 +139,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             "split": if is_whole { "all" } else { split_name }, "passes": passes, "count": count,
             "error": error, "standard_error": standard_error(error, count), "loss": loss, "on_digit": on_digit,
             "distance": result.distance, "fixation_spread": fixation_spread, "tracking": tracking, "error_after": result.error_after,
-            "glimpses": result.mean_glimpses(), "taken": result.taken, "baselines": result.baselines, "confusion": result.confusion, "density": result.density, "weights": weights,
+            "glimpses": result.mean_glimpses(), "taken": result.taken, "zooms": result.zooms, "by_size": result.by_size, "baselines": result.baselines, "confusion": result.confusion, "density": result.density, "weights": weights,
         });
         say(&chosen.add_facts(object).to_string())?;
         return Ok(Ended::Done);
@@ -172,6 +172,22 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     if let Some(glimpses) = result.mean_glimpses() {
         let taken: Vec<_> = result.taken.iter().map(u32::to_string).collect();
         tell(&format!("glimpses         {glimpses:.2} on average; {} images took 1, 2, … of them", taken.join(" ")))?;
+    }
+    if !result.zooms.is_empty() {
+        let shares = |zooms: &Vec<u32>| {
+            let all = zooms.iter().sum::<u32>().max(1);
+            zooms.iter().map(|&n| format!("{:.0}", 100.0 * f64::from(n) / f64::from(all))).collect::<Vec<_>>().join("/")
+        };
+        let zooms: Vec<_> = result.zooms.iter().map(shares).collect();
+        tell(&format!(
+            "zooms            {} (% of images at each zoom from the finest, glimpse by glimpse)",
+            zooms.join(" ")
+        ))?;
+    }
+    if !result.by_size.is_empty() {
+        let group = |group: &BySize| format!("{}–{}: {:.2}", group.from, group.to, 100.0 * group.error);
+        let sizes: Vec<_> = result.by_size.iter().map(group).collect();
+        tell(&format!("error by size    {} % (side of the digit in pixels)", sizes.join(", ")))?;
     }
     if !tracking.is_empty() {
         let rows: Vec<_> = tracking.iter().map(|x| format!("{x:.2}")).collect();

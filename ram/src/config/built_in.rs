@@ -36,7 +36,7 @@ macro_rules! texts {
 pub(crate) const PRESETS: &[NamedText] =
     texts!("presets": "demo" "mnist" "translated" "cluttered" "cluttered-100" "pictures");
 
-/// The rows of the paper's tables, in the order of the paper. Their section `[experiment]` holds the paper's results and is not
+/// The rows of the paper's tables and of its extensions, in the order of the paper. Their section `[experiment]` holds the paper's results and is not
 /// a part of the configuration.
 pub(crate) const EXPERIMENTS: &[NamedText] = texts! { "experiments":
     "mnist-fc-256" "mnist-ram-1" "mnist-ram-2" "mnist-ram-3" "mnist-ram-4" "mnist-ram-5" "mnist-ram-6" "mnist-ram-7"
@@ -49,6 +49,11 @@ pub(crate) const EXPERIMENTS: &[NamedText] = texts! { "experiments":
     "cluttered-100-conv" "cluttered-100-cnn" "cluttered-100-ram-4" "cluttered-100-ram-6" "cluttered-100-ram-8"
     "catch"
     "discrete-3x3" "discrete-5x5" "discrete-7x7" "discrete-9x9"
+    "mnist-stop-never" "mnist-stop-1" "mnist-stop-2" "mnist-stop-3" "mnist-stop-4" "mnist-stop-5"
+    "cluttered-60-stop-never" "cluttered-60-stop-1" "cluttered-60-stop-2" "cluttered-60-stop-3" "cluttered-60-stop-4"
+    "cluttered-60-stop-5"
+    "scale-fine" "scale-coarse" "scale-three" "scale-random" "scale-learned" "scale-oracle"
+    "moving"
 };
 
 /// The preset of this name.

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::trained::{Subject, Trained};
 use crate::config::Config;
 use crate::error::RamError;
-use crate::evaluation::{Evaluation, GRID};
+use crate::evaluation::{Evaluation, GRID, by_size};
 use crate::model::{Decisions, Episode, Retina};
 use crate::runs::checkpoint::Checkpoint;
 use crate::split::SplitName;
@@ -70,6 +70,8 @@ struct Found {
     is_placed: bool,
     /// The number of glimpses that each example took; empty where all take the same.
     taken: Vec<u32>,
+    /// The longer side of the digit in each example, in pixels; empty where it is not known.
+    sides: Vec<u32>,
 }
 
 /// The locations of one step.
@@ -105,6 +107,9 @@ impl Chunk<'_> {
         let mut probabilities: Vec<f64> = Vec::new();
         for pass in 0..passes {
             examples.inputs(range.clone(), pass as u64, |inputs| {
+                if let (0, Some(boxes)) = (pass, inputs.pictures.boxes(0)) {
+                    found.sides = boxes.iter().map(|digit| digit.width.max(digit.height)).collect();
+                }
                 let t = tape.begin(params);
                 let observed = recorder.observe(&t, network, inputs);
                 if let (0, Some(episode), Some(agent)) = (pass, &observed.episode, network.agent()) {
@@ -148,7 +153,7 @@ fn conclude(config: &Config, decisions: Decisions, chunks: impl Iterator<Item = 
     for found in chunks {
         all.append(found);
     }
-    let Found { verdict, steps, baselines, is_placed, taken } = all;
+    let Found { verdict, steps, baselines, is_placed, taken, sides } = all;
     let touching = steps.iter().map(|step| f64::from(step.touching)).sum::<f64>();
     let classes = verdict.confusion.len().isqrt();
     let looks: f64 = steps.iter().map(Step::looks).sum();
@@ -184,6 +189,7 @@ fn conclude(config: &Config, decisions: Decisions, chunks: impl Iterator<Item = 
                 (1..=steps.len() as u32).map(|t| taken.iter().filter(|&&taken| taken == t).count() as u32).collect()
             }
         },
+        by_size: by_size(&sides, &verdict.errors),
         wrong: verdict.wrong,
     }
 }
@@ -241,6 +247,7 @@ impl Found {
         add(&mut verdict.confusion, &others.confusion);
         self.is_placed = next.is_placed;
         self.taken.extend(next.taken);
+        self.sides.extend(next.sides);
         self.steps.resize_with(next.steps.len(), Step::default);
         for (all, step) in self.steps.iter_mut().zip(next.steps) {
             all.locations.extend(step.locations);

@@ -4,7 +4,7 @@
 //! number of glimpses of any rule. A learned stop is evaluated for itself, with real stops.
 
 use autograd::Tape;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::evaluator::evaluate_on;
 use super::trained::{Subject, Trained};
@@ -19,7 +19,7 @@ use crate::tasks::Examples;
 const CHUNK: usize = 100;
 
 /// A rule that says when to stop, and what it leads to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stopping {
     /// The rule.
     pub rule: Rule,
@@ -32,7 +32,7 @@ pub struct Stopping {
 }
 
 /// When an agent stops.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "rule", content = "value")]
 pub enum Rule {
     /// When it chooses to, as it has learned.

@@ -1,11 +1,14 @@
 //! The tables in Markdown: our figures beside the paper's.
 
+mod extensions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use self::extensions::{distances, sizes_of_digits, stopping};
 use super::record::Record;
 use super::rows::Row;
-use crate::experiments::TABLES;
+use crate::experiments::{Shows, TABLES};
 use crate::tasks::Scripted;
 
 /// The number of first locations over which the other protocol averages.
@@ -40,7 +43,13 @@ pub fn page(rows: &[Row], left_out: &[String], form: Form, quick: bool) -> Strin
             continue;
         }
         let level = if form == Form::Full { "##" } else { "###" };
-        _ = write!(text, "\n{level} {}\n\n{}", table.title, errors(&rows));
+        _ = write!(text, "\n{level} {}\n\n", table.title);
+        text += &match table.shows {
+            Shows::Errors => errors(&rows),
+            Shows::Stopping => stopping(&rows),
+            Shows::Sizes => errors(&rows) + &sizes_of_digits(&rows),
+            Shows::Distance => errors(&rows) + &distances(&rows),
+        };
         match form {
             Form::Full => _ = write!(text, "\n{}", sizes(&rows)),
             Form::Compact => rows.iter().for_each(|row| text += &wrapped(&controls(row))),
@@ -77,8 +86,8 @@ fn about(rows: &[Row], form: Form) -> String {
         let runs = || rows.iter().flat_map(|row| row.runs.iter().filter(|run| run.seconds_to_paper.is_some()));
         let threads: BTreeSet<usize> = runs().flat_map(|run| run.threads.iter().copied()).collect();
         let kernels: BTreeSet<&str> = runs().flat_map(|run| run.kernels.iter().map(String::as_str)).collect();
-        text += "\nRandom, centre, blind and oracle are the same network, trained in the same way, with locations that are random, \
-                 at the centre, learned but the same for every input, or near the middle of the digit, wherever it lies. Minutes are those of training and validation until the validation \
+        text += "\nRandom, centre, still, blind and oracle are the same network, trained in the same way, with locations that are random, \
+                 at the centre, always the first one, learned but the same for every input, or near the middle of the digit, wherever it lies. Minutes are those of training and validation until the validation \
                  error was first at or below the paper's test error";
         if !threads.is_empty() {
             let threads: Vec<_> = threads.iter().map(usize::to_string).collect();
@@ -165,15 +174,26 @@ fn errors(rows: &[&Row]) -> String {
 
 /// The table of everything else.
 fn sizes(rows: &[&Row]) -> String {
-    let header =
-        ["", "random", "centre", "blind", "oracle", "parameters", "MFLOP", "minutes to the paper's figure", "command"];
+    let header = [
+        "",
+        "random",
+        "centre",
+        "still",
+        "blind",
+        "oracle",
+        "parameters",
+        "MFLOP",
+        "minutes to the paper's figure",
+        "command",
+    ];
     let line = |row: &&Row| {
-        let [random, centre, blind, oracle] =
-            ["random", "centre", "blind", "oracle"].map(|name| figure(&row.errors_of_control(name), None, None));
+        let [random, centre, still, blind, oracle] = ["random", "centre", "still", "blind", "oracle"]
+            .map(|name| figure(&row.errors_of_control(name), None, None));
         vec![
             row.row.clone(),
             random,
             centre,
+            still,
             blind,
             oracle,
             row.parameters.to_string(),
@@ -190,6 +210,7 @@ fn controls(row: &Row) -> String {
     let known = [
         ("random locations", "random"),
         ("the retina held at the centre", "centre"),
+        ("a gaze that stays at its first location", "still"),
         ("locations learned blind to the input", "blind"),
         ("locations near the middle of the digit", "oracle"),
     ];

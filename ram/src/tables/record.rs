@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::plan::Planned;
 use crate::config::{Base, Config};
 use crate::error::RamError;
+use crate::evaluate::stopping::Stopping;
+use crate::evaluation::BySize;
 use crate::experiments::Experiment;
 use crate::runs::metrics::{EpochMetrics, Timing, best};
 use crate::runs::run_folder::{RunFolder, read_config};
@@ -28,7 +30,7 @@ pub const SUMMARY: &str = "summary.jsonl";
 const EMBEDDED: &str = include_str!("../../record/tables/summary.jsonl");
 
 /// The result of a run's only evaluation on the test set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tested {
     /// The seed.
     pub seed: u64,
@@ -51,6 +53,18 @@ pub struct Tested {
     pub epochs: usize,
     /// The SHA-256 of the weights that were tested, those of the best epoch.
     pub weights: String,
+    /// The mean number of glimpses of an image, where the network stops by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glimpses: Option<f64>,
+    /// What other rules for when to stop lead to, in the table of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Stopping>,
+    /// The error by the size of the digit, where digits differ in size.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_size: Vec<BySize>,
+    /// The distance from the fixation to the centre of the digit in each frame of a clip, pixels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distance: Vec<f64>,
 }
 
 /// A record.

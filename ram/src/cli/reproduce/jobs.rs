@@ -8,8 +8,12 @@ use std::time::Duration;
 
 use ram::error::RamError;
 use ram::evaluate::evaluator::evaluate;
+use ram::evaluate::stopping::{Stopping, compare};
+use ram::evaluate::trained::Trained;
+use ram::experiments::Shows;
 use ram::model::Decisions;
 use ram::runs::atomic;
+use ram::runs::checkpoint::Checkpoint;
 use ram::runs::metrics::best;
 use ram::runs::resume::Resumed;
 use ram::runs::run_folder::{Existing, Name, RunFolder, Which};
@@ -20,6 +24,7 @@ use ram::tables::page::PASSES;
 use ram::tables::plan::Planned;
 use ram::tables::record::{RESULT, Tested, is_complete, losses};
 use ram::tasks;
+use ram::threads::Threads;
 use ram::train::trainer::{Outcome, Progress, Trainer};
 
 use crate::cli::options::{Machine, cores};
@@ -210,6 +215,17 @@ impl<'a> Jobs<'a> {
             last_loss,
             epochs: metrics.len(),
             weights: checkpoint.weights_hash(),
+            glimpses: evaluation.mean_glimpses(),
+            rules: if planned.experiment.shows() == Shows::Stopping { self.rules(&checkpoint)? } else { Vec::new() },
+            by_size: evaluation.by_size,
+            distance: if config.data.clip_frames() > 1 { evaluation.distance } else { Vec::new() },
         })
+    }
+
+    /// What rules for when to stop lead to on the test set.
+    fn rules(&self, checkpoint: &Checkpoint) -> Result<Vec<Stopping>, RamError> {
+        let trained = Trained::of(checkpoint)?;
+        let examples = trained.examples(SplitName::Test, self.data_dir)?;
+        Threads::new(self.threads)?.install(|| compare(&trained, &examples))
     }
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::evaluate::stopping::{Rule, Stopping};
+use crate::evaluation::BySize;
 use crate::tables::plan::Plan;
 use crate::tables::record::{Kept, Tested};
 use crate::tables::rows::{current, rows};
@@ -15,6 +17,7 @@ fn record(experiment: &str, locations: &str, seed: u64, error: f64) -> Record {
         last_loss: 0.1,
         epochs: 3,
         weights: "0".to_owned(),
+        ..Tested::default()
     };
     Record {
         experiment: experiment.to_owned(),
@@ -168,4 +171,52 @@ fn the_summary_is_what_the_records_say() {
             assert_eq!(record.command, planned.command);
         }
     }
+}
+
+fn rule(rule: Rule, error: f64, glimpses: f64) -> Stopping {
+    Stopping { rule, error, glimpses, taken: Vec::new() }
+}
+
+#[test]
+fn a_learned_stop_stands_beside_the_rules_that_need_no_training() {
+    let mut learned = record("mnist-stop-3", "learned", 1, 0.012);
+    learned.tested.glimpses = Some(3.5);
+    learned.tested.rules = vec![
+        rule(Rule::Learned, 0.012, 3.5),
+        rule(Rule::Threshold(0.98), 0.013, 3.52),
+        rule(Rule::Shuffled, 0.06, 3.5),
+        rule(Rule::Threshold(0.8), 0.05, 2.0),
+        rule(Rule::Fixed(2), 0.2, 2.0),
+    ];
+    let mut never = record("mnist-stop-never", "learned", 1, 0.01);
+    never.tested.rules =
+        vec![rule(Rule::Threshold(0.8), 0.04, 2.1), rule(Rule::Fixed(8), 0.01, 8.0), rule(Rule::Oracle, 0.005, 1.7)];
+    let text = page(&rows(&plan("stop"), [learned, never]).unwrap(), &[], Form::Compact, false);
+    let learned = line(&text, "| MNIST, at most 8 glimpses at a price of 0.01 |");
+    assert!(learned.ends_with("| **1.20 (1 seed)** | 3.50 | 1.30 | 6.00 | – |"), "{learned}");
+    assert!(line(&text, "| MNIST, 8 glimpses of 8×8, never stops").contains("| **1.00 (1 seed)** | 8.00 | – | – |"));
+    assert_eq!(line(&text, "| when 0.8 sure"), "| when 0.8 sure | 4.00 | 2.10 |");
+    assert_eq!(line(&text, "| when first right"), "| when first right, as an oracle knows | 0.50 | 1.70 |");
+    assert!(line(&text, "| Cluttered 60×60, at most 8 glimpses at a price of 0.01").contains("| – | – | – | – |"));
+}
+
+#[test]
+fn sizes_and_distances_stand_below_the_errors() {
+    let group = |from, to, error| BySize { from, to, count: 10, error };
+    let mut fine = record("scale-fine", "learned", 1, 0.1);
+    fine.tested.by_size = vec![group(14, 15, 0.05), group(16, 22, 0.15)];
+    let text = page(&rows(&plan("scale"), [fine]).unwrap(), &[], Form::Compact, false);
+    assert!(text.contains("| side of the digit | 14–15 pixels | 16–22 pixels |"), "{text}");
+    let lines: Vec<_> =
+        text.lines().filter(|line| line.starts_with("| 8 glimpses of 12×12, always the finest")).collect();
+    assert!(lines.len() == 2 && lines[1].ends_with("| 5.00 | 15.00 |"), "{lines:?}");
+
+    let mut moving = record("moving", "learned", 1, 0.03);
+    moving.tested.distance = (0..20).map(f64::from).collect();
+    let mut still = record("moving", "still", 1, 0.3);
+    still.tested.distance = vec![30.0; 20];
+    let text = page(&rows(&plan("moving"), [moving, still]).unwrap(), &[], Form::Compact, false);
+    assert!(text.contains("| pixels to the digit | frame 1 | frame 5 | frame 10 | frame 15 | frame 20 |"), "{text}");
+    assert!(text.contains("| the same, still locations | 30.00 | 30.00 |"), "{text}");
+    assert!(text.contains("0.00 | 4.00 | 9.00 | 14.00 | 19.00 |") && text.contains("30.00 % with"), "{text}");
 }
