@@ -15,7 +15,8 @@ const BOX: usize = 20;
 /// Ink and ground differ at least by so many levels.
 const CONTRAST: usize = 24;
 
-/// Rows and columns at the edges are no part of the character if they have less than this share of the ink: specks.
+/// Rows and columns at the edges are no part of the character if they have less than this share of the ink: specks. Where a
+/// picture has more than a hundred of them, each has less of the ink, and the share is this number times 100 divided by theirs.
 const SPECK: f64 = 0.003;
 
 /// A character as an image of MNIST, with the sizes that it had and has.
@@ -80,7 +81,7 @@ fn two_levels(counts: &[usize; 256]) -> Option<[f64; 2]> {
 
 /// The first and the last place with ink, without specks at the ends.
 fn extent(sums: &[f64]) -> Option<[usize; 2]> {
-    let least = sums.iter().sum::<f64>() * SPECK;
+    let least = sums.iter().sum::<f64>() * SPECK * (100.0 / sums.len() as f64).min(1.0);
     let has_ink = |sum: &f64| *sum > least;
     Some([sums.iter().position(has_ink)?, sums.iter().rposition(has_ink)?])
 }
@@ -131,6 +132,13 @@ mod tests {
         assert!(pixels.iter().filter(|&&x| x > 0 && x < 128).count() == 0, "paper is black");
         // What is scaled so already stays as it is.
         assert_eq!(like_mnist(&found.image, false).unwrap().image, found.image);
+    }
+
+    /// Each row of a large picture has little of the ink.
+    #[test]
+    fn large_pictures_have_ink_too() {
+        let found = like_mnist(&bar([2000, 1500], 400..1600, 600..1200), true).unwrap();
+        assert_eq!((found.from, found.to), ([1200, 600], [20, 10]));
     }
 
     #[test]

@@ -102,8 +102,9 @@ impl Picture {
     /// Makes a picture from pixels `[height, width, samples]`. If there are 2 or 4 samples, the last one is the opacity.
     fn from_interleaved(bytes: &[u8], height: usize, width: usize, samples: usize) -> Picture {
         let channels = if samples >= 3 { 3 } else { 1 };
-        let plane = |sample: usize| bytes.iter().skip(sample).step_by(samples).copied();
-        let pixels = (0..channels).flat_map(plane).collect();
+        let plane = |sample: usize| bytes.chunks_exact(samples).map(move |pixel| pixel[sample]);
+        let mut pixels = Vec::with_capacity(channels * height * width);
+        (0..channels).for_each(|channel| pixels.extend(plane(channel)));
         let alpha = (samples > channels).then(|| plane(channels).collect::<Vec<u8>>());
         let alpha = alpha.filter(|alpha| alpha.iter().any(|&alpha| alpha != 255));
         Picture { channels, height, width, pixels, alpha }

@@ -1,10 +1,13 @@
 //! What lies in a folder of pictures or clips: its classes, its pictures or clips with their splits, and what is not used.
 
+mod unused;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use self::unused::Unused;
 use crate::error::DataError;
 use crate::natural;
 use crate::rank::Rank;
@@ -20,11 +23,6 @@ const SPLITS: [(Split, &[&str]); 3] = [
 
 /// The endings of the names of pictures that are read.
 const READ: [&str; 4] = ["png", "jpg", "jpeg", "jfif"];
-
-/// The endings of the names of pictures in formats that are not read.
-const NOT_READ: [&str; 16] = [
-    "webp", "bmp", "gif", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "svg", "ppm", "pgm", "tga", "ico", "raw",
-];
 
 /// Files that systems leave in folders.
 const OF_SYSTEMS: [&str; 3] = ["__MACOSX", "Thumbs.db", "desktop.ini"];
@@ -94,7 +92,7 @@ impl Tree {
     /// # Errors
     /// [`DataError::Read`] if a folder cannot be listed, [`DataError::Layout`] if its layout has no clear meaning.
     pub fn read(path: &Path, seed: u64, unit: Unit) -> Result<Tree, DataError> {
-        let mut unused = Unused { unit, ..Unused::default() };
+        let mut unused = Unused::new(unit);
         let (folders, loose) = entries(path)?;
         let roots = splits_of(path, &folders, unit)?;
         let root_of = |split: Split| roots.iter().find(|(of, _)| *of == split).map(|(_, root)| root.clone());
@@ -187,7 +185,7 @@ impl Tree {
 /// # Errors
 /// [`DataError::Read`] if a folder cannot be listed, [`DataError::Layout`] if there is no picture.
 pub fn pictures(folder: &Path) -> Result<(Vec<PathBuf>, Vec<Remark>), DataError> {
-    let (mut found, mut unused) = (Vec::new(), Unused::default());
+    let (mut found, mut unused) = (Vec::new(), Unused::new(Unit::Picture));
     walk(folder, folder, &[], DEPTH, &mut |file, _| found.push(file), &mut unused)?;
     found.sort();
     let remarks = unused.remarks();
@@ -315,66 +313,4 @@ fn has_ending(file: &Path, endings: &[&str]) -> bool {
 
 fn relative(path: &Path, inner: &Path) -> String {
     inner.strip_prefix(path).unwrap_or(inner).to_string_lossy().into_owned()
-}
-
-/// What is not used, by its path from the data set's folder.
-#[derive(Default)]
-struct Unused {
-    /// What pictures should belong to.
-    unit: Unit,
-    /// Pictures of other formats, by the ending of their names.
-    formats: BTreeMap<String, Vec<String>>,
-    /// Pictures that lie in no class folder, or in no clip's folder.
-    outside: Vec<String>,
-    /// Files that are no pictures.
-    files: Vec<String>,
-    /// Folders that are neither splits nor classes.
-    folders: Vec<String>,
-}
-
-impl Unused {
-    fn file(&mut self, path: &Path, file: &Path) {
-        let name = relative(path, file);
-        match file.extension() {
-            Some(ending) if has_ending(file, &NOT_READ) => {
-                self.formats.entry(ending.to_string_lossy().to_lowercase()).or_default().push(name);
-            }
-            _ => self.files.push(name),
-        }
-    }
-
-    /// A file that lies beside the class folders.
-    fn outside(&mut self, path: &Path, file: &Path) {
-        if has_ending(file, &READ) { self.outside.push(relative(path, file)) } else { self.file(path, file) }
-    }
-
-    fn remarks(&self) -> Vec<Remark> {
-        let few = |names: &[String]| shown::few(names.iter().map(String::as_str));
-        let count = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-        let mut remarks = Vec::new();
-        for (ending, names) in &self.formats {
-            let [file, is] = if names.len() == 1 { ["file", "is"] } else { ["files", "are"] };
-            remarks.push(Remark::fault(format!(
-                "{} {file} in the format .{} {is} not read ({}); save as PNG or JPEG",
-                names.len(),
-                shown::name(ending),
-                few(names)
-            )));
-        }
-        if !self.outside.is_empty() {
-            let pictures = count(self.outside.len(), "picture is", "pictures are");
-            let folder = if self.unit == Unit::Clip { "the folder of no clip" } else { "no class folder" };
-            remarks.push(Remark::fault(format!("{pictures} not used, being in {folder} ({})", few(&self.outside))));
-        }
-        if !self.folders.is_empty() {
-            let folders = count(self.folders.len(), "folder is", "folders are");
-            let why = "being neither a split with class folders nor a class";
-            remarks.push(Remark::fault(format!("{folders} not used, {why} ({})", few(&self.folders))));
-        }
-        if !self.files.is_empty() {
-            let files = count(self.files.len(), "other file is", "other files are");
-            remarks.push(Remark::note(format!("{files} not used ({})", few(&self.files))));
-        }
-        remarks
-    }
 }
