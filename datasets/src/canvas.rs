@@ -9,13 +9,13 @@
 //! in which the digit and the pieces move (see [`Placement::Moving`]).
 
 mod drawn;
-mod fixed;
+mod held;
 mod motion;
 mod resample;
 mod scale;
 
 pub use drawn::{Canvases, Drawn, HELD};
-pub use fixed::{EVALUATION_SEED, Fixed, fixed};
+pub use held::{EVALUATION_SEED, Fixed, fixed};
 pub use scale::Scale;
 
 use self::motion::Motion;

@@ -1,5 +1,6 @@
 //! What lies in a folder of pictures or clips: its classes, its pictures or clips with their splits, and what is not used.
 
+mod unit;
 mod unused;
 
 use std::collections::BTreeMap;
@@ -7,6 +8,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::unit::Unit;
+use self::unit::{READ, has_ending, relative};
 use self::unused::Unused;
 use crate::error::DataError;
 use crate::natural;
@@ -20,9 +23,6 @@ const SPLITS: [(Split, &[&str]); 3] = [
     (Split::Validation, &["validation", "val", "valid", "dev"]),
     (Split::Test, &["test", "testing"]),
 ];
-
-/// The endings of the names of pictures that are read.
-const READ: [&str; 4] = ["png", "jpg", "jpeg", "jfif"];
 
 /// Files that systems leave in folders.
 const OF_SYSTEMS: [&str; 3] = ["__MACOSX", "Thumbs.db", "desktop.ini"];
@@ -40,31 +40,6 @@ pub struct PictureFile {
     /// The split.
     pub split: Split,
     rank: Rank,
-}
-
-/// What has a class and belongs to one split.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// A picture in its class folder or below.
-    #[default]
-    Picture,
-    /// A folder below a class folder, with the pictures in it as its frames.
-    Clip,
-}
-
-impl Unit {
-    /// `1 picture`, `2 clips`
-    pub(crate) fn count(self, n: usize) -> String {
-        format!("{n} {}{}", self.name(), if n == 1 { "" } else { "s" })
-    }
-
-    /// `picture`, `clip`
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Unit::Picture => "picture",
-            Unit::Clip => "clip",
-        }
-    }
 }
 
 /// What lies in a folder of pictures or clips.
@@ -187,7 +162,7 @@ impl Tree {
 pub fn pictures(folder: &Path) -> Result<(Vec<PathBuf>, Vec<Remark>), DataError> {
     let (mut found, mut unused) = (Vec::new(), Unused::new(Unit::Picture));
     walk(folder, folder, &[], DEPTH, &mut |file, _| found.push(file), &mut unused)?;
-    found.sort();
+    found.sort_by(|a, b| natural::compare(a.as_os_str().as_encoded_bytes(), b.as_os_str().as_encoded_bytes()));
     let remarks = unused.remarks();
     if found.is_empty() {
         let others: String = remarks.iter().map(|remark| format!("; {}", remark.what)).collect();
@@ -305,12 +280,4 @@ fn entries(folder: &Path) -> Result<(Vec<std::ffi::OsString>, Vec<PathBuf>), Dat
     names.sort_by(|a, b| a.as_encoded_bytes().cmp(b.as_encoded_bytes()));
     let (folders, files): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| folder.join(name).is_dir());
     Ok((folders, files.iter().map(|name| folder.join(name)).collect()))
-}
-
-fn has_ending(file: &Path, endings: &[&str]) -> bool {
-    file.extension().is_some_and(|ending| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
-}
-
-fn relative(path: &Path, inner: &Path) -> String {
-    inner.strip_prefix(path).unwrap_or(inner).to_string_lossy().into_owned()
 }

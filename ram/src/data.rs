@@ -215,12 +215,13 @@ pub fn preparation(config: &Config) -> Preparation {
 /// Makes a picture of any size into the canvas `[channels, size, size]` that a network of this configuration is shown, and says
 /// how its pixels lie in memory.
 ///
-/// A picture of the size of the canvas fills the canvas, and so does every picture if canvases are `centred`. Any other picture
+/// A picture of the size of the canvas fills the canvas, and so do every picture if canvases are `centred` and every frame of a clip. Any other picture
 /// is brought to the size of the training images and put in the middle, without clutter. `invert` exchanges black and white
 /// in addition to what the configuration says.
 pub fn canvas_of(config: &Config, picture: &Picture, invert: bool) -> (Vec<u8>, Layout) {
     let size = config.data.size;
-    let edge = if [picture.height, picture.width] == [size; 2] { size } else { config.data.image_edge().min(size) };
+    let fills = [picture.height, picture.width] == [size; 2] || config.data.clip_frames() > 1;
+    let edge = if fills { size } else { config.data.image_edge().min(size) };
     let trained = preparation(config);
     let image = Preparation { height: edge, width: edge, invert: trained.invert != invert, ..trained }.apply(picture);
     let layout = Layout::of([config.data.channels, size, size]);

@@ -40,7 +40,7 @@ pub enum Shows {
 }
 
 /// The paper's tables in its order, and after them its extensions.
-pub const TABLES: [Table; 9] = [
+pub const TABLES: [Table; 11] = [
     table(["table1a", "1a", "Table 1a", "MNIST"]),
     table(["table1b", "1b", "Table 1b", "Translated MNIST, 60×60"]),
     table(["table2a", "2a", "Table 2a", "Cluttered translated MNIST, 60×60"]),
@@ -64,6 +64,8 @@ pub const TABLES: [Table; 9] = [
         shows: Shows::Distance,
         ..table(["moving", "5 moving", "Moving pictures, Sec. 5", "A digit that moves, with a frame for each glimpse"])
     },
+    table(["catch-hidden", "5 hidden", "Catch with a hidden ball", "A ball that hides for the last 8 of 23 frames"]),
+    table(["catch-48", "5 screen", "Catch on a larger screen", "A screen of which the retina sees a quarter"]),
 ];
 
 const fn table([name, id, title, about]: [&'static str; 4]) -> Table {

@@ -196,11 +196,17 @@ mod tests {
         of(&[&digits[..], &["data.validation=1025"]].concat()).unwrap();
         let error = of(&["data.source=digits", "data.train=10000000"]).unwrap_err();
         assert!(error.contains("training images 7.3 GiB") && error.ends_with("make data.train smaller"), "{error}");
-        let clips = config(&["data.source=digits", "data.canvas=moving", "data.size=1024", "data.frames=1000"]);
+        let clips = config(&[
+            "data.source=digits",
+            "data.canvas=moving",
+            "data.size=4096",
+            "data.frames=50",
+            "model.glimpses=50",
+        ]);
         check_images(&clips).unwrap();
         let error = check_network(&clips, [1, 10], Decisions::Last).unwrap_err().to_string();
-        // 4 batches of 128 clips of 1000 MiB each
-        for part in ["batches 500.0 GiB", "make train.batch, data.size or data.frames smaller"] {
+        // 4 batches of 128 clips of 800 MiB each
+        for part in ["batches 400.0 GiB", "make train.batch, data.size or data.frames smaller"] {
             assert!(error.contains(part), "{error}");
         }
         for preset in ["demo", "mnist", "cluttered-100", "pictures"] {

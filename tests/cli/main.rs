@@ -4,6 +4,7 @@
 mod crash;
 mod data;
 mod display;
+mod extensions;
 mod faults;
 mod folders;
 mod look;

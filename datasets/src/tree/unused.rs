@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{READ, Unit, has_ending, relative};
+use super::unit::{READ, Unit, has_ending, relative};
 use crate::shown;
 use crate::source::Remark;
 

@@ -191,7 +191,7 @@ fn of_split(args: &Args, tracer: Tracer, chosen: &Chosen, rows: usize) -> anyhow
 fn of_user(args: &Args, tracer: Tracer, path: &Path) -> anyhow::Result<Shown> {
     let picture = Picture::read(path).map_err(RamError::from)?;
     let Prepared { canvas, layout, how } = Prepared::new(tracer.config(), &picture, args.handling.of());
-    let trace = tracer.trace_image(&canvas, layout)?;
+    let trace = tracer.trace_image(&canvas, layout, 1)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     Ok(Shown { traces: vec![trace], subtitle: format!("{name}: {how}"), facts: json!({ "image": path, "how": how }) })
 }

@@ -25,7 +25,8 @@ pub struct Args {
     #[arg(required_unless_present = "pretrained")]
     run: Option<PathBuf>,
 
-    /// PNG or JPEG files of any size, or folders, whose pictures are taken in the order of their names.
+    /// PNG or JPEG files of any size, or folders, whose pictures are taken in the order of their names. For a run that looks at clips:
+    /// folders with a picture for each frame.
     #[arg(required_unless_present = "pretrained")]
     images: Vec<PathBuf>,
 
@@ -84,6 +85,29 @@ fn files(images: &[&Path]) -> Vec<Result<PathBuf, RamError>> {
     files
 }
 
+/// The first `count` frames of a clip, whose pictures lie in a folder, and a remark if it has more.
+fn clip(folder: &Path, count: usize) -> Result<(Vec<Picture>, Option<String>), RamError> {
+    let name = shown::path(folder);
+    if !folder.is_dir() {
+        return Err(RamError::Config(format!(
+            "{name}: this run looks at clips of {count} frames; name a folder with a picture for each frame"
+        )));
+    }
+    let (mut files, remarks) = datasets::pictures(folder)?;
+    remarks.iter().for_each(|remark| complain(&format!("warning: {name}: {}", remark.what)));
+    if files.len() < count {
+        let found = files.len();
+        return Err(RamError::Config(format!(
+            "{name}: it has {found} pictures, but this run looks at clips of {count} frames"
+        )));
+    }
+    let more =
+        (files.len() > count).then(|| format!("{name}: it has {} pictures; the first {count} are used", files.len()));
+    files.truncate(count);
+    let frames = files.iter().map(|file| Picture::read(file)).collect::<Result<Vec<_>, _>>()?;
+    Ok((frames, more))
+}
+
 /// Prints the class of each picture. An error with one picture does not stop the others.
 pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let format = args.out.as_deref().map(Format::of).transpose()?;
@@ -97,8 +121,17 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     let handling = args.handling.of();
     let (mut failed, mut traces, mut names) = (None, Vec::new(), Vec::new());
-    for file in files(&images) {
-        let found = file.and_then(|image| Ok((predictor.predict(&Picture::read(&image)?, handling)?, image)));
+    let frames = predictor.frames();
+    let named = if frames > 1 { images.iter().map(|path| Ok(path.to_path_buf())).collect() } else { files(&images) };
+    for file in named {
+        let found = file.and_then(|image| {
+            if frames == 1 {
+                return Ok((predictor.predict(&Picture::read(&image)?, handling)?, image));
+            }
+            let (clip, more) = clip(&image, frames)?;
+            more.iter().for_each(|more| complain(&format!("note: {more}")));
+            Ok((predictor.predict_clip(&clip, handling)?, image))
+        });
         match found {
             Ok((prediction, image)) => {
                 let image = &image;
@@ -154,7 +187,15 @@ fn as_text(image: &Path, prediction: &Prediction, classes: &[String], top: usize
         let likely: Vec<_> =
             order.iter().take(top).map(|&i| format!("{} {}", shown::name(&classes[i]), percent(row[i]))).collect();
         let seen = match glimpses.get(number - 1) {
-            Some(glimpse) => format!("glimpse {number} at ({:+.2}, {:+.2})", glimpse.location[0], glimpse.location[1]),
+            Some(glimpse) => {
+                let [x, y] = glimpse.location;
+                let wide = match (glimpse.zoom, glimpse.windows.first()) {
+                    (Some(_), Some(window)) => format!(", {} pixels wide", window.side),
+                    _ => String::new(),
+                };
+                let stops = if glimpse.stop.is_some_and(|p| p > 0.5) { ", and stops" } else { "" };
+                format!("glimpse {number} at ({x:+.2}, {y:+.2}){wide}{stops}")
+            }
             None => "whole image".to_owned(),
         };
         lines.push(format!("  {seen}: {}", likely.join(", ")));

@@ -54,6 +54,7 @@ pub(crate) const EXPERIMENTS: &[NamedText] = texts! { "experiments":
     "cluttered-60-stop-5"
     "scale-fine" "scale-coarse" "scale-three" "scale-random" "scale-learned" "scale-oracle"
     "moving"
+    "catch-hidden" "catch-48"
 };
 
 /// The preset of this name.

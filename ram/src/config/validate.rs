@@ -285,10 +285,11 @@ mod tests {
         assert!(message("cluttered", &["data.clutter=0"]).contains("from 1 to 100000"));
         let centred = ["data.scale=[0.5, 2]", "data.size=56"].map(str::to_owned);
         Config::load(Base::Preset("mnist"), &centred).unwrap();
-        let moving = ["data.canvas=moving", "data.size=60", "data.frames=2", "data.clutter=0"].map(str::to_owned);
+        let moving = ["data.canvas=moving", "data.size=60", "data.frames=2", "data.clutter=0", "model.glimpses=2"];
+        let moving = moving.map(str::to_owned);
         assert_eq!(Config::load(Base::Preset("mnist"), &moving).unwrap().data.clip_frames(), 2);
         let text = message("mnist", &["data.canvas=moving", "data.size=60", "data.frames=1001", "data.clutter=100001"]);
-        assert!(text.contains("data.frames is 1001, but must be from 2 to 1000"), "{text}");
+        assert!(text.contains("data.frames is 1001, but must be from 2 to 64"), "{text}");
         assert!(text.contains("data.clutter is 100001, but must be from 0 to 100000"), "{text}");
         let frames = ["data.source=frames", "data.path=x", "data.size=90"];
         let config = Config::load(Base::Preset("mnist"), &frames.map(str::to_owned)).unwrap();

@@ -21,6 +21,14 @@ pub const GAME: Game = Game {
     open: |size| Ok(Box::new(Catch::new(size)?)),
 };
 
+/// Catch with a ball that cannot be seen in the last third of the frames, the last 8 of 24 rows: a player has to remember how it fell.
+pub const HIDDEN: Game = Game {
+    name: "catch-hidden",
+    title: "Catch with a hidden ball",
+    open: |size| Ok(Box::new(Catch { hidden: size / 3, ..Catch::new(size)? })),
+    ..GAME
+};
+
 /// Units in a pixel: the ball's horizontal place and velocity are integers, so that no bounce is rounded. The number is odd, so
 /// that no place lies halfway between two columns. There are 2·`PIXEL` + 1 velocities, the most that 32 bits can draw.
 const PIXEL: i64 = (1 << 31) - 1;
@@ -70,6 +78,8 @@ pub struct Catch {
     row: usize,
     /// The column of the paddle's left pixel.
     paddle: usize,
+    /// The number of frames at the end in which the ball is not drawn.
+    hidden: usize,
 }
 
 impl Default for Catch {
@@ -95,7 +105,7 @@ impl Catch {
     }
 
     fn of_size(size: usize) -> Catch {
-        Catch { size, start: 0, velocity: 0, row: size - 1, paddle: 0 }
+        Catch { size, start: 0, velocity: 0, row: size - 1, paddle: 0, hidden: 0 }
     }
 
     /// The ball's `[column, row]`.
@@ -167,8 +177,12 @@ impl Environment for Catch {
         pixels.fill(0);
         let bottom = (self.size - 1) * self.size;
         let [column, row] = self.ball();
-        for at in [row * self.size + column, bottom + self.paddle, bottom + self.paddle + 1] {
+        for at in [bottom + self.paddle, bottom + self.paddle + 1] {
             pixels[at] = 255;
+        }
+        // How the game ended can be seen.
+        if self.done() || row + self.hidden < self.frames() {
+            pixels[row * self.size + column] = 255;
         }
     }
 
@@ -251,6 +265,25 @@ mod tests {
             caught += rewards[22];
         }
         caught / GAMES as f64
+    }
+
+    #[test]
+    fn a_hidden_ball_is_not_drawn_in_the_last_frames_but_at_the_end() {
+        let mut game = (HIDDEN.open)(24).unwrap();
+        game.reset(&mut key(Purpose::Game, 3).stream());
+        let mut pixels = vec![0; 24 * 24];
+        let mut seen = Vec::new();
+        while !game.done() {
+            game.screen(&mut pixels);
+            seen.push(pixels.iter().filter(|&&level| level > 0).count());
+            game.step(1);
+        }
+        // 23 frames: the ball and the paddle of two pixels, then the paddle alone.
+        assert_eq!(seen, [[3; 15].as_slice(), &[2; 8]].concat());
+        game.screen(&mut pixels);
+        assert!((2..=3).contains(&pixels.iter().filter(|&&level| level > 0).count()));
+        let [x, y] = game.target().map(|ball| [ball.x as usize, ball.y as usize]).unwrap();
+        assert!(y == 23 && pixels[y * 24 + x] == 255);
     }
 
     #[test]

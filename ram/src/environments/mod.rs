@@ -8,7 +8,7 @@ pub mod environment;
 pub use environment::{Environment, Game};
 
 /// Every game that `data.source` can name.
-pub const GAMES: &[Game] = &[catch::GAME];
+pub const GAMES: &[Game] = &[catch::GAME, catch::HIDDEN];
 
 /// The game of this name, if there is one.
 pub fn game(name: &str) -> Option<&'static Game> {

@@ -4,6 +4,7 @@
 //! image from a fixed seed. The validation error chooses the checkpoint, and the test split is used once, for this checkpoint.
 //! With several passes, which is another protocol, the probabilities of the classes are averaged over several first locations.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -47,14 +48,14 @@ pub fn evaluate_on(config: &Config, subject: Subject, examples: &Examples, passe
     let passes = if subject.task.decisions() == Decisions::Each { 1 } else { passes };
     // Each thread has one tape, and takes the next chunk when it is done with one. (Rayon's `map_init` would make a tape for each
     // piece of work that it splits off, so that the memory would grow with the number of threads and by chance.)
-    let chunks = examples.count.div_ceil(CHUNK);
+    let chunks: Vec<_> = examples.chunks(0..examples.count, CHUNK).collect();
     let next = AtomicUsize::new(0);
     let work = |_| {
         let mut chunk = Chunk { subject, examples, passes, tape: Tape::new(), recorder: subject.task.recorder(config) };
-        let taken = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|&i| i < chunks);
-        taken.map(|i| (i, chunk.evaluate(i * CHUNK))).collect::<Vec<_>>()
+        let taken = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|&i| i < chunks.len());
+        taken.map(|i| (i, chunk.evaluate(chunks[i].clone()))).collect::<Vec<_>>()
     };
-    let threads = rayon::current_num_threads().min(chunks);
+    let threads = rayon::current_num_threads().min(chunks.len());
     let mut found: Vec<(usize, Found)> = (0..threads).into_par_iter().with_max_len(1).flat_map_iter(work).collect();
     found.sort_unstable_by_key(|&(i, _)| i);
     conclude(config, subject.task.decisions(), found.into_iter().map(|(_, found)| found), examples.count)
@@ -97,11 +98,11 @@ struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// Evaluates the chunk of examples that begins at `start`.
-    fn evaluate(&mut self, start: usize) -> Found {
+    /// Evaluates a chunk of the examples.
+    fn evaluate(&mut self, range: Range<usize>) -> Found {
         let Chunk { subject, examples, passes, tape, recorder } = self;
         let Subject { network, params, .. } = *subject;
-        let (range, passes) = (start..(start + CHUNK).min(examples.count), *passes);
+        let passes = *passes;
         let mut found = Found::default();
         // The classes' probabilities, added up over the passes.
         let mut probabilities: Vec<f64> = Vec::new();

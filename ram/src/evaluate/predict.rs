@@ -45,6 +45,8 @@ impl Prepared {
         let size = config.data.size;
         let edge = config.data.image_edge().min(size);
         let fits = [size, edge].iter().any(|&side| [picture.width, picture.height] == [side; 2]);
+        // A frame of a clip is a whole canvas already.
+        let fits = fits || config.data.clip_frames() > 1;
         let like_mnist = like_mnist.unwrap_or(matches!(source, Source::Mnist | Source::Digits) && !fits);
         let inverted = invert.unwrap_or_else(|| (is_bright_on_black || like_mnist) && is_dark_on_bright(picture));
         let colours = |channels| if channels == 1 { "grey" } else { "colour" };
@@ -169,6 +171,11 @@ impl Predictor {
         Ok(Predictor { trained })
     }
 
+    /// The number of frames of a clip that the run looks at: 1 for images.
+    pub fn frames(&self) -> usize {
+        self.config().data.clip_frames()
+    }
+
     /// The run's configuration.
     pub fn config(&self) -> &Config {
         &self.trained.config
@@ -184,9 +191,25 @@ impl Predictor {
     /// # Errors
     /// [`RamError::Config`] if the checkpoint and its configuration disagree on the channels.
     pub fn predict(&self, picture: &Picture, handling: Handling) -> Result<Prediction, RamError> {
-        let Prepared { canvas, layout, how } = Prepared::new(self.config(), picture, handling);
+        self.predict_clip(std::slice::from_ref(picture), handling)
+    }
+
+    /// Classifies a clip by its frames, each of which is prepared by [`Prepared::new`].
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict), or the run looks at clips with another number of frames.
+    ///
+    /// # Panics
+    /// If there is no frame.
+    pub fn predict_clip(&self, frames: &[Picture], handling: Handling) -> Result<Prediction, RamError> {
+        let mut prepared = frames.iter().map(|frame| Prepared::new(self.config(), frame, handling));
+        let Prepared { mut canvas, layout, mut how } = prepared.next().expect("a frame");
+        prepared.for_each(|frame| canvas.extend_from_slice(&frame.canvas));
+        if frames.len() > 1 {
+            how = format!("{} frames, the first of {how}", frames.len());
+        }
         if let Ok(tracer) = Tracer::new(&self.trained) {
-            let trace = tracer.trace_image(&canvas, layout)?;
+            let trace = tracer.trace_image(&canvas, layout, frames.len())?;
             let probabilities = trace.glimpses.iter().map(|glimpse| glimpse.probabilities.clone()).collect();
             return Ok(Prediction { probabilities, how, trace: Some(trace) });
         }

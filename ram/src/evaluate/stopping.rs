@@ -62,8 +62,8 @@ impl Answers {
         let Some(agent) = subject.network.agent() else { return Answers { right: Vec::new(), sure: Vec::new() } };
         let (mut tape, mut recorder) = (Tape::new(), subject.task.recorder(&trained.config));
         let mut answers = Answers { right: Vec::new(), sure: Vec::new() };
-        for start in (0..examples.count).step_by(CHUNK) {
-            examples.inputs(start..(start + CHUNK).min(examples.count), 0, |inputs| {
+        for chunk in examples.chunks(0..examples.count, CHUNK) {
+            examples.inputs(chunk, 0, |inputs| {
                 let t = tape.begin(subject.params);
                 let observed = recorder.observe(&t, subject.network, inputs);
                 let states = observed.episode.as_ref().map(|episode| episode.states.clone()).unwrap_or_default();

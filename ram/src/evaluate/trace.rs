@@ -191,8 +191,7 @@ impl<'a> Tracer<'a> {
     pub fn trace(&self, examples: &Examples, range: Range<usize>) -> Vec<Trace> {
         let (mut tape, mut recorder) = (Tape::new(), self.trained.task.recorder(self.config()));
         let mut traces = Vec::with_capacity(range.len());
-        for start in range.clone().step_by(CHUNK) {
-            let chunk = start..(start + CHUNK).min(range.end);
+        for chunk in examples.chunks(range.clone(), CHUNK) {
             traces.extend(examples.inputs(chunk, 0, |inputs| self.look(inputs, &mut tape, &mut *recorder)));
         }
         if examples.images.is_some() {
@@ -202,14 +201,17 @@ impl<'a> Tracer<'a> {
         traces
     }
 
-    /// Traces any image, whose pixels lie as `layout` says. The first location is the same as for the first image of a split.
+    /// Traces any image, or any clip: the pixels of `frames` images, one after the other, each as `layout` says. The first location is
+    /// the same as for the first image of a split.
     ///
     /// # Errors
-    /// [`RamError::Config`] if the pixels are not an image with the run's channels, or the run plays games.
-    pub fn trace_image(&self, pixels: &[u8], layout: Layout) -> Result<Trace, RamError> {
+    /// [`RamError::Config`] if the pixels are not images with the run's channels, if the run looks at clips of another length, or if it
+    /// plays games.
+    pub fn trace_image(&self, pixels: &[u8], layout: Layout, frames: usize) -> Result<Trace, RamError> {
         let Layout { channels, height, width, .. } = layout;
-        let found = format!("an image of {channels} channels and {width}×{height} pixels in {} bytes", pixels.len());
-        if channels != self.channels() || pixels.is_empty() || pixels.len() != layout.len() {
+        let what = if frames == 1 { "an image".to_owned() } else { format!("a clip of {frames} frames") };
+        let found = format!("{what} of {channels} channels and {width}×{height} pixels in {} bytes", pixels.len());
+        if channels != self.channels() || pixels.is_empty() || pixels.len() != frames * layout.len() {
             return Err(RamError::Config(format!(
                 "{found}, but this run looks at images of {} channels; convert it first",
                 self.channels()
@@ -218,8 +220,17 @@ impl<'a> Tracer<'a> {
         if self.plays() {
             return Err(RamError::Config(format!("{found}, but this run plays games and classifies no images")));
         }
+        match self.config().data.clip_frames() {
+            expected if expected == frames => {}
+            1 => return Err(RamError::Config(format!("{found}, but this run looks at images that stay the same"))),
+            expected => {
+                return Err(RamError::Config(format!(
+                    "{found}, but this run looks at clips of {expected} frames; `ram predict` takes a folder with a picture for each"
+                )));
+            }
+        }
         let key = DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples: &[0], copies: 1 };
-        let inputs = Inputs { key, pictures: Pictures::new(pixels, layout, None, [1, 1]), labels: &[0] };
+        let inputs = Inputs { key, pictures: Pictures::new(pixels, layout, None, [frames, 1]), labels: &[0] };
         let mut traces = self.look(&inputs, &mut Tape::new(), &mut *self.trained.task.recorder(self.config()));
         Ok(traces.remove(0))
     }

@@ -27,6 +27,9 @@ const END: u16 = 260;
 const FRAME: u16 = 14;
 const GAME_END: u16 = 160;
 
+/// How many glimpses of a clip are still shown after they were taken.
+const TRAIL: usize = 4;
+
 /// The number of parts of the way from one glimpse to the next.
 const PARTS: usize = 4;
 
@@ -39,7 +42,13 @@ const COLOURS: usize = 128;
 pub fn sequences(traces: &[Trace], classes: &[String], title: &str) -> Vec<u8> {
     let steps = traces.iter().map(|trace| trace.glimpses.len()).max().unwrap_or(0);
     let mut film = Film::default();
+    // In a clip the pictures move, and so the windows need not.
+    let is_clip = traces.iter().any(|trace| trace.pictures.len() > 1);
     for step in 0..steps {
+        if is_clip {
+            film.add(&sequence(traces, classes, title, step, 1.0), FRAME);
+            continue;
+        }
         for part in (1..PARTS).filter(|_| step > 0) {
             // Slow, fast, slow: 3x² − 2x³.
             let x = part as f64 / PARTS as f64;
@@ -78,13 +87,16 @@ fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &
     let square = Rect::new(x, y, side, side);
     let size = [trace.width, trace.height];
     let on = parts::within(square, size);
-    scene.image(on, parts::image(trace, 0));
     let over = step == trace.glimpses.len();
     let at = step.min(trace.glimpses.len() - 1);
     let arrived = if way < 1.0 { at - 1 } else { at };
+    // A clip has a picture for each glimpse.
+    scene.image(on, parts::image(trace, arrived));
     let glimpse = &trace.glimpses[arrived];
     let mark = Mark { width: 2.0, radius: 4.0 };
-    let mut locations: Vec<_> = trace.glimpses[..=arrived].iter().map(|glimpse| glimpse.location).collect();
+    // In a clip only the last part of the way is near what is shown.
+    let from = if trace.pictures.len() > 1 { arrived.saturating_sub(TRAIL) } else { 0 };
+    let mut locations: Vec<_> = trace.glimpses[from..=arrived].iter().map(|glimpse| glimpse.location).collect();
     if over {
         let colour = if trace.right().is_none() { palette::SKY } else { palette::answer(trace.right()) };
         parts::path(scene, on, &locations, colour, trace.right() == Some(false), mark);

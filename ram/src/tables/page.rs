@@ -1,10 +1,12 @@
 //! The tables in Markdown: our figures beside the paper's.
 
+mod cells;
 mod extensions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use self::cells::{figure, markdown, mean, number};
 use self::extensions::{distances, sizes_of_digits, stopping};
 use super::record::Record;
 use super::rows::Row;
@@ -37,9 +39,14 @@ pub fn page(rows: &[Row], left_out: &[String], form: Form, quick: bool) -> Strin
     if quick {
         text += "\n**A smoke run: built-in digits and a small budget. These figures mean nothing.**\n";
     }
+    let mut unmeasured = Vec::new();
     for table in TABLES {
         let rows: Vec<_> = rows.iter().filter(|row| row.table == table.id).collect();
         if rows.is_empty() {
+            continue;
+        }
+        if form == Form::Compact && rows.iter().all(|row| row.paper.is_none() && row.is_empty()) {
+            unmeasured.push(format!("\"{}\" (`ram reproduce {}`)", table.title, table.name));
             continue;
         }
         let level = if form == Form::Full { "##" } else { "###" };
@@ -54,6 +61,9 @@ pub fn page(rows: &[Row], left_out: &[String], form: Form, quick: bool) -> Strin
             Form::Full => _ = write!(text, "\n{}", sizes(&rows)),
             Form::Compact => rows.iter().for_each(|row| text += &wrapped(&controls(row))),
         }
+    }
+    if !unmeasured.is_empty() {
+        text += &wrapped(&format!("\nNothing of these tables has been measured yet: {}.\n", unmeasured.join(", ")));
     }
     if !left_out.is_empty() {
         let (records, their) = if left_out.len() == 1 { ("record is", "its") } else { ("records are", "their") };
@@ -246,17 +256,6 @@ fn wrapped(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
-fn markdown(header: &[&str], lines: &[Vec<String>]) -> String {
-    let line = |cells: &[&str]| cells.iter().fold("|".to_owned(), |text, cell| text + " " + cell + " |") + "\n";
-    let rule = "|---".repeat(header.len()) + "|\n";
-    let cells = |cells: &Vec<String>| line(&cells.iter().map(String::as_str).collect::<Vec<_>>());
-    line(header) + &rule + &lines.iter().map(cells).collect::<String>()
-}
-
-fn number(x: Option<f64>) -> String {
-    x.map_or("–".to_owned(), |x| format!("{x:.2}"))
-}
-
 /// The minutes to the paper's figure: their mean over the runs that reached it, and how many did if not all.
 fn minutes(runs: &[Record]) -> String {
     let reached: Vec<f64> = runs.iter().filter_map(|run| run.seconds_to_paper).map(|seconds| seconds / 60.0).collect();
@@ -266,38 +265,6 @@ fn minutes(runs: &[Record]) -> String {
             let mean = format!("{:.1}", reached.iter().sum::<f64>() / n as f64);
             if n == all { mean } else { format!("{mean} ({n} of {all} seeds)") }
         }
-    }
-}
-
-/// The mean with what is to be known of it: whether it is of one seed, at or below the paper's figure, at or below the goal.
-fn figure(errors: &[f64], paper: Option<f64>, goal: Option<f64>) -> String {
-    let mut text = mean(errors);
-    if errors.is_empty() {
-        return text;
-    }
-    if errors.len() == 1 {
-        text += " (1 seed)";
-    }
-    let percent = 100.0 * errors.iter().sum::<f64>() / errors.len() as f64;
-    // A share of test images is not exact in binary.
-    let reached = |bar: Option<f64>| bar.is_some_and(|bar| percent <= bar + 1e-9);
-    if reached(paper) || reached(goal) {
-        text += " ";
-        text += if reached(paper) { "✓" } else { "" };
-        text += if reached(goal) { "★" } else { "" };
-    }
-    text
-}
-
-/// The mean in per cent, with the standard deviation if there are several runs: `1.23 ± 0.05`.
-fn mean(errors: &[f64]) -> String {
-    let n = errors.len() as f64;
-    let mean = errors.iter().sum::<f64>() / n;
-    let variance = errors.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (n - 1.0);
-    match errors.len() {
-        0 => "–".to_owned(),
-        1 => format!("{:.2}", 100.0 * mean),
-        _ => format!("{:.2} ± {:.2}", 100.0 * mean, 100.0 * variance.sqrt()),
     }
 }
 

@@ -88,6 +88,11 @@ impl Row {
         })
     }
 
+    /// Whether it has no record at all.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.controls.is_empty() && self.columns.iter().all(|column| column.runs.is_empty())
+    }
+
     /// The place of a record in this row.
     fn place(&mut self, record: &Record) -> Option<&mut Vec<Record>> {
         let is_control = record.tested.locations != Locations::Learned.name();

@@ -265,6 +265,15 @@ impl Examples {
         self.images.as_ref().map_or([0; 3], |images| images.layout().size())
     }
 
+    /// Cuts a range of examples into parts of at most `most`; of large images and of clips, parts are smaller, so that drawing them takes
+    /// no more than 64 MiB at the same time unless a single one does.
+    pub fn chunks(&self, range: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let bytes = self.images.as_ref().map_or(0, |images| images.layout().len() * images.frames());
+        let len = ((64 << 20) / bytes.max(1)).clamp(1, most);
+        let end = range.end;
+        range.step_by(len).map(move |start| start..(start + len).min(end))
+    }
+
     /// Hands the inputs `range` to `with`, drawn as in evaluation: by a fixed seed, with the most likely choices. `pass` counts
     /// the passes over the same images, from 0.
     ///

@@ -127,12 +127,12 @@ fn any_image_can_be_looked_at_and_the_splits_first_is_traced_as_there() {
     let mut first = tracer.trace(&set, 0..1).remove(0);
     let images = set.images.as_ref().unwrap();
     let rows = images.rows(0);
-    let again = tracer.trace_image(&rows, Layout::rows(images.layout().size())).unwrap();
+    let again = tracer.trace_image(&rows, Layout::rows(images.layout().size()), 1).unwrap();
     assert_eq!((first.label.take().is_some(), again.right()), (true, None));
     assert_eq!(again, first);
-    assert_eq!(tracer.trace_image(&[9; 15], Layout::rows([1, 3, 5])).unwrap().glimpses.len(), 3);
+    assert_eq!(tracer.trace_image(&[9; 15], Layout::rows([1, 3, 5]), 1).unwrap().glimpses.len(), 3);
     for (pixels, size) in [(12, [3, 2, 2]), (5, [1, 2, 2]), (0, [1, 0, 0])] {
-        let error = tracer.trace_image(&vec![0; pixels], Layout::rows(size)).unwrap_err();
+        let error = tracer.trace_image(&vec![0; pixels], Layout::rows(size), 1).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("images of 1 channels"), "{error}");
     }
@@ -202,7 +202,7 @@ fn a_games_trace_is_the_game_that_evaluation_counts() {
     assert_eq!((total, &*screen(&*game)), (trace.total(), trace.picture(23)));
     assert_eq!(tracer.look_on(&mut begun(), 4, &mut |game, _| game.oracle().unwrap()), 1.0);
     assert!(tracer.trace(&examples, 0..0).is_empty());
-    assert_eq!(tracer.trace_image(&[0; 4], Layout::rows([1, 2, 2])).unwrap_err().exit_code(), 2);
+    assert_eq!(tracer.trace_image(&[0; 4], Layout::rows([1, 2, 2]), 1).unwrap_err().exit_code(), 2);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the tables of Sec. 5's extensions show beside errors.
 
-use super::{figure, markdown, mean};
+use super::cells::{figure, markdown, mean, number};
 use crate::evaluate::stopping::{Rule, Stopping};
 use crate::evaluation::BySize;
 use crate::tables::record::Record;
@@ -30,7 +30,7 @@ pub fn stopping(rows: &[&Row]) -> String {
             plain(&glimpses),
             mean(&threshold),
             mean(&found(&|found| found.rule == Rule::Shuffled)),
-            super::number(row.goal),
+            number(row.goal),
         ]
     };
     let mut text = markdown(&header, &rows.iter().map(line).collect::<Vec<_>>());
