@@ -72,7 +72,7 @@ fn an_agent_that_stops_is_evaluated_beside_other_rules() {
     place.ram("eval fc --stopping").fails(2, &["sees the whole image at once"]);
     place.ram("look a --out a.png").succeeds();
     let explained = place.ram("explain a").succeeds().to_owned();
-    assert!(explained.contains("f_s(h") && explained.contains("log π(s"), "{explained}");
+    assert!(explained.contains("stop(h") && explained.contains("log π(s"), "{explained}");
 }
 
 #[test]

@@ -291,7 +291,7 @@ mod tests {
         let text = message("mnist", &["data.canvas=moving", "data.size=60", "data.frames=1001", "data.clutter=100001"]);
         assert!(text.contains("data.frames is 1001, but must be from 2 to 64"), "{text}");
         assert!(text.contains("data.clutter is 100001, but must be from 0 to 100000"), "{text}");
-        let frames = ["data.source=frames", "data.path=x", "data.size=90"];
+        let frames = ["data.source=frames", "data.path=x", "data.size=90", "model.glimpses=20"];
         let config = Config::load(Base::Preset("mnist"), &frames.map(str::to_owned)).unwrap();
         assert_eq!((config.data.clip_frames(), config.data.image_edge()), (20, 90));
         let text = message("mnist", &[&frames[..], &["data.canvas=moving"]].concat());

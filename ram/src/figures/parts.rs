@@ -58,10 +58,11 @@ pub fn image(trace: &Trace, step: usize) -> Bitmap {
 /// (Figures 3 to 6, columns 2 to 7).
 pub fn seen(glimpse: &Glimpse, channels: usize) -> Bitmap {
     let windows = &glimpse.windows;
-    let (Some(finest), Some(widest)) = (windows.first(), windows.last()) else {
+    let Some(widest) = windows.last() else {
         return Bitmap { pixels: Vec::new(), channels, height: 0, width: 0 };
     };
-    let (patch, side) = (finest.side, widest.side);
+    // At a zoom, a number of the finest patch stands for several pixels too.
+    let (patch, side) = ((glimpse.rho.len() / (channels * windows.len())).isqrt() as i64, widest.side);
     let mut pixels = Vec::with_capacity(channels * (side * side) as usize);
     for channel in 0..channels {
         for (y, x) in (0..side * side).map(|at| (widest.y + at / side, widest.x + at % side)) {

@@ -71,9 +71,14 @@ impl<'t, R: Real> Episode<'t, R> {
 
     /// Whether anything was chosen after a glimpse by what was learned.
     pub(super) fn chooses(&self) -> bool {
-        let stops = self.stops.as_ref().is_some_and(|stops| !stops.log_probs.is_empty());
-        let zooms = self.zooms.as_ref().is_some_and(|zooms| !zooms.log_probs.is_empty());
-        stops || zooms || !self.location_log_probs.is_empty()
+        self.parts(0).next().is_some()
+    }
+
+    /// The log-probabilities of what was chosen together after glimpse `t`, from 0; none after the last one.
+    pub fn parts(&self, t: usize) -> impl Iterator<Item = Var<'t, R>> {
+        let stop = self.stops.as_ref().and_then(|stops| stops.log_probs.get(t));
+        let zoom = self.zooms.as_ref().and_then(|zooms| zooms.log_probs.get(t));
+        [stop, self.location_log_probs.get(t), zoom].into_iter().flatten().copied()
     }
 
     /// What was chosen after a glimpse and before the answer: whether to stop, and if not, where to look and at which zoom; l₀ is among
@@ -81,15 +86,9 @@ impl<'t, R: Real> Episode<'t, R> {
     /// an input did not have, because it had stopped, is 0.
     #[track_caller]
     pub fn choices(&self) -> (Steps<'t, R>, Steps<'t, R>) {
-        let Episode { first, location_log_probs: locations, baselines, stops, zooms, .. } = self;
-        let none = Steps::new();
-        let stops = stops.as_ref().map_or(&none, |stops| &stops.log_probs);
-        let zooms = zooms.as_ref().map_or(&none, |zooms| &zooms.log_probs);
+        let Episode { first, baselines, .. } = self;
         // log π(sₜ, lₜ, zₜ) = log π(sₜ) + log π(lₜ) + log π(zₜ)
-        let later = (0..self.states.len()).map_while(|t| {
-            let parts = [stops, locations, zooms].into_iter().filter_map(|steps| steps.get(t).copied());
-            parts.reduce(|sum, part| sum + part)
-        });
+        let later = (0..self.states.len()).map_while(|t| self.parts(t).reduce(|sum, part| sum + part));
         let log_probs: Steps<R> = first.iter().map(|first| first.log_prob).chain(later).collect();
         let later = log_probs.len() - first.iter().len();
         let baselines = first.iter().map(|first| first.baseline).chain(baselines[..later].iter().copied());

@@ -18,7 +18,7 @@ pub trait World<'t, R: Real> {
         None
     }
 
-    /// Applies an action to each input; the actions `[batch]` are whole numbers. Only an agent with [`Decisions::Each`] acts.
+    /// Applies an action to each input; the actions `[batch]` are whole numbers. Only an agent with [`Decisions::Each`](super::Decisions::Each) acts.
     fn act(&mut self, actions: &[R]);
 }
 

@@ -183,6 +183,9 @@ pub struct Step {
     /// The baseline bₜ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<f64>,
+    /// Of a clip, the frame in base 64, as [`Item::pixels`] has images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame: Option<String>,
     /// Of a game, the bright pixels of the screen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lit: Option<Vec<usize>>,

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use datasets::Canvases;
+
 use super::data::{Measurements, Report, ResultRow};
 use super::options::Options;
 use super::shown::Embedding;
@@ -92,7 +94,8 @@ fn evaluated(checkpoint: &Checkpoint, options: &Options) -> Result<(Report, Conf
     let examples = trained.examples(options.split, options.data_dir)?;
     let evaluation = Threads::new(options.threads)?.install(|| evaluate_on(&config, trained.subject(), &examples, 1));
     let asked = options.count.max(options.chosen.len()).min(evaluation.count);
-    let embedding = Embedding::fitting(asked, examples.size());
+    let frames = examples.images.as_ref().map_or(1, Canvases::frames);
+    let embedding = Embedding::fitting(asked, examples.size(), frames);
     let numbers = shown::choose(&options.chosen, &evaluation.wrong, evaluation.count, embedding.count)?;
     let plays = trained.task.decisions() == Decisions::Each;
     let tracer = Tracer::new(&trained).ok();

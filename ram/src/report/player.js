@@ -171,7 +171,8 @@ class Player {
   /** What lies under the windows: the image, or a frame of a game. */
   still(item, step) {
     const [channels, height, width] = item.size;
-    if (item.pixels) return picture(bytesOf(item.pixels), channels, ...(item.embedded ?? [height, width]));
+    const pixels = item.steps[step]?.frame ?? item.pixels;
+    if (pixels) return picture(bytesOf(pixels), channels, ...(item.embedded ?? [height, width]));
     const bytes = new Uint8Array(height * width);
     for (const at of item.steps[step]?.lit ?? item.end) bytes[at] = 255;
     return picture(bytes, 1, height, width);
@@ -212,7 +213,7 @@ class Player {
     ];
     if (at?.at) {
       const place = ({ at: [x, y] }) => [((x + 1) / 2) * width, ((y + 1) / 2) * height];
-      const path = item.steps.slice(this.games ? Math.max(0, this.step - 5) : 0, this.step + 1).map(place);
+      const path = item.steps.slice(this.games || at.frame ? Math.max(0, this.step - 5) : 0, this.step + 1).map(place);
       const points = path.map((p) => p.join(",")).join(" ");
       at.windows.forEach(([x, y, side], scale) => {
         const box = { x, y, width: side, height: side };

@@ -57,11 +57,11 @@ pub struct Embedding {
 
 impl Embedding {
     /// How `count` images of `[channels, height, width]` fit. They shrink to [`SMALLEST`] pixels at least; then there are fewer.
-    pub fn fitting(count: usize, size: [usize; 3]) -> Embedding {
+    pub fn fitting(count: usize, size: [usize; 3], frames: usize) -> Embedding {
         // Pixels and saliency, in base 64.
         let bytes = |factor: usize| {
             let [height, width] = Embedding { count, factor }.size(size);
-            ((size[0] + 1) * height * width * 4 / 3).max(1)
+            ((size[0] * frames + 1) * height * width * 4 / 3).max(1)
         };
         let most = (size[1].min(size[2]) / SMALLEST).max(1);
         let factor = (1..most).find(|&factor| count * bytes(factor) <= BUDGET).unwrap_or(most);
@@ -130,12 +130,31 @@ fn image(
     embedding: Embedding,
     tape: &mut Tape<f32>,
 ) -> Item {
+    let (size, gain) = (images.layout().size(), trained.config.model.gain);
+    let embedded = |rows: &[u8]| {
+        let levels: Vec<f32> = rows.iter().map(|&level| f32::from(level)).collect();
+        let bytes: Vec<u8> = embedding.shrunk(&levels, size).iter().map(|&level| (level + 0.5) as u8).collect();
+        STANDARD.encode(bytes)
+    };
+    let label = usize::from(images.labels()[index]);
+    let framed = (embedding.factor > 1).then(|| embedding.size(size));
+    if let Some(trace) = trace.as_ref().filter(|_| images.frames() > 1) {
+        let answer = trace.answer();
+        let steps = trace.glimpses.iter().enumerate();
+        return Item {
+            index,
+            right: answer == label,
+            label: Some(label),
+            answer: Some(answer),
+            size,
+            embedded: framed,
+            pixels: Some(embedded(trace.picture(0))),
+            steps: steps.map(|(i, at)| Step { frame: Some(embedded(trace.picture(i))), ..step(at, gain) }).collect(),
+            ..Item::default()
+        };
+    }
     let (probabilities, saliency) = saliency(trained, images, index, tape);
-    let (label, answer) = (usize::from(images.labels()[index]), argmax(&probabilities));
-    let size = images.layout().size();
-    let levels: Vec<f32> = images.rows(index).iter().map(|&level| f32::from(level)).collect();
-    let pixels: Vec<u8> = embedding.shrunk(&levels, size).iter().map(|&level| (level + 0.5) as u8).collect();
-    let gain = trained.config.model.gain;
+    let answer = argmax(&probabilities);
     let steps = match trace {
         Some(trace) => trace.glimpses.iter().map(|glimpse| step(glimpse, gain)).collect(),
         // A network that sees everything has one look, and no place.
@@ -147,8 +166,8 @@ fn image(
         label: Some(label),
         answer: Some(answer),
         size,
-        embedded: (embedding.factor > 1).then(|| embedding.size(size)),
-        pixels: Some(STANDARD.encode(pixels)),
+        embedded: framed,
+        pixels: Some(embedded(&images.rows(index))),
         saliency: Some(signed_bytes(&embedding.shrunk(&saliency, size)).0),
         steps,
         end: None,
@@ -175,6 +194,7 @@ fn step(glimpse: &Glimpse, gain: f64) -> Step {
         rho: Some(bytes(&glimpse.rho, gain)),
         probabilities: rounded(&glimpse.probabilities),
         baseline: glimpse.baseline.map(|b| round(b, 1e4)),
+        frame: None,
         lit: None,
         action: glimpse.action,
     }
@@ -251,7 +271,7 @@ mod tests {
     #[test]
     fn large_images_are_smaller_and_then_fewer() {
         let fitting = |count, size| {
-            let found = Embedding::fitting(count, size);
+            let found = Embedding::fitting(count, size, 1);
             (found.count, found.size(size), found.told(count, size))
         };
         assert_eq!(fitting(24, [1, 28, 28]), (24, [28, 28], None));

@@ -314,12 +314,12 @@ impl<'t> Recording<'_, 't> {
             rows.step(n, n, at(&episode.features), ("g_", "its features, f_g(ρ, l)", false, lines::features()));
             rows.step(n, n, at(&episode.states), ("h_", "the state, f_h(h, g)", false, lines::core(&config.model)));
             if let Some(stops) = &episode.stops {
-                rows.step(n, n, at(&stops.logits), ("f_s(h_)", "log-odds of stopping", false, lines::stop()));
+                rows.step(n, n, at(&stops.logits), ("stop(h_)", "log-odds of stopping", false, lines::stop()));
                 let log_prob = ("log π(s_)", "log-probability of stopping or going on", false, lines::stop_log_prob());
                 rows.step(n, n, at(&stops.log_probs), log_prob);
             }
             if let Some(zooms) = &episode.zooms {
-                rows.step(n, n, at(&zooms.logits), ("f_z(h_)", "logits of the zooms", false, lines::zoom()));
+                rows.step(n, n, at(&zooms.logits), ("zoom(h_)", "logits of the zooms", false, lines::zoom()));
                 let log_prob = ("log π(z_)", "log-probability of the zoom", false, lines::zoom_log_prob());
                 rows.step(n, n, at(&zooms.log_probs), log_prob);
             }

@@ -34,7 +34,7 @@ use crate::cli::progress::Console;
 /// What became of a run.
 pub enum Ran {
     /// It has a result.
-    Tested(Tested),
+    Tested(Box<Tested>),
     /// It was asked to stop, and has saved.
     Interrupted,
     /// Another process is training it.
@@ -102,7 +102,7 @@ impl<'a> Jobs<'a> {
         let mut worked = Worked { interrupted: ended.len() < runs.len(), ..Worked::default() };
         for (at, result) in ended {
             match result {
-                Ok(Ran::Tested(tested)) => worked.tested.push((&runs[at], tested)),
+                Ok(Ran::Tested(tested)) => worked.tested.push((&runs[at], *tested)),
                 Ok(Ran::Locked) => worked.locked.push(runs[at].name.clone()),
                 Ok(Ran::Interrupted) => worked.interrupted = true,
                 Err(error @ RamError::Data(_)) => return Err(error.into()),
@@ -143,12 +143,12 @@ impl<'a> Jobs<'a> {
             None => Ok(None),
         };
         if let Some(tested) = known()? {
-            return Ok(Ran::Tested(tested));
+            return Ok(Ran::Tested(Box::new(tested)));
         }
         let Some(run) = self.claimed(&planned.name)? else { return Ok(Ran::Locked) };
         // Another process may have ended the run since: this looks again while it holds the lock.
         if let Some(tested) = known()? {
-            return Ok(Ran::Tested(tested));
+            return Ok(Ran::Tested(Box::new(tested)));
         }
         let config = &planned.config;
         let (mut run, trainer) = if run.has_checkpoint() {
@@ -177,7 +177,7 @@ impl<'a> Jobs<'a> {
         let text = serde_json::to_string_pretty(&tested).expect("numbers and names") + "\n";
         let result = path.join(RESULT);
         atomic::write(&result, text.as_bytes()).map_err(|error| unwritable(&result, &error))?;
-        Ok(Ran::Tested(tested))
+        Ok(Ran::Tested(Box::new(tested)))
     }
 
     /// The folder of a run, locked; `None` where another process has it.

@@ -72,30 +72,33 @@ pub fn tell<'t>(
 
 fn choices(config: &Config, episode: &Episode<f32>, reward: f64, number: usize, decisions: Decisions) -> Vec<Choice> {
     let of = |var: Var<f32>| f64::from(var.value()[number]);
-    let (log_probs, baselines, chosen, weight) = match decisions {
-        Decisions::Each => (episode.action_log_probs.clone(), episode.baselines.clone(), &episode.actions[..], 1.0),
+    // Of each choice, the log-probabilities of all that was chosen together.
+    let (log_probs, chosen, weight): (Vec<Vec<Var<f32>>>, _, _) = match decisions {
+        Decisions::Each => (episode.action_log_probs.iter().map(|&p| vec![p]).collect(), &episode.actions[..], 1.0),
         Decisions::Last => {
-            let (log_probs, baselines) = episode.choices();
+            let later = (0..episode.states.len()).map(|t| episode.parts(t).collect::<Vec<_>>());
+            let first = episode.first.iter().map(|first| vec![first.log_prob]);
             // l₀ is among the choices only where it was chosen.
             let given = usize::from(episode.first.is_none());
             (
-                log_probs,
-                baselines,
+                first.chain(later.take_while(|parts| !parts.is_empty())).collect(),
                 &episode.locations[given.min(episode.locations.len())..],
                 config.loss.location_weight,
             )
         }
     };
+    let first = episode.first.iter().filter(|_| decisions == Decisions::Last).map(|first| first.baseline);
+    let baselines: Vec<Var<f32>> = first.chain(episode.baselines.iter().copied()).collect();
     let learned = config.loss.baseline.is_learned();
     // Whether the episode took the glimpse after choice `step`.
     let looks = |step: usize| {
         let stops = episode.stops.as_ref().filter(|_| decisions == Decisions::Last)?;
         Some(stops.looks.get(step)?.value()[number] == 1.0)
     };
-    let choice = |(i, &log_prob): (usize, &Var<f32>)| {
-        // The loss is −1/M Σᵢ Σₜ log π (Rₜ − bₜ) by its weight: so ∂L/∂ log π tells Rₜ − bₜ.
-        let slope = f64::from(log_prob.grad()[number]);
-        let advantage = if weight > 0.0 { -slope * log_prob.shape().len() as f64 / weight } else { 0.0 };
+    let choice = |(i, parts): (usize, &Vec<Var<f32>>)| {
+        // The loss is −1/M Σᵢ Σₜ log π (Rₜ − bₜ) by its weight: so ∂L/∂ log π, the same for all parts, tells Rₜ − bₜ.
+        let slope = f64::from(parts[0].grad()[number]);
+        let advantage = if weight > 0.0 { -slope * parts[0].shape().len() as f64 / weight } else { 0.0 };
         let (ret, baseline) = match (config.loss.baseline, config.loss.returns) {
             _ if learned => baselines.get(i).map_or((None, None), |&b| (Some(advantage + of(b)), Some(of(b)))),
             (BaselineKind::None, _) => (Some(advantage), Some(0.0)),
@@ -121,7 +124,7 @@ fn choices(config: &Config, episode: &Episode<f32>, reward: f64, number: usize, 
                 (Some(zooms), Decisions::Last, None | Some(false)) => Some(zooms.zoom(step, number)),
                 _ => None,
             },
-            log_prob: of(log_prob),
+            log_prob: parts.iter().map(|&part| of(part)).sum(),
             ret,
             baseline,
             advantage,
