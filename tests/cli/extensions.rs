@@ -155,3 +155,17 @@ fn a_moving_digit_is_followed_in_an_animation() {
     place.ram("report a").succeeds();
     place.ram("explain a").succeeds();
 }
+
+#[test]
+fn the_time_of_an_answer_is_measured_and_drawn_by_the_edge() {
+    let place = place();
+    let found = place.ram("bench edges --largest 64 --rounds 1 --json --out edges.png").json();
+    let rows = found["rows"].as_array().unwrap();
+    let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert!(
+        names.len() == 6 && names[0].contains("RAM") && names[5].contains("FC") && names[5].contains("64x64"),
+        "{names:?}"
+    );
+    assert!(place.bytes("edges.png").starts_with(b"\x89PNG"));
+    place.ram("bench edges --largest 16 --rounds 1").fails(2, &["32..=16384"]);
+}

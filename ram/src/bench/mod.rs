@@ -2,8 +2,9 @@
 //!
 //! `ram bench` and the crate `benches` share this module: a probe of the machine's speed ([`probe`](fn@probe)), a stopwatch for
 //! contenders that take turns ([`race`], [`rounds`](fn@rounds)), and the work itself ([`TrainingStep`], [`MatrixProduct`],
-//! [`FUNCTIONS`]).
+//! [`Answer`], [`FUNCTIONS`]).
 
+mod edges;
 mod functions;
 mod machine;
 mod probe;
@@ -11,6 +12,7 @@ mod products;
 mod rounds;
 mod steps;
 
+pub use edges::{ANSWERING, Answer, EDGES};
 pub use functions::{FUNCTIONS, Function, arguments};
 pub use machine::cpu;
 pub use probe::{Probe, Probes, median, probe, quiet};

@@ -10,6 +10,7 @@ use ram::evaluate::trace::{Trace, Tracer};
 use ram::evaluate::trained::Trained;
 use ram::figures::look::{Captions, look};
 use ram::figures::{Format, animation, check_gif};
+use ram::model::Stop;
 use ram::reinforce::BaselineKind;
 use ram::runs::atomic;
 use serde_json::{Value, json};
@@ -233,7 +234,10 @@ fn row_json(trace: &Trace) -> Value {
 pub fn title(name: &str, config: &Config) -> String {
     let (model, patch) = (&config.model, config.model.patch);
     let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
-    format!("{name}: RAM, {}, {patch}×{patch}, {}", count(model.glimpses, "glimpse"), count(model.scales, "scale"))
+    let at_most = if config.policy.stop == Stop::Learned { "at most " } else { "" };
+    let zooms = if config.policy.zooms > 1 { format!(", {} zooms", config.policy.zooms) } else { String::new() };
+    let (glimpses, scales) = (count(model.glimpses, "glimpse"), count(model.scales, "scale"));
+    format!("{name}: RAM, {at_most}{glimpses}, {patch}×{patch}, {scales}{zooms}")
 }
 
 /// `MNIST, cluttered, 60×60 pixels, 4 pieces of clutter`

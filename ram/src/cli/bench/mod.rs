@@ -1,5 +1,6 @@
 //! `ram bench`
 
+mod edges;
 mod report;
 mod worker;
 
@@ -9,13 +10,12 @@ use std::sync::Mutex;
 
 use anyhow::Context;
 use clap::Subcommand;
-use ram::bench::{
-    Contender, FUNCTIONS, MatrixProduct, Product, STEPS, StepCase, TrainingStep, Turn, arguments, rounds,
-};
+use ram::bench::{Contender, FUNCTIONS, MatrixProduct, Product, STEPS, StepCase, TrainingStep, arguments};
 use ram::error::RamError;
 use ram::threads::Threads as Pool;
 
-use self::report::{GFLOP, GIGAELEMENTS, IMAGES, Report, Row};
+use self::edges::{Edges, edges};
+use self::report::{GFLOP, GIGAELEMENTS, IMAGES, Report, Row, measured};
 use self::worker::Workers;
 use super::options::{Threads, cores};
 use super::output::{Ended, complain, say};
@@ -37,6 +37,8 @@ enum What {
     Gemm(Gemm),
     /// exp, ln, tanh and sigmoid, on one thread.
     Functions(Functions),
+    /// The answer to one image, by the edge of the image, beside a convolution and a fully connected network; on one thread.
+    Edges(Edges),
     /// Run training steps and probes as the lines of standard input ask (see benches/compare).
     #[command(hide = true)]
     Worker(worker::Args),
@@ -115,6 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         Some(What::Worker(args)) => return worker::run(args),
         Some(What::Gemm(args)) => (args.json, args.rounds),
         Some(What::Functions(args)) => (args.json, args.rounds),
+        Some(What::Edges(args)) => (args.json, args.rounds),
         None => (args.steps.json, args.steps.rounds),
     };
     if !json {
@@ -126,17 +129,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let report = match &args.what {
         Some(What::Gemm(args)) => products(args)?,
         Some(What::Functions(args)) => functions(args)?,
+        Some(What::Edges(args)) => edges(args)?,
         _ => training(&args.steps)?,
     };
     say(&if json { report.json().to_string() } else { report.table() })?;
     Ok(Ended::Done)
-}
-
-/// Runs the rounds and completes the rows.
-fn measured(contenders: &mut [Contender], count: u16, mut rows: Vec<Row>) -> anyhow::Result<Vec<Row>> {
-    let turns: Vec<Vec<Turn>> = rounds(contenders, usize::from(count)).context("cannot measure")?;
-    rows.iter_mut().zip(turns).for_each(|(row, turns)| row.turns = turns);
-    Ok(rows)
 }
 
 fn training(args: &Steps) -> anyhow::Result<Report> {

@@ -1,6 +1,7 @@
 //! What `ram bench` prints.
 
-use ram::bench::{Turn, cpu, median};
+use anyhow::Context;
+use ram::bench::{Contender, Turn, cpu, median, rounds};
 use serde_json::{Map, Value, json};
 
 use super::worker::rates;
@@ -56,9 +57,14 @@ impl Row {
         format!("{} {one}{ending}", self.threads)
     }
 
+    /// The seconds of a call: the median of the quiet rounds.
+    pub fn seconds(&self) -> f64 {
+        median_of_quiet(self.turns.iter().map(|turn| (turn.quiet, turn.seconds)))
+    }
+
     /// The median of the quiet rounds, in units of `work`.
     fn rate(&self, work: f64) -> f64 {
-        work / median_of_quiet(self.turns.iter().map(|turn| (turn.quiet, turn.seconds)))
+        work / self.seconds()
     }
 
     /// The share of the peak, which is measured in the same round: the median of the quiet rounds. `None` for work without multiply-adds.
@@ -80,6 +86,13 @@ impl Row {
     fn quiet(&self) -> usize {
         self.turns.iter().filter(|turn| turn.quiet).count()
     }
+}
+
+/// Runs the rounds and completes the rows.
+pub fn measured(contenders: &mut [Contender], count: u16, mut rows: Vec<Row>) -> anyhow::Result<Vec<Row>> {
+    let turns: Vec<Vec<Turn>> = rounds(contenders, usize::from(count)).context("cannot measure")?;
+    rows.iter_mut().zip(turns).for_each(|(row, turns)| row.turns = turns);
+    Ok(rows)
 }
 
 /// The median of the numbers of quiet rounds; where no round was quiet, of all rounds.
