@@ -14,6 +14,8 @@
 //! 7. [`search`]: how hyperparameters are found; [`zoo`]: pretrained models; [`tables`]: the paper's tables beside
 //!    our figures.
 //!
+//! [`path`](mod@path) begins with one product and ends with eq. (2). [`paper`] is the map from the paper to the code.
+//!
 //! A program trains an agent in a game of its own as the example in [`tasks::play`] does, and on images of its own as the one in
 //! [`tasks::classify`] does. With the feature `figures`, the module of that name draws what was traced.
 #![forbid(unsafe_code)]
@@ -36,6 +38,8 @@ pub mod losses;
 mod memory;
 pub mod model;
 pub mod network;
+pub mod paper;
+pub mod path;
 pub mod reinforce;
 #[cfg(feature = "figures")]
 pub mod report;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use ram::paper::{ENTRIES, Entry, Item, Test, markdown};
+
 /// The documents, and how many paths each of them names at least.
 const DOCUMENTS: [(&str, usize); 5] = [
     ("README.md", 40),
@@ -77,4 +79,64 @@ fn paths_are_read_from_links_and_backticks() {
     let expected =
         ["ram/ram/no.rs", "ram/tests/no.png", "ram/src/none.rs", "Cargo.toml", "ram/experiments/", "ram/nobody/"];
     assert_eq!(found, expected.map(|path| root.join(path)));
+}
+
+/// The text of a file of the repository.
+fn text(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// Every file of the crates.
+fn sources() -> Vec<PathBuf> {
+    let mut next: Vec<PathBuf> =
+        ["autograd/src", "datasets/src", "ram/src"].iter().map(|src| root().join(src)).collect();
+    let mut files = Vec::new();
+    while let Some(path) = next.pop() {
+        match path.is_dir() {
+            true => {
+                next.extend(std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()))
+            }
+            false => files.extend(path.extension().is_some_and(|ending| ending == "rs").then_some(path)),
+        }
+    }
+    files
+}
+
+#[test]
+fn the_map_of_the_paper_leads_to_what_is_there() {
+    for Entry { place, code, tests, .. } in ENTRIES {
+        assert!(!code.is_empty() && !tests.is_empty(), "{place}");
+        for Item { file, holds, .. } in *code {
+            assert_eq!(text(file).matches(holds).count(), 1, "{place}: {holds:?} in {file}");
+        }
+        for Test { file, name } in *tests {
+            let text = text(file);
+            let found = text.split_once(&format!("fn {name}(")).map(|(before, _)| before);
+            let marks = found.map(|before| before.rsplit_once("}\n").map_or(before, |(_, last)| last));
+            assert!(marks.is_some_and(|marks| marks.contains("#[test]")), "{place}: no test {name} in {file}");
+        }
+    }
+}
+
+/// An equation stands in the file that computes it, and in no other.
+#[test]
+fn equations_are_quoted_where_they_are_computed() {
+    let files: Vec<(PathBuf, String)> = sources()
+        .into_iter()
+        .filter(|path| !path.ends_with("ram/src/paper.rs"))
+        .map(|path| (path.clone(), std::fs::read_to_string(&path).expect("a source file")))
+        .collect();
+    assert!(files.len() > 150, "{} files", files.len());
+    for Entry { place, equation, code, .. } in ENTRIES {
+        let Some(equation) = equation else { continue };
+        let quoting: Vec<&Path> =
+            files.iter().filter(|(_, text)| text.contains(equation)).map(|(path, _)| &**path).collect();
+        assert_eq!(quoting, [root().join(code[0].file)], "{place}: {equation}");
+    }
+}
+
+#[test]
+fn the_readme_has_the_map_of_the_paper() {
+    let map = format!("<!-- paper -->\n\n{}\n<!-- /paper -->", markdown());
+    assert!(text("README.md").contains(&map), "write it again: cargo run --release -- paper --into README.md");
 }

@@ -1,5 +1,9 @@
 //! The examples do what their pages say. Each is compiled in here and run in small; CI builds them as programs, too.
 
+// Its program measures for longer than a test should.
+#[allow(dead_code)]
+#[path = "../../autograd/examples/gemm_steps.rs"]
+mod gemm_steps;
 #[path = "../../autograd/examples/own_operation.rs"]
 mod own_operation;
 #[path = "../../autograd/examples/xor.rs"]
@@ -60,4 +64,11 @@ fn an_agent_is_trained_and_its_glimpses_are_drawn() {
     }
     // A second training takes the place of the first.
     where_it_looks::train(runs.path(), &sizes).unwrap();
+}
+
+#[test]
+fn every_step_of_the_matrix_product_has_the_same_result() {
+    let (rates, peak) = gemm_steps::measure(96);
+    assert_eq!(rates.len(), gemm_steps::STEPS.len());
+    assert!(peak > 0.0 && rates.iter().all(|&rate| rate > 0.0), "{rates:?} {peak}");
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ram::error::RamError;
+use ram::paper;
 use ram::train::explain::episodes::{Choice, EpisodeTold};
 use ram::train::explain::lines::SourceLine;
 use ram::train::explain::{Explanation, Parameter, Term, Variable, explain};
@@ -75,6 +76,11 @@ fn explained(args: &Args) -> Result<(Explanation, String), RamError> {
     }
 }
 
+/// An equation as the map of the paper quotes it.
+fn equation(place: &str) -> &'static str {
+    paper::entry(place).equation.unwrap_or_default()
+}
+
 fn text(explanation: &Explanation, of: &str, all: bool) -> String {
     let Explanation { batch, glimpses, example, .. } = *explanation;
     let mut lines = Vec::new();
@@ -82,9 +88,11 @@ fn text(explanation: &Explanation, of: &str, all: bool) -> String {
         0 => format!("{of}: M = {batch} images; nothing is updated. All files are in ram/src."),
         _ => format!(
             "{of}: M = {batch} episodes, T = {glimpses} glimpses,\nσ = {}; nothing is updated. All files are in ram/src.\n\n\
-             eq. (1)  ∇J ≈ 1/M Σᵢ Σₜ ∇ log π(uₜⁱ | s₁:ₜⁱ; θ) Rⁱ\n\
-             eq. (2)  ∇J ≈ 1/M Σᵢ Σₜ ∇ log π(uₜⁱ | s₁:ₜⁱ; θ) (Rₜⁱ − bₜ)",
-            explanation.std
+             eq. (1)  {}\n\
+             eq. (2)  {}",
+            explanation.std,
+            equation("Eq. (1)"),
+            equation("Eq. (2)"),
         ),
     });
 

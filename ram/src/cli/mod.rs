@@ -14,6 +14,7 @@ mod interrupt;
 mod look;
 mod options;
 mod output;
+mod paper;
 mod play;
 mod plot;
 mod predict;
@@ -112,6 +113,8 @@ enum Command {
     Search(search::Command),
     /// Measure the speed of training steps, and compare it with the peak of this processor.
     Bench(bench::Args),
+    /// Show where the code does what the paper says: every equation, section, figure and table
+    Paper(paper::Args),
     /// Play a game: watch a trained agent, or play it yourself.
     Play(play::Args),
     /// Show, fetch or make data.
@@ -163,6 +166,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Search(command)) => search::run(&command),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Paper(args)) => paper::run(&args),
         Some(Command::Play(args)) => play::run(&args),
         Some(Command::Data(command)) => data::run(&command),
         None if cli.version => {
