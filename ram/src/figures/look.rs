@@ -57,6 +57,7 @@ pub fn look(traces: &[Trace], captions: &Captions) -> Scene {
     for column in 0..=across {
         let x = MARGIN + pitch * column as f64;
         let header = match column {
+            0 if traces.iter().any(|trace| trace.pictures.len() > 1) => "first frame".to_owned(),
             0 => "image".to_owned(),
             1 if lines > 1 => format!("glimpses 1 to {glimpses}, line by line"),
             _ if lines > 1 => String::new(),

@@ -127,8 +127,12 @@ impl Task for Classify {
         let data = self.training_data(config, dir)?;
         let loader = data.loader(config)?;
         let [channels, classes] = [data.train.images.channels(), data.train.classes];
+        let what = match data.canvas.frames {
+            1 => "images".to_owned(),
+            frames => format!("clips of {frames} frames"),
+        };
         let summary = format!(
-            "{} training and {} validation images {size}×{size}, {}, {classes} classes",
+            "{} training and {} validation {what} {size}×{size}, {}, {classes} classes",
             data.train.len(),
             data.validation.len(),
             if channels == 3 { "in colour" } else { "grey" },
