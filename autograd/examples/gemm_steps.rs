@@ -247,7 +247,7 @@ pub fn measure(n: usize) -> (Vec<f64>, f64) {
         assert!(c == expected, "{} has another result", step.name);
         let seconds =
             shortest(|| (step.product)(Matrices { n, a: &a, b: &b, c: black_box(&mut c), packed: &mut packed }));
-        rates.push(2.0 * (n as f64).powi(3) / seconds / 1e9);
+        rates.push(2.0 * (n * n * n) as f64 / seconds / 1e9);
     }
     let mut multiply_adds = 0;
     let seconds = shortest(|| multiply_adds = path().run(Peak));
