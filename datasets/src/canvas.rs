@@ -152,6 +152,14 @@ impl Canvas {
                 format!("at most {MAX_CLUTTER}"),
             );
         }
+        if self.clutter > 0 && self.height.min(self.width) < PIECE {
+            let found = size(self.height, self.width);
+            return mismatch(
+                "the canvas is too small for clutter",
+                found,
+                format!("at least {}, or no clutter", size(PIECE, PIECE)),
+            );
+        }
         if self.clutter > 0 && height.min(width) < PIECE {
             let expected = format!("at least {}, or no clutter", size(PIECE, PIECE));
             return mismatch("the images are too small to cut clutter from", size(height, width), expected);

@@ -77,6 +77,11 @@ pub fn check_network(config: &Config, sizes: [usize; 2], decisions: Decisions) -
             },
             // One is trained on while others are drawn.
             Part { name: "batches", bytes: product(&[batch, 4]), keys: "train.batch, data.size or data.frames" },
+            Part {
+                name: "an image for each sample",
+                bytes: if config.train.samples > 1 { product(&[episodes, canvas]) } else { 0 },
+                keys: "train.samples, train.batch or data.size",
+            },
         ],
     )
 }

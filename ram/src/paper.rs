@@ -308,11 +308,40 @@ pub fn entry(place: &str) -> &'static Entry {
     ENTRIES.iter().find(|entry| entry.place == place).unwrap_or_else(|| panic!("the map has no {place}"))
 }
 
+/// What people call a place that stands in the map with others.
+const ALSO: &[(&str, &str)] = &[
+    ("fig. 1", "Fig. 1C"),
+    ("fig. 1a", "Sec. 3.1, Sensor"),
+    ("fig. 2", "Sec. 4.1, Fig. 2"),
+    ("fig. 3", "Figures 3 to 6"),
+    ("fig. 4", "Figures 3 to 6"),
+    ("fig. 5", "Figures 3 to 6"),
+    ("fig. 6", "Figures 3 to 6"),
+    ("table 1", "Tables 1 and 2"),
+    ("table 1a", "Tables 1 and 2"),
+    ("table 1b", "Tables 1 and 2"),
+    ("table 2", "Tables 1 and 2"),
+    ("table 2a", "Tables 1 and 2"),
+    ("table 2b", "Tables 1 and 2"),
+];
+
+/// The letters and digits of a text, small, with the short names of places.
+fn plain(text: &str) -> String {
+    let small: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    [("equation", "eq"), ("section", "sec"), ("figure", "fig")]
+        .iter()
+        .fold(small, |text, (long, short)| text.replace(long, short))
+}
+
 /// The entries whose place or subject has these letters and digits in this order, whatever stands between: `eq. 2` finds `Eq. (2)`.
 pub fn find(words: &str) -> Vec<&'static Entry> {
-    let plain =
-        |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
     let wanted = plain(words);
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    if let Some((_, place)) = ALSO.iter().find(|(also, _)| plain(also) == wanted) {
+        return ENTRIES.iter().filter(|entry| entry.place.starts_with(place)).collect();
+    }
     let places = || ENTRIES.iter().filter(|entry| plain(entry.place).contains(&wanted));
     if places().next().is_some() {
         return places().collect();
@@ -325,7 +354,8 @@ pub fn markdown() -> String {
     let mut text = "| paper | | code | held by |\n|---|---|---|---|\n".to_owned();
     for Entry { place, about, equation, code, tests } in ENTRIES {
         let name = |file: &str| file.rsplit('/').next().unwrap_or(file).to_owned();
-        let equation = equation.map_or(String::new(), |equation| format!(": `{equation}`"));
+        // A bar would end the cell.
+        let equation = equation.map_or(String::new(), |equation| format!(": `{}`", equation.replace('|', "\\|")));
         let mut files: Vec<String> =
             code.iter().map(|item| format!("[`{}`]({})", name(item.file), item.file)).collect();
         let mut holds: Vec<String> =
@@ -347,6 +377,16 @@ mod tests {
         assert_eq!(find("Eq.(1)").len(), 1);
         assert_eq!(find("fig 1c")[0].place, "Fig. 1C");
         assert_eq!(find("catch")[0].place, "Sec. 4.2");
+        // The examples of the command's help.
+        assert!(["eq. 2", "fig. 1C", "table 1", "catch"].iter().all(|words| !find(words).is_empty()));
+        assert_eq!((find("Figure 3")[0].place, find("table 2a").len()), ("Figures 3 to 6", 2));
+        for (_, place) in ALSO {
+            assert!(ENTRIES.iter().any(|entry| entry.place == *place), "{place}");
+        }
+        assert!(find("?").is_empty());
+        for line in markdown().lines() {
+            assert_eq!(line.replace("\\|", "").matches('|').count(), 5, "{line}");
+        }
         assert!(find("sec. 5").len() > 3 && find("nothing like this").is_empty());
         assert!(entry("Eq. (2)").equation.is_some());
     }

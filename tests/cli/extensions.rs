@@ -70,7 +70,9 @@ fn an_agent_that_stops_is_evaluated_beside_other_rules() {
     place.ram("train --config tiny.toml --name fc --set model.kind=fc").succeeds();
     place.ram("eval fc --stop-at 0.5").fails(2, &["no glimpses to stop after"]);
     place.ram("eval fc --stopping").fails(2, &["sees the whole image at once"]);
-    place.ram("look a --out a.png").succeeds();
+    place.ram("look a --out a.png --gif a.gif --rows 8").succeeds();
+    // Where all have stopped, nothing is told of further glimpses.
+    assert_eq!(place.ram("eval a --stop-at 0 --json").json()["fixation_spread"].as_array().unwrap().len(), 1);
     let explained = place.ram("explain a").succeeds().to_owned();
     assert!(explained.contains("stop(h") && explained.contains("log π(s"), "{explained}");
 }
@@ -132,6 +134,15 @@ fn a_folder_of_clips_is_learned_and_a_clip_is_named() {
     let classes: Vec<_> = told.succeeds().lines().filter(|line| line.starts_with("others")).collect();
     assert!(classes[0].contains(": right (") && classes[1].contains(": left ("), "{classes:?}");
     assert!(told.err.contains("it has 4 pictures; the first 3 are used"), "{}", told.err);
+    let whole = place.ram("eval a --data frames:others --json");
+    assert!(
+        whole.json()["error"].as_f64().unwrap() < 0.2 && whole.err.contains("of which the first 3 are used"),
+        "{}",
+        whole.err
+    );
+    place.ram("eval a --data digits").fails(2, &["looks at clips of 3 frames", "frames:PATH"]);
+    place.ram("train --config tiny.toml --name still").succeeds();
+    place.ram("eval still --data frames:others").fails(2, &["images that stay the same"]);
     place.ram("predict a others/right/3/0.png").fails(2, &["looks at clips of 3 frames", "name a folder"]);
     place.write("short/0.png", &bar(3));
     place.ram("predict a short").fails(2, &["it has 1 pictures, but this run looks at clips of 3 frames"]);

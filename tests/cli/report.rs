@@ -177,7 +177,7 @@ fn curves_of_runs_are_laid_over_each_other() {
     place.ram("train --config tiny.toml --name b --set model.kind=fc").succeeds();
     let told = place.ram("compare a b");
     assert!(
-        told.succeeds().contains("lowest validation error") && told.out.ends_with("wrote compare.svg\n"),
+        told.succeeds().contains("best validation error") && told.out.ends_with("wrote compare.svg\n"),
         "{}",
         told.out
     );

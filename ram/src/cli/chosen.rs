@@ -32,7 +32,7 @@ pub struct Places {
 /// A checkpoint of a run.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Which {
-    /// The checkpoint with the lowest validation error.
+    /// The best checkpoint: see [`EpochMetrics::cost`](ram::runs::metrics::EpochMetrics::cost).
     Best,
     /// The newest checkpoint.
     Last,

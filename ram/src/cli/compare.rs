@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     for (name, _, lines) in &runs {
         let (error, epoch, epochs) = best(lines);
         let error = percent(error);
-        let line = format!("{name:<widest$}  lowest validation error {error:>8} after epoch {epoch} of {epochs}");
+        let line = format!("{name:<widest$}  best validation error {error:>8} after epoch {epoch} of {epochs}");
         say(&wrapped(&line, width(), 4))?;
     }
     say(&format!("wrote {}", args.out.display()))?;

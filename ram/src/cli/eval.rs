@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use datasets::shown;
-use ram::config::{Base, Config};
+use ram::config::{Base, Config, Source};
 use ram::data::fingerprint::Fingerprint;
 use ram::data::{TestData, foreign};
 use ram::error::RamError;
@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
 
-    /// The checkpoint: the one with the lowest validation error, or the newest [default: best]
+    /// The checkpoint: the best one by validation, or the newest [default: best]
     #[arg(long, value_enum, conflicts_with = "pretrained")]
     which: Option<Which>,
 
@@ -122,7 +122,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     examples.notes.iter().for_each(|note| complain(&format!("warning: {note}")));
     if args.stopping {
         let rules = Threads::new(threads)?.install(|| compare(&trained, &examples))?;
-        return tell_rules(&chosen, &rules, if is_whole { "" } else { split_name }, args.json);
+        return tell_rules(&chosen, &rules, if is_whole { "all" } else { split_name }, args.json);
     }
     let evaluation = || evaluate_on(&trained.config, trained.subject(), &examples, passes);
     let result = Threads::new(threads)?.install(evaluation);
@@ -286,7 +286,22 @@ fn other_data(
                 format!("--data {data}: this run plays {}; only a run on images takes other data", game.title);
             return Err(RamError::Config(message));
         }
-        let named = Config::load(Base::Preset("mnist"), &sources::sets(data)?)?.data;
+        let mut sets = sources::sets(data)?;
+        let frames = config.data.clip_frames();
+        if data.starts_with("frames:") {
+            if frames == 1 {
+                let message = format!("--data {data}: this run looks at images that stay the same, and not at clips");
+                return Err(RamError::Config(message));
+            }
+            // As many as the run looks at.
+            sets.extend([format!("data.frames={frames}"), format!("model.glimpses={frames}")]);
+        } else if config.data.source == Source::Frames {
+            let message = format!(
+                "--data {data}: this run looks at clips of {frames} frames; name a folder of clips, frames:PATH"
+            );
+            return Err(RamError::Config(message));
+        }
+        let named = Config::load(Base::Preset("mnist"), &sets)?.data;
         let files = |data: &ram::config::Data, dir: Option<&Path>| {
             let whole = |path: &str| {
                 let path = dir.unwrap_or(Path::new("")).join(path);
@@ -298,6 +313,11 @@ fn other_data(
         is_foreign = named.source.is_user_pictures() && files(&named, given) != files(&config.data, own_dir);
         if is_foreign || !named.source.is_user_pictures() {
             (config.data.source, config.data.path, config.data.labels) = (named.source, named.path, named.labels);
+            if named.source == Source::Frames {
+                // Clips fill the canvas and move by themselves.
+                (config.data.canvas, config.data.clutter, config.data.scale) =
+                    (named.canvas, named.clutter, named.scale);
+            }
         }
     }
     config.data.strict |= args.strict;

@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(conflicts_with_all = ["preset", "experiment", "config", "data", "strict", "set"])]
     run: Option<PathBuf>,
 
-    /// The checkpoint of the run: the one with the lowest validation error, or the newest [default: best]
+    /// The checkpoint of the run: the best one by validation, or the newest [default: best]
     #[arg(long, value_enum, requires = "run")]
     which: Option<Which>,
 

@@ -64,7 +64,7 @@ pub struct Args {
     #[command(flatten)]
     handling: Handling,
 
-    /// The checkpoint: the one with the lowest validation error, or the newest [default: best]
+    /// The checkpoint: the best one by validation, or the newest [default: best]
     #[arg(long, value_enum, conflicts_with = "pretrained")]
     which: Option<Which>,
 
@@ -191,7 +191,7 @@ fn of_split(args: &Args, tracer: Tracer, chosen: &Chosen, rows: usize) -> anyhow
 /// The user's image.
 fn of_user(args: &Args, tracer: Tracer, path: &Path) -> anyhow::Result<Shown> {
     let picture = Picture::read(path).map_err(RamError::from)?;
-    let Prepared { canvas, layout, how } = Prepared::new(tracer.config(), &picture, args.handling.of());
+    let Prepared { canvas, layout, how, .. } = Prepared::new(tracer.config(), &picture, args.handling.of());
     let trace = tracer.trace_image(&canvas, layout, 1)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     Ok(Shown { traces: vec![trace], subtitle: format!("{name}: {how}"), facts: json!({ "image": path, "how": how }) })

@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = eval::Split::Validation)]
     split: eval::Split,
 
-    /// The checkpoint: the one with the lowest validation error, or the newest [default: best]
+    /// The checkpoint: the best one by validation, or the newest [default: best]
     #[arg(long, value_enum, conflicts_with = "pretrained")]
     which: Option<Which>,
 

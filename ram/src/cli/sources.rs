@@ -70,11 +70,12 @@ pub fn sets_of_files(config: &Config, data_dir: Option<&Path>) -> Result<Vec<Str
 /// A warning if the glimpses of a configuration see little of the user's pictures, with the keys that let them see more.
 pub fn small_retina(config: &Config) -> Option<String> {
     let data = &config.data;
-    let Model { patch, scales, glimpses, .. } = config.model;
+    let Model { patch, scales, zoom, glimpses, .. } = config.model;
     if !data.source.is_user_pictures() || config.model.kind != ModelKind::Ram {
         return None;
     }
-    let widest = (patch << (scales - 1)).min(data.size);
+    let zooms = config.policy.zooms;
+    let widest = (patch << (scales - 1 + zoom + zooms - 1)).min(data.size);
     // At best, no two glimpses overlap.
     let share = (glimpses * widest * widest) as f64 / (data.size * data.size) as f64;
     if share >= ENOUGH {

@@ -108,7 +108,7 @@ impl Chunk<'_> {
         let mut probabilities: Vec<f64> = Vec::new();
         for pass in 0..passes {
             examples.inputs(range.clone(), pass as u64, |inputs| {
-                if let (0, Some(boxes)) = (pass, inputs.pictures.boxes(0)) {
+                if let (0, Some(boxes)) = (pass, inputs.pictures.digits(0)) {
                     found.sides = boxes.iter().map(|digit| digit.width.max(digit.height)).collect();
                 }
                 let t = tape.begin(params);
@@ -155,6 +155,9 @@ fn conclude(config: &Config, decisions: Decisions, chunks: impl Iterator<Item = 
         all.append(found);
     }
     let Found { verdict, steps, baselines, is_placed, taken, sides } = all;
+    // Where every example has stopped before, no glimpse was taken, and there is nothing to tell.
+    let taken_by_some = steps.iter().take_while(|step| !step.locations.is_empty()).count();
+    let (most, steps) = (steps.len(), &steps[..taken_by_some]);
     let touching = steps.iter().map(|step| f64::from(step.touching)).sum::<f64>();
     let classes = verdict.confusion.len().isqrt();
     let looks: f64 = steps.iter().map(Step::looks).sum();
@@ -178,17 +181,17 @@ fn conclude(config: &Config, decisions: Decisions, chunks: impl Iterator<Item = 
         error_after: verdict.wrong_after.iter().map(|&wrong| share(wrong)).collect(),
         // Only a learned baseline has values worth reporting.
         baselines: match config.loss.baseline.is_learned() {
-            true => {
-                baselines.iter().map(|b| b.iter().map(|&b| f64::from(b)).sum::<f64>() / b.len().max(1) as f64).collect()
-            }
+            true => baselines
+                .iter()
+                .filter(|b| !b.is_empty())
+                .map(|b| b.iter().map(|&b| f64::from(b)).sum::<f64>() / b.len().max(1) as f64)
+                .collect(),
             false => Vec::new(),
         },
         confusion: verdict.confusion.chunks(classes.max(1)).map(<[u32]>::to_vec).collect(),
         taken: match taken.is_empty() {
             true => Vec::new(),
-            false => {
-                (1..=steps.len() as u32).map(|t| taken.iter().filter(|&&taken| taken == t).count() as u32).collect()
-            }
+            false => (1..=most as u32).map(|t| taken.iter().filter(|&&taken| taken == t).count() as u32).collect(),
         },
         by_size: by_size(&sides, &verdict.errors),
         wrong: verdict.wrong,

@@ -34,6 +34,8 @@ pub struct Prepared {
     pub layout: Layout,
     /// The original format, and the changes: `90×60 pixels, colour; made grey; inverted`.
     pub how: String,
+    /// Whether it was inverted.
+    pub inverted: bool,
 }
 
 impl Prepared {
@@ -43,10 +45,11 @@ impl Prepared {
         let source = config.data.source;
         let is_bright_on_black = matches!(source, Source::Mnist | Source::FashionMnist | Source::Digits);
         let size = config.data.size;
-        let edge = config.data.image_edge().min(size);
-        let fits = [size, edge].iter().any(|&side| [picture.width, picture.height] == [side; 2]);
         // A frame of a clip is a whole canvas already.
-        let fits = fits || config.data.clip_frames() > 1;
+        let is_frame = config.data.clip_frames() > 1;
+        let edge = if is_frame { size } else { config.data.image_edge().min(size) };
+        let fits = [size, edge].iter().any(|&side| [picture.width, picture.height] == [side; 2]);
+        let fits = fits || is_frame;
         let like_mnist = like_mnist.unwrap_or(matches!(source, Source::Mnist | Source::Digits) && !fits);
         let inverted = invert.unwrap_or_else(|| (is_bright_on_black || like_mnist) && is_dark_on_bright(picture));
         let colours = |channels| if channels == 1 { "grey" } else { "colour" };
@@ -82,7 +85,7 @@ impl Prepared {
                 canvas_of(config, picture, inverted)
             }
         };
-        Prepared { canvas, layout, how }
+        Prepared { canvas, layout, how, inverted }
     }
 }
 
@@ -202,9 +205,11 @@ impl Predictor {
     /// # Panics
     /// If there is no frame.
     pub fn predict_clip(&self, frames: &[Picture], handling: Handling) -> Result<Prediction, RamError> {
-        let mut prepared = frames.iter().map(|frame| Prepared::new(self.config(), frame, handling));
-        let Prepared { mut canvas, layout, mut how } = prepared.next().expect("a frame");
-        prepared.for_each(|frame| canvas.extend_from_slice(&frame.canvas));
+        let Prepared { mut canvas, layout, mut how, inverted } = Prepared::new(self.config(), &frames[0], handling);
+        // All frames are handled as the first one.
+        let handling = Handling { invert: Some(inverted), ..handling };
+        let others = frames[1..].iter().map(|frame| Prepared::new(self.config(), frame, handling).canvas);
+        others.for_each(|frame| canvas.extend_from_slice(&frame));
         if frames.len() > 1 {
             how = format!("{} frames, the first of {how}", frames.len());
         }

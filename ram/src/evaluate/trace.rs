@@ -331,7 +331,8 @@ impl<'t> World<'t, f32> for Guided<'_, '_> {
     fn images(&mut self, locations: &[f32]) -> Images<'_, 't, f32> {
         let game = self.games.game(0);
         let [height, width] = game.size();
-        self.chosen = (self.chooses)(game, &windows(self.retina, clamped(locations), [width, height]));
+        let retina = self.retina.zoomed(locations.get(2).map_or(0, |&zoom| zoom as usize));
+        self.chosen = (self.chooses)(game, &windows(retina, clamped(locations), [width, height]));
         self.games.images(locations)
     }
     fn act(&mut self, _: &[f32]) {

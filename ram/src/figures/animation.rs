@@ -88,6 +88,8 @@ fn one(scene: &mut Scene, [x, y]: [f64; 2], side: f64, trace: &Trace, classes: &
     let size = [trace.width, trace.height];
     let on = parts::within(square, size);
     let over = step == trace.glimpses.len();
+    // An image that has stopped waits for the others.
+    let way = if over { 1.0 } else { way };
     let at = step.min(trace.glimpses.len() - 1);
     let arrived = if way < 1.0 { at - 1 } else { at };
     // A clip has a picture for each glimpse.

@@ -248,8 +248,8 @@ impl Agent {
         let mut looking: Option<Indices> = None;
         for step in 1..=self.plan.glimpses {
             let clamped = l.clamp(-R::ONE, R::ONE);
-            let images = world.images(&clamped.value());
             let place = episode.zooms.as_ref().map_or(clamped, |zooms| zoom::with_zoom(clamped, zooms.zooms[step - 1]));
+            let images = world.images(&place.value());
             let (rho, g, next) = match looking {
                 None => self.iterate(t, images, state, place),
                 Some(rows) => self.iterate_rows(t, images, rows, state, place),

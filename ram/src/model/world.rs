@@ -10,7 +10,7 @@ pub trait World<'t, R: Real> {
     fn batch(&self) -> usize;
 
     /// The images [batch, channels, height, width] at this glimpse. The agent looks at `locations` [batch, 2], which are
-    /// clamped to [−1, 1].
+    /// clamped to [−1, 1]; or where it has several zooms, at `[batch, 3]` with the zoom as the third number.
     fn images(&mut self, locations: &[R]) -> Images<'_, 't, R>;
 
     /// The classes of the inputs, where they are known. Only an informed baseline asks for them.

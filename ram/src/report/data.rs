@@ -97,9 +97,9 @@ pub struct ResultRow {
     pub policy: String,
     /// The seed of the run.
     pub seed: u64,
-    /// The lowest validation error, 0 to 1.
+    /// The validation error of the best epoch, 0 to 1.
     pub validation: Option<f64>,
-    /// The epoch with the lowest validation error.
+    /// The best epoch.
     pub epoch: Option<usize>,
     /// The test error, where the report is about the test split.
     pub test: Option<f64>,

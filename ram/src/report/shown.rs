@@ -3,7 +3,7 @@
 use autograd::{Shape, Tape};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use datasets::Canvases;
+use datasets::{Batch, Canvases};
 
 use super::data::{Item, Step};
 use super::weights::signed_bytes;
@@ -80,7 +80,10 @@ impl Embedding {
             .then(|| format!("they are embedded at {width}×{height} pixels, not {}×{}", size[2], size[1]));
         let fewer = (self.count < asked).then(|| format!("there are {} instead of {asked}", self.count));
         let told: Vec<String> = smaller.into_iter().chain(fewer).collect();
-        (!told.is_empty()).then(|| format!("So that this page stays small, {}.", told.join(", and ")))
+        let small = (!told.is_empty()).then(|| format!("So that this page stays small, {}.", told.join(", and ")));
+        let slope =
+            is_large(size).then(|| "Which pixels moved the decision is not shown of such large images.".to_owned());
+        small.into_iter().chain(slope).reduce(|a, b| a + " " + &b)
     }
 
     /// The mean of each block of pixels, plane after plane.
@@ -138,7 +141,9 @@ fn image(
     };
     let label = usize::from(images.labels()[index]);
     let framed = (embedding.factor > 1).then(|| embedding.size(size));
-    if let Some(trace) = trace.as_ref().filter(|_| images.frames() > 1) {
+    // The slope by the pixels needs several numbers for each of them.
+    if let Some(trace) = trace.as_ref().filter(|_| images.frames() > 1 || is_large(size)) {
+        let frame = |i: usize| (images.frames() > 1).then(|| embedded(trace.picture(i)));
         let answer = trace.answer();
         let steps = trace.glimpses.iter().enumerate();
         return Item {
@@ -149,7 +154,7 @@ fn image(
             size,
             embedded: framed,
             pixels: Some(embedded(trace.picture(0))),
-            steps: steps.map(|(i, at)| Step { frame: Some(embedded(trace.picture(i))), ..step(at, gain) }).collect(),
+            steps: steps.map(|(i, at)| Step { frame: frame(i), ..step(at, gain) }).collect(),
             ..Item::default()
         };
     }
@@ -200,6 +205,11 @@ fn step(glimpse: &Glimpse, gain: f64) -> Step {
     }
 }
 
+/// Whether an image is so large that the slope by its pixels is left out.
+fn is_large([_, height, width]: [usize; 3]) -> bool {
+    height * width > 1 << 22
+}
+
 /// The probabilities of an image's classes, and ∂(the winner's logit)/∂pixel, [height, width], channels added up: through
 /// all glimpses, their locations held where they were.
 fn saliency(trained: &Trained, set: &Canvases, index: usize, tape: &mut Tape<f32>) -> (Vec<f64>, Vec<f32>) {
@@ -212,6 +222,9 @@ fn saliency(trained: &Trained, set: &Canvases, index: usize, tape: &mut Tape<f32
             let mut draws = Draws::default();
             let samples = &[index as u32];
             draws.draw(agent.plan(), &DrawKey { mode: Mode::Best, seed: FIXED_SEED, epoch: 0, samples, copies: 1 });
+            let mut buffer = Batch::default();
+            let (_, boxes) = set.view(index..index + 1, &mut buffer);
+            draws.aim(agent.plan(), |_| Some(boxes), 1, [width, height]);
             agent.look(&t, Images::Var(pixels), &draws).last_decision()
         }
         Network::Comparator(comparator) => comparator.logits(&t, Images::Var(pixels)),

@@ -33,7 +33,7 @@ pub const PARAMS: &str = "params/";
 pub(super) const LAST: &str = "last.safetensors";
 /// The one before it.
 pub(super) const PREVIOUS: &str = "previous.safetensors";
-/// The one with the lowest validation error.
+/// The best one: see [`EpochMetrics::cost`](super::metrics::EpochMetrics::cost).
 pub(super) const BEST: &str = "best.safetensors";
 
 /// A tensor to write.

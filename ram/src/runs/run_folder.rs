@@ -9,7 +9,7 @@
 //! | `timing.jsonl` | one line for each epoch, see [`Timing`] |
 //! | `last.safetensors` | the newest checkpoint |
 //! | `previous.safetensors` | the one before it |
-//! | `best.safetensors` | the one with the lowest validation error |
+//! | `best.safetensors` | the best one, which has the lowest validation error (and price of glimpses, if they have one) |
 //! | `evaluation.json` | the test error of the best checkpoint, if `ram eval --split test` was asked for it |
 //! | `report.html` | curves, tables and a player, written when the training has ended |
 //! | `events.out.tfevents.ram` | with `--tensorboard`: the metrics in TensorBoard's format |
@@ -73,7 +73,7 @@ pub enum Existing {
 /// One of the checkpoints of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// The one with the lowest validation error.
+    /// The best one.
     Best,
     /// The newest.
     Last,

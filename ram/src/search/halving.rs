@@ -43,7 +43,7 @@ impl Halving {
 pub struct Standing {
     /// The number of the trial.
     pub trial: u32,
-    /// Its lowest validation error so far, 0 to 1; `None` where the training diverged.
+    /// The validation error of its best epoch so far, 0 to 1; `None` where the training diverged.
     pub error: Option<f64>,
 }
 

@@ -34,7 +34,7 @@ pub struct TrialResult {
     pub trial: u32,
     /// How it stands.
     pub state: State,
-    /// The lowest validation error, 0 to 1; `None` where it diverged or failed.
+    /// The validation error of the best epoch, 0 to 1; `None` where it diverged or failed.
     pub error: Option<f64>,
     /// The validation loss after the epoch with the lowest error.
     pub loss: Option<f64>,

@@ -282,7 +282,7 @@ impl Recorder for ImageRecorder {
     }
 
     fn targets<'a>(&'a self, inputs: &Inputs<'a>, step: usize) -> Option<&'a [DigitBox]> {
-        inputs.pictures.boxes(step)
+        inputs.pictures.digits(step)
     }
 }
 

@@ -103,8 +103,10 @@ pub struct Inputs<'a> {
 pub struct Pictures<'a> {
     /// [frames, all] images, of which those in `range` are meant.
     pixels: &'a [u8],
-    /// Where the digit lies on each of them, where it is known.
+    /// Where the source image lies on each of them, where there is one.
     boxes: Option<&'a [DigitBox]>,
+    /// Whether the digit fills its source image.
+    is_placed: bool,
     layout: Layout,
     frames: usize,
     all: usize,
@@ -113,14 +115,14 @@ pub struct Pictures<'a> {
 }
 
 impl<'a> Pictures<'a> {
-    /// All images of `[frames, count]` images, whose pixels lie as `layout` says, and where the digit lies on each of them.
+    /// All images of `[frames, count]` images, whose pixels lie as `layout` says, and where the source image lies on each of them.
     ///
     /// # Panics
     /// If there are other numbers of pixels or boxes.
     pub fn new(pixels: &'a [u8], layout: Layout, boxes: Option<&'a [DigitBox]>, [frames, count]: [usize; 2]) -> Self {
         assert_eq!(pixels.len(), frames * count * layout.len(), "Pictures: the length of `pixels`");
         assert!(boxes.is_none_or(|boxes| boxes.len() == frames * count), "Pictures: the number of boxes");
-        Pictures { pixels, boxes, layout, frames, all: count, first: 0, count }
+        Pictures { pixels, boxes, is_placed: true, layout, frames, all: count, first: 0, count }
     }
 
     /// The pictures of the inputs `range`.
@@ -144,10 +146,20 @@ impl<'a> Pictures<'a> {
         &self.pixels[begin * image..(begin + self.count) * image]
     }
 
-    /// Where the digit lies on each of these images, where it is known.
+    /// Where the source image lies on each of these images, where there is one.
     pub fn boxes(&self, step: usize) -> Option<&'a [DigitBox]> {
         let begin = self.begin(step);
         self.boxes.map(|boxes| &boxes[begin..begin + self.count])
+    }
+
+    /// The same, where the digit fills its source image, so that it is known where it lies.
+    pub fn digits(&self, step: usize) -> Option<&'a [DigitBox]> {
+        self.boxes(step).filter(|_| self.is_placed)
+    }
+
+    /// Says whether digits fill their source images.
+    fn placed(self, is_placed: bool) -> Self {
+        Pictures { is_placed, ..self }
     }
 
     fn begin(&self, step: usize) -> usize {
@@ -299,9 +311,10 @@ impl Examples {
             pictures: Pictures::new(
                 pixels,
                 images.map_or(Layout::default(), Canvases::layout),
-                Some(boxes).filter(|_| images.is_some() && self.is_placed),
+                Some(boxes).filter(|_| images.is_some()),
                 [images.map_or(1, Canvases::frames), samples.len()],
-            ),
+            )
+            .placed(self.is_placed),
             labels: &labels,
         })
     }

@@ -67,7 +67,7 @@ impl Progress for () {
 pub enum Outcome {
     /// All requested epochs are done, or patience ran out.
     Finished {
-        /// The lowest validation error.
+        /// The validation error of the best epoch.
         best_error: f64,
         /// The epoch that reached it, from 1.
         best_epoch: usize,

@@ -62,7 +62,7 @@ pub struct Facts {
     pub config: String,
     /// The names of the classes or actions, in the order of the logits.
     pub classes: Vec<String>,
-    /// The epoch with the lowest validation error, from 1, after which the weights were saved.
+    /// The best epoch, from 1, after which the weights were saved.
     pub epoch: usize,
     /// The SHA-256 of the run's own weights, f32, as `ram eval` prints it.
     pub run_weights: String,

@@ -52,7 +52,7 @@ struct Status {
     state: State,
     epoch: usize,
     epochs: usize,
-    /// The lowest validation error so far.
+    /// The validation error of the best epoch so far.
     validation_error: Option<f64>,
     test_error: Option<f64>,
     seconds_per_epoch: Option<f64>,
