@@ -171,6 +171,10 @@ impl Plan {
             (true, name) if name.starts_with("cluttered-100-ram") => {
                 &["data.train=2000", "data.validation=400", "data.test=400", "train.epochs=3", "train.samples=2"]
             }
+            // There are many of them.
+            (true, _) if experiment.table.starts_with("5 ") => {
+                &["data.train=600", "data.validation=200", "data.test=200", "train.epochs=2", "train.batch=32"]
+            }
             (true, _) => {
                 &["data.train=1200", "data.validation=400", "data.test=400", "train.epochs=3", "train.batch=32"]
             }
