@@ -70,5 +70,6 @@ fn an_agent_is_trained_and_its_glimpses_are_drawn() {
 fn every_step_of_the_matrix_product_has_the_same_result() {
     let (rates, peak) = gemm_steps::measure(96);
     assert_eq!(rates.len(), gemm_steps::STEPS.len());
-    assert!(peak > 0.0 && rates.iter().all(|&rate| rate > 0.0), "{rates:?} {peak}");
+    // Nothing is faster than the peak, unless that was disturbed.
+    assert!(peak > 0.0 && rates.iter().all(|&rate| rate > 0.0 && rate < 1.5 * peak), "{rates:?} {peak}");
 }
