@@ -1,29 +1,16 @@
 //! Folders of clips as people arrange them: frames in the order of their numbers, clips of unequal length, and what is not used.
 
-use std::fs;
+mod common;
+
 use std::path::{Path, PathBuf};
 
 use datasets::{ClipFolder, Fit, Preparation, ReadSplit, Source, Split};
 
+use common::{plain, write};
+
 fn folder(path: &Path, frames: usize) -> ClipFolder {
     let preparation = Preparation { channels: 1, height: 4, width: 4, fit: Fit::Pad, invert: false };
     ClipFolder { path: path.to_owned(), preparation, frames, seed: 1 }
-}
-
-fn write(path: PathBuf, bytes: &[u8]) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
-}
-
-/// A grey picture of one level.
-fn plain(level: u8) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, 3, 3);
-    encoder.set_color(png::ColorType::Grayscale);
-    let mut writer = encoder.write_header().unwrap();
-    writer.write_image_data(&[level; 9]).unwrap();
-    writer.finish().unwrap();
-    bytes
 }
 
 /// A clip whose frames have the levels `first`, `first` + 1, …

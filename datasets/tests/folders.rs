@@ -1,31 +1,19 @@
 //! Folders of pictures as people arrange them: names of splits, folders in folders, and what is not used.
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use datasets::{Fit, Folder, Preparation, Source, Split};
+
+use common::{plain, write};
 
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
 fn folder(path: &Path) -> Folder {
     let preparation = Preparation { channels: 1, height: 4, width: 4, fit: Fit::Pad, invert: false };
     Folder { path: path.to_owned(), preparation, seed: 1 }
-}
-
-/// A grey picture of one level.
-fn plain(level: u8) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, 3, 3);
-    encoder.set_color(png::ColorType::Grayscale);
-    let mut writer = encoder.write_header().unwrap();
-    writer.write_image_data(&[level; 9]).unwrap();
-    writer.finish().unwrap();
-    bytes
-}
-
-fn write(path: PathBuf, bytes: &[u8]) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
 }
 
 /// So many pictures of each of the two classes.

@@ -13,7 +13,7 @@ pub struct Evaluation {
     pub loss: f64,
     /// Number of images or games.
     pub count: usize,
-    /// Share of the glimpses that were taken whose finest patch touches the digit's 28×28 box, 0 to 1.
+    /// Share of the glimpses that were taken whose finest patch touches the digit's box, 0 to 1.
     pub on_digit: Option<f64>,
     /// The same share for each glimpse.
     pub on_digit_at: Vec<f64>,

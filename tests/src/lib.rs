@@ -231,3 +231,15 @@ pub fn on_path(path: &str, test: &str) -> String {
     let result = out.lines().find_map(|line| line.split_once("RESULT ")).map(|(_, result)| result.to_owned());
     result.unwrap_or_else(|| panic!("{test} on {path} printed no result:\n{out}{err}"))
 }
+
+/// Hands every way that an episode can go to `add`, with its probability and what it earns: (p, reward) of each. `in_pairs`, to leave one
+/// out, each way stands beside each other one, with the probability of both.
+pub fn over_ways<W: Copy>(ways: &[W], rewards: &[(f64, f64)], in_pairs: bool, mut add: impl FnMut(&[W], f64, f64)) {
+    for (&a, &(p, reward)) in ways.iter().zip(rewards) {
+        if in_pairs {
+            ways.iter().zip(rewards).for_each(|(&b, (q, _))| add(&[a, b], p * q, reward));
+        } else {
+            add(&[a], p, reward);
+        }
+    }
+}

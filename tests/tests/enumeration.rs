@@ -10,7 +10,7 @@ use ram::network::agent_options;
 use ram::reinforce::BaselineKind;
 use ram::tasks::classify::{hybrid_loss, reinforce_loss};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use tests::{assert_gradients, redraw, softmax, uniforms};
+use tests::{assert_gradients, over_ways, redraw, softmax, uniforms};
 
 /// The side of an image in pixels, and how many classes there are.
 const SIDE: usize = 9;
@@ -165,14 +165,7 @@ impl Problem {
         for image in 0..IMAGES {
             let ways = self.ways(image);
             let rewards = self.rewards(&self.params, &ways, rule);
-            for (&a, &(p, reward)) in ways.iter().zip(&rewards) {
-                match baseline {
-                    BaselineKind::LeaveOneOut => {
-                        ways.iter().zip(&rewards).for_each(|(&b, (q, _))| add(&[a, b], p * q, reward));
-                    }
-                    _ => add(&[a], p, reward),
-                }
-            }
+            over_ways(&ways, &rewards, baseline == BaselineKind::LeaveOneOut, &mut add);
         }
         mean
     }

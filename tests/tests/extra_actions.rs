@@ -21,7 +21,9 @@ use ram::split::SplitName;
 use ram::tasks::classify::{hybrid_loss, reinforce_loss};
 use ram::train::trainer::Trainer;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use tests::{assert_gradients, assert_same, kernel_paths, layers, on_path, reached, redraw, softmax, uniforms};
+use tests::{
+    assert_gradients, assert_same, kernel_paths, layers, on_path, over_ways, reached, redraw, softmax, uniforms,
+};
 
 const SIDE: usize = 9;
 const CLASSES: usize = 3;
@@ -261,14 +263,7 @@ impl Problem {
         for image in 0..IMAGES {
             let ways = self.ways(image);
             let rewards = self.rewards(&self.params, &ways, rule);
-            for (&a, &(p, reward)) in ways.iter().zip(&rewards) {
-                match baseline {
-                    BaselineKind::LeaveOneOut => {
-                        ways.iter().zip(&rewards).for_each(|(&b, (q, _))| add(&[a, b], p * q, reward));
-                    }
-                    _ => add(&[a], p, reward),
-                }
-            }
+            over_ways(&ways, &rewards, baseline == BaselineKind::LeaveOneOut, &mut add);
         }
         mean
     }

@@ -221,7 +221,7 @@ impl Found {
         }
         // For classification, only the baselines that are subtracted for a choice after a glimpse are counted, and only where it was made.
         let used = match decisions {
-            Decisions::Last => episode.choices().0.len() - episode.first.iter().len(),
+            Decisions::Last => episode.choices_after_glimpses(),
             Decisions::Each => episode.baselines.len(),
         };
         let chosen = |(step, b): (usize, &Var<f32>)| match &episode.stops {

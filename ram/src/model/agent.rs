@@ -269,7 +269,7 @@ impl Agent {
                 episode.decisions.push(self.action.logits(state.h));
             }
             (l, looking) = self.choose(t, state.h, step, draws, &mut episode);
-            if episode.chooses() && self.plan.decisions == Decisions::Last {
+            if episode.choices_after_glimpses() > 0 && self.plan.decisions == Decisions::Last {
                 episode.baselines.push(self.expect(state.h, world.labels()));
             }
         }

@@ -23,7 +23,7 @@ pub struct Episode<'t, R: Real> {
     /// ln p(lₜ; μₜ, σ²) of l₁, …, l_{N−1}, `[batch]`; empty if the policy is not learned.
     pub location_log_probs: Steps<'t, R>,
     /// bₜ `[batch]` at each step that chooses something: at all N steps, or only at the last one if the agent decides once and
-    /// its locations are not learned.
+    /// learns to choose nothing else.
     pub baselines: Steps<'t, R>,
     /// The output of the action network at each decision, [batch, outputs]: the logits of the classes at h_N (and before, if the
     /// agent answers early), or at each of N steps the log-probabilities ln π(·) of the actions.
@@ -69,9 +69,9 @@ impl<'t, R: Real> Episode<'t, R> {
         }
     }
 
-    /// Whether anything was chosen after a glimpse by what was learned.
-    pub(super) fn chooses(&self) -> bool {
-        self.parts(0).next().is_some()
+    /// The number of glimpses after which something was chosen by what was learned.
+    pub fn choices_after_glimpses(&self) -> usize {
+        (0..self.states.len()).take_while(|&t| self.parts(t).next().is_some()).count()
     }
 
     /// The log-probabilities of what was chosen together after glimpse `t`, from 0; none after the last one.

@@ -140,43 +140,31 @@ fn image(
         STANDARD.encode(bytes)
     };
     let label = usize::from(images.labels()[index]);
-    let framed = (embedding.factor > 1).then(|| embedding.size(size));
-    // The slope by the pixels needs several numbers for each of them.
-    if let Some(trace) = trace.as_ref().filter(|_| images.frames() > 1 || is_large(size)) {
-        let frame = |i: usize| (images.frames() > 1).then(|| embedded(trace.picture(i)));
-        let answer = trace.answer();
-        let steps = trace.glimpses.iter().enumerate();
-        return Item {
-            index,
-            right: answer == label,
-            label: Some(label),
-            answer: Some(answer),
-            size,
-            embedded: framed,
-            pixels: Some(embedded(trace.picture(0))),
-            steps: steps.map(|(i, at)| Step { frame: frame(i), ..step(at, gain) }).collect(),
-            ..Item::default()
-        };
-    }
-    let (probabilities, saliency) = saliency(trained, images, index, tape);
-    let answer = argmax(&probabilities);
-    let steps = match trace {
-        Some(trace) => trace.glimpses.iter().map(|glimpse| step(glimpse, gain)).collect(),
-        // A network that sees everything has one look, and no place.
-        None => vec![Step { probabilities: rounded(&probabilities), ..Step::default() }],
-    };
-    Item {
+    let item = |answer: usize, steps: Vec<Step>| Item {
         index,
         right: answer == label,
         label: Some(label),
         answer: Some(answer),
         size,
-        embedded: framed,
+        embedded: (embedding.factor > 1).then(|| embedding.size(size)),
         pixels: Some(embedded(&images.rows(index))),
-        saliency: Some(signed_bytes(&embedding.shrunk(&saliency, size)).0),
         steps,
-        end: None,
+        ..Item::default()
+    };
+    // The slope by the pixels needs several numbers for each of them.
+    if let Some(trace) = trace.as_ref().filter(|_| images.frames() > 1 || is_large(size)) {
+        let frame = |i: usize| (images.frames() > 1).then(|| embedded(trace.picture(i)));
+        let steps = trace.glimpses.iter().enumerate();
+        return item(trace.answer(), steps.map(|(i, at)| Step { frame: frame(i), ..step(at, gain) }).collect());
     }
+    let (probabilities, saliency) = saliency(trained, images, index, tape);
+    let steps = match trace {
+        Some(trace) => trace.glimpses.iter().map(|glimpse| step(glimpse, gain)).collect(),
+        // A network that sees everything has one look, and no place.
+        None => vec![Step { probabilities: rounded(&probabilities), ..Step::default() }],
+    };
+    let saliency = Some(signed_bytes(&embedding.shrunk(&saliency, size)).0);
+    Item { saliency, ..item(argmax(&probabilities), steps) }
 }
 
 /// A game, as it was played.
