@@ -168,7 +168,7 @@ impl Sign {
             false => (Sign::Word, "bars: the most likely classes so far, and the right one"),
         });
         if traces.iter().flat_map(|trace| &trace.glimpses).any(|glimpse| glimpse.baseline.is_some()) {
-            signs.push((Sign::Word, "b: the reward it expects"));
+            signs.push((Sign::Word, "b: the return it expects"));
         }
         signs
     }

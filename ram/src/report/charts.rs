@@ -173,8 +173,8 @@ pub fn policy(report: &Report) -> String {
     }
     if !found.baselines.is_empty() {
         let right = if games { "games won" } else { "share answered rightly" };
-        let reached = found.baselines.iter().map(|_| 1.0 - found.error);
-        let list = vec![series("baseline", found.baselines.clone()), series(right, reached)];
+        let mut list = vec![series("baseline", found.baselines.clone())];
+        list.extend(found.reached.map(|reached| series(right, found.baselines.iter().map(|_| reached))));
         charts.push(chart("Return expected", "mean baseline", word, Unit::Number, list));
     }
     let spread = vec![series("spread", found.spread.clone())];

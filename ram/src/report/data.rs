@@ -80,6 +80,9 @@ pub struct Measurements {
     pub taken: Vec<u32>,
     /// The error if the class were decided after 1, 2, … T glimpses.
     pub error_after: Vec<f64>,
+    /// The share of right answers or won games, where it is what the baseline predicts: with `loss.returns = "to-go"`, images reward what
+    /// a choice adds.
+    pub reached: Option<f64>,
     /// The mean baseline at each step.
     pub baselines: Vec<f64>,
     /// The number of inputs of each class (rows) with each answer (columns).

@@ -9,7 +9,7 @@ use super::data::{Measurements, Report, ResultRow};
 use super::options::Options;
 use super::shown::Embedding;
 use super::{shown, weights};
-use crate::config::{Canvas, Config, Source};
+use crate::config::{Canvas, Config, Returns, Source};
 use crate::error::RamError;
 use crate::evaluate::evaluator::evaluate_on;
 use crate::evaluate::trace::Tracer;
@@ -130,6 +130,7 @@ fn evaluated(checkpoint: &Checkpoint, options: &Options) -> Result<(Report, Conf
             grid: GRID,
             error_after: evaluation.error_after,
             taken: evaluation.taken,
+            reached: (plays || config.loss.returns == Returns::Episode).then_some(1.0 - evaluation.error),
             baselines: evaluation.baselines,
             confusion: evaluation.confusion,
             tracking: evaluation.tracking,
