@@ -126,7 +126,8 @@ fn compare(what: &str, parts: &[Part], available: Option<u64>) -> Result<(), Ram
         return Ok(());
     }
     let free = available.map_or("less".to_owned(), |available| format!("{} are free", size(available)));
-    let list: Vec<_> = parts.iter().map(|part| format!("{} {}", part.name, size(part.bytes))).collect();
+    let there = parts.iter().filter(|part| part.bytes > 0);
+    let list: Vec<_> = there.map(|part| format!("{} {}", part.name, size(part.bytes))).collect();
     let largest = parts.iter().max_by_key(|part| part.bytes).map_or("", |part| part.keys);
     Err(RamError::Config(format!(
         "{what} would take about {} of memory, but {free}: {}; make {largest} smaller",
@@ -214,6 +215,13 @@ mod tests {
         for part in ["batches 400.0 GiB", "make train.batch, data.size or data.frames smaller"] {
             assert!(error.contains(part), "{error}");
         }
+        assert!(!error.contains("sample"), "{error}");
+        // Each of the 16 samples of a clip has a copy of it: four times what the 4 batches take.
+        let clips =
+            ["data.source=digits", "data.canvas=moving", "data.size=4096", "data.frames=50", "model.glimpses=50"];
+        let samples = config(&[&clips[..], &["train.samples=16"]].concat());
+        let error = check_network(&samples, [1, 10], Decisions::Last).unwrap_err().to_string();
+        assert!(error.contains("batches 400.0 GiB, an image for each sample 1.6 TiB"), "{error}");
         for preset in ["demo", "mnist", "cluttered-100", "pictures"] {
             let config = Config::preset(preset).unwrap();
             check_images(&config).unwrap();
