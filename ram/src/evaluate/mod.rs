@@ -2,6 +2,7 @@
 //! should stop ([`stopping`]), and how it classifies a picture that belongs to no data set ([`predict`]).
 
 pub mod evaluator;
+mod gaze;
 pub mod predict;
 pub mod stopping;
 pub mod trace;

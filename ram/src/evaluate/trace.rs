@@ -116,8 +116,8 @@ impl Glimpse {
 /// Traces the agent of a trained network.
 #[derive(Clone, Copy)]
 pub struct Tracer<'a> {
-    trained: &'a Trained,
-    agent: &'a Agent,
+    pub(super) trained: &'a Trained,
+    pub(super) agent: &'a Agent,
 }
 
 impl<'a> Tracer<'a> {
@@ -164,7 +164,7 @@ impl<'a> Tracer<'a> {
 
     /// Whether the baseline was learned: it was subtracted from returns, and there was something to choose. An informed one is
     /// not shown, since it needs to know the class.
-    fn learned_baseline(&self) -> bool {
+    pub(super) fn learned_baseline(&self) -> bool {
         let Config { loss, model, policy, .. } = self.config();
         let chooses = policy.learns() && (model.glimpses > 1 || policy.first == First::Learned);
         loss.baseline == BaselineKind::Learned && (chooses || loss.kind == LossKind::Reinforce)
@@ -346,11 +346,11 @@ fn values(steps: &Steps<f32>, batch: usize) -> Vec<Vec<Vec<f32>>> {
     steps.iter().map(|step| rows(&step.value())).collect()
 }
 
-fn clamped(l: &[f32]) -> [f64; 2] {
+pub(super) fn clamped(l: &[f32]) -> [f64; 2] {
     [l[0], l[1]].map(|l| f64::from(l.clamp(-1.0, 1.0)))
 }
 
-fn windows(retina: Retina, location: [f64; 2], size: [usize; 2]) -> Vec<Window> {
+pub(super) fn windows(retina: Retina, location: [f64; 2], size: [usize; 2]) -> Vec<Window> {
     let at = |scale| {
         let [x, y] = retina.window(location, scale, size);
         Window { x, y, side: retina.side(scale) as i64 }
@@ -359,7 +359,7 @@ fn windows(retina: Retina, location: [f64; 2], size: [usize; 2]) -> Vec<Window> 
 }
 
 /// exp(xᵢ)/Σ exp(xⱼ), in f64, so that different logits stay different.
-fn softmax(x: &[f32]) -> Vec<f64> {
+pub(super) fn softmax(x: &[f32]) -> Vec<f64> {
     let largest = x.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
     let weights: Vec<f64> = x.iter().map(|&x| math::exp(f64::from(x) - f64::from(largest))).collect();
     let sum: f64 = weights.iter().sum();

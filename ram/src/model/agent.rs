@@ -24,18 +24,18 @@ pub struct Agent {
     retina: Retina,
     gain: f64,
     glimpse: GlimpseNetwork,
-    core: Core,
+    pub(super) core: Core,
     location: LocationNetwork,
     action: ActionNetwork,
     baseline: Baseline,
     /// The learned vector v from which l₀ is chosen, if it is: v = Linear(1).
     first: Option<Linear>,
     /// What decides that nothing more is looked at, if anything does before the last glimpse.
-    stop: Option<StopRule>,
+    pub(super) stop: Option<StopRule>,
     /// How the zoom of a glimpse is chosen, if there are several.
-    zoom: Option<ZoomPolicy>,
-    hidden: usize,
-    plan: DrawPlan,
+    pub(super) zoom: Option<ZoomPolicy>,
+    pub(super) hidden: usize,
+    pub(super) plan: DrawPlan,
     location_into_core: bool,
     answers_early: bool,
 }
@@ -185,7 +185,7 @@ impl Agent {
     /// The iteration of Fig. 1C: from hₜ₋₁ and lₜ₋₁ (clamped) to the glimpse ρ(x, lₜ₋₁), its features gₜ and the state hₜ. Where there
     /// are several zooms, lₜ₋₁ [batch, 3] has the zoom as its third number.
     #[track_caller]
-    fn iterate<'t, R: Real>(
+    pub(super) fn iterate<'t, R: Real>(
         &self,
         t: &'t Recording<'t, R>,
         images: Images<'_, 't, R>,
@@ -268,7 +268,7 @@ impl Agent {
             if self.answers_early {
                 episode.decisions.push(self.action.logits(state.h));
             }
-            (l, looking) = self.choose(t, state.h, step, draws, &mut episode);
+            (l, looking) = self.choose(t, state.h, step, draws, (l, &mut episode));
             if episode.choices_after_glimpses() > 0 && self.plan.decisions == Decisions::Last {
                 episode.baselines.push(self.expect(state.h, world.labels()));
             }
@@ -280,19 +280,19 @@ impl Agent {
         episode
     }
 
-    /// Chooses what comes after `step` glimpses but the last: whether to stop (Sec. 5), lₜ, and the zoom (Sec. 5). Returns lₜ, and
+    /// Chooses what comes after `step` glimpses but the last, of which this one was at lₜ₋₁: whether to stop (Sec. 5), lₜ, and the zoom (Sec. 5). Returns lₜ, and
     /// which inputs are looked at again if some may have stopped.
     #[track_caller]
-    fn choose<'t, R: Real>(
+    pub(super) fn choose<'t, R: Real>(
         &self,
         t: &'t Recording<'t, R>,
         h: Var<'t, R>,
         step: usize,
         draws: &Draws<R>,
-        episode: &mut Episode<'t, R>,
+        (l, episode): (Var<'t, R>, &mut Episode<'t, R>),
     ) -> (Var<'t, R>, Option<Indices>) {
         let batch = h.shape().rows();
-        let (of_step, l) = ((step - 1) * batch..step * batch, episode.locations[step - 1]);
+        let of_step = (step - 1) * batch..step * batch;
         // By default, no choice teaches the core: only the cross entropy does.
         let seen = if self.location_into_core { h } else { h.stop_gradient() };
         let mut looking = None;
@@ -343,7 +343,7 @@ impl Agent {
 
     /// l₀, which is drawn beforehand; or with `policy.first = "learned"` it is chosen, and then this says how.
     #[track_caller]
-    fn first_location<'t, R: Real>(
+    pub(super) fn first_location<'t, R: Real>(
         &self,
         t: &'t Recording<'t, R>,
         batch: usize,

@@ -64,7 +64,7 @@ pub struct State<'t, R: Real> {
     /// hₜ [batch, hidden], which the other networks see.
     pub h: Var<'t, R>,
     /// The cells of an LSTM, [batch, hidden].
-    cells: Option<Var<'t, R>>,
+    pub cells: Option<Var<'t, R>>,
 }
 
 impl<'t, R: Real> State<'t, R> {
