@@ -38,6 +38,8 @@ pub mod losses;
 mod memory;
 pub mod model;
 pub mod network;
+#[cfg(feature = "figures")]
+pub mod page;
 pub mod paper;
 pub mod path;
 pub mod reinforce;

@@ -14,6 +14,7 @@ mod interrupt;
 mod look;
 mod options;
 mod output;
+mod page;
 mod paper;
 mod play;
 mod plot;
@@ -97,6 +98,8 @@ enum Command {
     Predict(predict::Args),
     /// Describe a run in one HTML file: curves, tables, and a player of its glimpses.
     Report(report::Args),
+    /// Write a page on which one plays with networks: one HTML file for any browser.
+    Page(page::Args),
     /// Draw the training curves of several runs in one picture.
     Compare(compare::Args),
     /// Show one training step: every variable of eq. (2), its gradient, and the line that computes it. Without a run and without
@@ -159,6 +162,7 @@ fn run(cli: Cli) -> anyhow::Result<Ended> {
         Some(Command::Look(args)) => look::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Report(args)) => report::run(&args),
+        Some(Command::Page(args)) => page::run(&args),
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Zoo(args)) => zoo::run(&args),

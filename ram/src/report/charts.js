@@ -1,26 +1,5 @@
 "use strict";
 
-/** An element with attributes and children; text is a child too. */
-function el(tag, attributes = {}, ...children) {
-  return fill(document.createElement(tag), attributes, children);
-}
-
-/** The same of SVG. */
-function svg(tag, attributes = {}, ...children) {
-  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
-}
-
-function fill(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-const percent = (share, digits = 2) => `${(100 * share).toFixed(digits)} %`;
-const brief = (x) => (x === 0 ? "0" : Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5 ? x.toExponential(1) : String(Number(x.toPrecision(3))));
-
 /** Adds a cursor to a chart of the page: a pointer, touch and the arrow keys move it, and it tells the values of the curves. */
 class Cursor {
   /** The charts of a `group` share the place of their cursors. */
@@ -88,14 +67,4 @@ class Cursor {
     }
     return [];
   }
-}
-
-/** Bars from 0 to `top`, one a line. */
-function bars(rows, top, format, label) {
-  const item = ({ name, value, mark }) =>
-    el("li", { class: mark }, el("span", {}, name),
-      el("div", { class: "bar", "aria-hidden": "true" }, el("div", { style: `width:${Math.min(100, (100 * value) / (top || 1)).toFixed(1)}%` })),
-      el("span", { class: "value" }, format(value)));
-  const longest = Math.max(...rows.map(({ name }) => name.length));
-  return el("ol", { class: "bars", "aria-label": label, style: `--name: ${longest}ch` }, ...rows.map(item));
 }

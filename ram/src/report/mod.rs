@@ -1,7 +1,7 @@
 //! The report of a run as one HTML file: curves, tables, pictures of the policy, and a player that steps through glimpses.
 //!
 //! The file needs no network and no other file. Its data are one block of JSON ([`data`]). The curves are drawn here, as SVG; the
-//! scripts beside this module (`charts.js`, `player.js`, `report.js`) read values from them and make the rest of the page. Page
+//! scripts beside this module (`parts.js`, `charts.js`, `player.js`, `report.js`) read values from them and make the rest of the page. Page
 //! and style are `report.html` and `report.css`.
 
 mod charts;
@@ -23,8 +23,11 @@ use crate::runs::atomic;
 use crate::runs::run_folder::REPORT;
 
 const PAGE: &str = include_str!("report.html");
-const STYLE: &str = include_str!("report.css");
-const SCRIPTS: [&str; 3] = [include_str!("charts.js"), include_str!("player.js"), include_str!("report.js")];
+/// The style of reports, on which that of the page builds.
+pub(crate) const STYLE: &str = include_str!("report.css");
+/// What the scripts of reports and of the page share.
+pub(crate) const PARTS: &str = include_str!("parts.js");
+const SCRIPTS: [&str; 4] = [PARTS, include_str!("charts.js"), include_str!("player.js"), include_str!("report.js")];
 
 /// Evaluates the run at `path` and writes its report to `out`, or to `report.html` in the folder of the run. Returns the path of the
 /// report.
@@ -53,22 +56,27 @@ pub fn html(report: &Report) -> String {
     let title = escaped(&format!("{} – RAM", report.run));
     let scripts = SCRIPTS.join("\n");
     let (policy, training) = (charts::policy(report), charts::training(report));
-    let mut parts = PAGE.split("{{");
-    let mut page = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (mark, rest) = part.split_once("}}").expect("the page's marks are closed");
-        page += match mark {
-            "TITLE" => &title,
-            "STYLE" => STYLE,
-            "SCRIPT" => &scripts,
-            "DATA" => &data,
-            "POLICY" => &policy,
-            "TRAINING" => &training,
-            _ => panic!("report.html has no mark {mark}"),
-        };
-        page += rest;
+    filled(PAGE, |mark| match mark {
+        "TITLE" => &title,
+        "STYLE" => STYLE,
+        "SCRIPT" => &scripts,
+        "DATA" => &data,
+        "POLICY" => &policy,
+        "TRAINING" => &training,
+        _ => panic!("report.html has no mark {mark}"),
+    })
+}
+
+/// A page in which each `{{MARK}}` is replaced. What is put in its place is not searched for marks.
+pub(crate) fn filled<'a>(page: &str, part: impl Fn(&str) -> &'a str) -> String {
+    let mut parts = page.split("{{");
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for after in parts {
+        let (mark, rest) = after.split_once("}}").expect("the page's marks are closed");
+        filled += part(mark);
+        filled += rest;
     }
-    page
+    filled
 }
 
 #[cfg(test)]

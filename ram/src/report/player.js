@@ -1,23 +1,5 @@
 "use strict";
 
-/** Bytes from base 64. */
-function bytesOf(text) {
-  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-}
-
-/** A canvas of [channels, height, width] bytes. */
-function picture(bytes, channels, height, width) {
-  const canvas = el("canvas", { width, height });
-  const image = new ImageData(width, height);
-  const plane = width * height;
-  for (let i = 0; i < plane; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = bytes[(channels >= 3 ? c * plane : 0) + i];
-    image.data[4 * i + 3] = 255;
-  }
-  canvas.getContext("2d").putImageData(image, 0, 0);
-  return canvas;
-}
-
 /** Signed bytes around 128 on a canvas: the sign by colour, the size by opacity, so that it suits light and dark. */
 function paintSigned(context, bytes, height, width, left, top) {
   const image = new ImageData(width, height);
@@ -27,23 +9,6 @@ function paintSigned(context, bytes, height, width, left, top) {
     image.data[4 * i + 3] = Math.round(255 * Math.min(1, Math.abs(x)));
   });
   context.putImageData(image, left, top);
-}
-
-/** Patches of ρ laid over each other, the finest in the middle: what the glimpse shows of the image. */
-function composed(rho, [side, scales], channels) {
-  const whole = side << (scales - 1);
-  const canvas = el("canvas", { width: whole, height: whole });
-  const context = canvas.getContext("2d");
-  context.imageSmoothingEnabled = false;
-  const bytes = bytesOf(rho);
-  const plane = side * side;
-  for (let scale = scales - 1; scale >= 0; scale--) {
-    const patch = new Uint8Array(channels * plane);
-    for (let c = 0; c < channels; c++) patch.set(bytes.subarray((c * scales + scale) * plane, (c * scales + scale + 1) * plane), c * plane);
-    const width = side << scale;
-    context.drawImage(picture(patch, channels, side, side), (whole - width) / 2, (whole - width) / 2, width, width);
-  }
-  return canvas;
 }
 
 /** Steps through the glimpses of images, or the frames of games. */
@@ -234,7 +199,7 @@ class Player {
 
   drawAside(item, at) {
     this.seen.hidden = !at?.rho;
-    if (at?.rho) this.seen.replaceChildren(composed(at.rho, this.report.retina, item.size[0]), el("figcaption", {}, "The glimpse: everything that the network sees at this step"));
+    if (at?.rho) this.seen.replaceChildren(composed(bytesOf(at.rho), this.report.retina, item.size[0]), el("figcaption", {}, "The glimpse: everything that the network sees at this step"));
     this.moved.hidden = !item.saliency;
     if (item.saliency) {
       const [height, width] = item.embedded ?? item.size.slice(1);
