@@ -187,7 +187,7 @@ async function catchBall() {
   await page.click("#catch-mine");
 }
 
-async function learn() {
+async function learn(shoot) {
   await page.click("#tab-learn");
   await still("the lesson");
   const updates = async () => Number(/^(\d+) update/.exec(await text("#learn-status"))?.[1] ?? -1);
@@ -217,6 +217,7 @@ async function learn() {
   await until(`Number(/^(\\d+) update/.exec(document.querySelector('#learn-status').textContent)[1]) === ${now + 2}`, "an update without a baseline");
   check((await deviation()) > before, `without a baseline the noise is ${await deviation()}, with it ${before}`);
   check((await terms()).includes("baseline 0"), `the baseline's term is there: ${await terms()}`);
+  await shoot("learn");
   await page.click("#learn-again");
   await until("document.querySelector('#learn-status').textContent.startsWith('A new network')", "a new network");
 }
@@ -261,11 +262,11 @@ try {
     // The lesson takes half a minute, so it is given once.
     if (width === 1400) {
       await answers();
-      await learn();
+      await learn(shoot);
     } else {
       await page.click("#tab-learn");
+      await shoot("learn");
     }
-    await shoot("learn");
     await page.eval("document.querySelector('#tab-learn').focus()");
     await page.key("ArrowRight");
     check(await page.eval("document.activeElement.id === 'tab-look' && !document.querySelector('#look').hidden"), "the arrow keys do not turn the tabs");

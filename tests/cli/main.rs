@@ -9,6 +9,7 @@ mod faults;
 mod folders;
 mod look;
 mod memory;
+mod page;
 mod place;
 mod report;
 mod reproduce;

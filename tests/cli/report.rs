@@ -159,6 +159,26 @@ fn what_cannot_be_reported_is_told() {
     place.ram("report a --which last").succeeds();
 }
 
+/// Beside the report lies the page on which one plays with the run's network, where the page can show it.
+#[test]
+fn a_report_leads_to_a_page_with_its_network() {
+    let place = trained("");
+    assert_eq!(data(&place.path("runs/a/report.html"))["page"], "play.html");
+    let page = fs::read_to_string(place.path("runs/a/play.html")).unwrap();
+    assert!(page.contains("\"name\":\"a\"") && page.contains("\"planes\":4") && page.contains("\"rounded\":false"));
+    place.ram("report a --out other.html").succeeds();
+    assert_eq!(data(&place.path("other.html"))["page"], "other-play.html");
+    assert!(place.path("other-play.html").is_file());
+    let files = |folder: &str| fs::read_dir(place.path(folder)).unwrap().count();
+    let before = files(".");
+    place.ram("report a --out /dev/null").succeeds();
+    assert!(files(".") == before && !std::path::Path::new("/dev/null-play.html").exists());
+    place.ram("train --config tiny.toml --name conv --set model.kind=conv").succeeds();
+    assert!(
+        data(&place.path("runs/conv/report.html")).get("page").is_none() && !place.path("runs/conv/play.html").exists()
+    );
+}
+
 /// The run is saved, whatever becomes of its report.
 #[test]
 fn a_report_that_cannot_be_written_loses_no_run() {

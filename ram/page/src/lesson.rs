@@ -109,9 +109,12 @@ impl Lesson {
         let mut learner = Learner::new(&config, self.task.clone(), sizes);
         let old = &self.learner.params;
         let named = |id| (old.name(id).to_owned(), old.axes(id).to_vec());
-        let other = learner.params.ids().map(|id| (learner.params.name(id).to_owned(), learner.params.axes(id).to_vec()));
+        let other =
+            learner.params.ids().map(|id| (learner.params.name(id).to_owned(), learner.params.axes(id).to_vec()));
         if !old.ids().map(named).eq(other) {
-            return Err(RamError::Config(format!("{set}: the network would have other parameters; begin a new training")));
+            return Err(RamError::Config(format!(
+                "{set}: the network would have other parameters; begin a new training"
+            )));
         }
         for id in old.ids() {
             learner.params.change(id, |weights| weights.copy_from_slice(old.get(id)));

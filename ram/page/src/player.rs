@@ -80,7 +80,8 @@ impl Player {
     /// # Errors
     /// The image has another size, or no glimpse is left.
     pub fn glance(&mut self, pixels: &[u8], at: Option<[f32; 2]>) -> Result<Value, RamError> {
-        let layout = Layout::rows([self.trained.channels, self.trained.config.data.size, self.trained.config.data.size]);
+        let layout =
+            Layout::rows([self.trained.channels, self.trained.config.data.size, self.trained.config.data.size]);
         if pixels.len() != layout.len() {
             let message = format!("an image of {} bytes, expected {}", pixels.len(), layout.len());
             return Err(RamError::Config(message));
@@ -100,8 +101,8 @@ impl Player {
     pub fn play(&mut self, number: u32) -> Result<Value, RamError> {
         let data = &self.trained.config.data;
         let named = data.source.game();
-        let named =
-            named.ok_or_else(|| RamError::Config(format!("{}: it looks at images and plays no game", self.facts.name)))?;
+        let named = named
+            .ok_or_else(|| RamError::Config(format!("{}: it looks at images and plays no game", self.facts.name)))?;
         let mut game = (named.open)(data.size)?;
         game.reset(&mut Key { seed: PAGE, purpose: Purpose::Game, epoch: 0, sample: u64::from(number) }.stream());
         let gaze = Tracer::new(&self.trained)?.begin(number);
@@ -121,7 +122,10 @@ impl Player {
             return Err(RamError::Config(format!("{}: no game has begun", self.facts.name)));
         };
         if game.done() || action.is_some_and(|action| action >= game.actions().len()) {
-            return Err(RamError::Config(format!("{}: the game is over, or has no action {action:?}", self.facts.name)));
+            return Err(RamError::Config(format!(
+                "{}: the game is over, or has no action {action:?}",
+                self.facts.name
+            )));
         }
         let [height, width] = game.size();
         let mut seen = screen(&**game);

@@ -52,7 +52,8 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let built = if args.build { Some(build()?) } else { None };
     let engine = built.as_deref().unwrap_or(ENGINE);
     let usual = USUAL.map(str::to_owned);
-    let pretrained = if args.runs_named.is_empty() && args.pretrained.is_empty() { &usual[..] } else { &args.pretrained };
+    let pretrained =
+        if args.runs_named.is_empty() && args.pretrained.is_empty() { &usual[..] } else { &args.pretrained };
     let places = |name: Option<&String>| Places {
         pretrained: name.cloned(),
         zoo: args.zoo.clone().filter(|_| name.is_some()),
@@ -81,7 +82,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     }
     let write = atomic::write(&args.out, html.as_bytes());
     write.map_err(|source| RamError::Io { action: "write", path: args.out.clone(), source })?;
-    say(&format!("{}, {:.1} MB: it opens in any browser and needs no network", args.out.display(), html.len() as f64 / 1e6))?;
+    say(&format!(
+        "{}, {:.1} MB: it opens in any browser and needs no network",
+        args.out.display(),
+        html.len() as f64 / 1e6
+    ))?;
     Ok(Ended::Done)
 }
 
@@ -109,9 +114,13 @@ fn build() -> Result<Vec<u8>, RamError> {
     let sources = sources.canonicalize().ok().filter(|sources| sources.join("ram/page/Cargo.toml").is_file());
     let sources = sources.ok_or_else(|| {
         let place = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-        RamError::Config(format!("--build: the sources of this program are not at {place} any more; build it from a checkout"))
+        RamError::Config(format!(
+            "--build: the sources of this program are not at {place} any more; build it from a checkout"
+        ))
     })?;
-    let fails = |what: String| RamError::Config(format!("--build: {what}; without --build, the page takes the engine that was kept"));
+    let fails = |what: String| {
+        RamError::Config(format!("--build: {what}; without --build, the page takes the engine that was kept"))
+    };
     let program = |name: &str, variable: &str| std::env::var_os(variable).unwrap_or_else(|| name.into());
     let rustc = Command::new(program("rustc", "RUSTC")).args(["--print", "target-libdir", "--target", TARGET]).output();
     let rustc = rustc.map_err(|error| fails(format!("rustc cannot be run: {error}")))?;

@@ -67,7 +67,9 @@ impl Network {
         if file.len() > LARGEST {
             let (found, most) = (file.len() >> 20, LARGEST >> 20);
             let name = &facts.name;
-            return Err(RamError::Config(format!("{name}: its weights take {found} MiB, and a page takes at most {most}")));
+            return Err(RamError::Config(format!(
+                "{name}: its weights take {found} MiB, and a page takes at most {most}"
+            )));
         }
         Ok(Network { name: facts.name.clone(), file, number, rounded: stored != number })
     }
@@ -171,7 +173,10 @@ mod tests {
 
     fn network(number: Number) -> (Network, Checkpoint) {
         let checkpoint = trained("demo", &[]);
-        (Network::new(&checkpoint, &facts(&checkpoint, "a</script>").unwrap(), [Number::F32, number]).unwrap(), checkpoint)
+        (
+            Network::new(&checkpoint, &facts(&checkpoint, "a</script>").unwrap(), [Number::F32, number]).unwrap(),
+            checkpoint,
+        )
     }
 
     #[test]
@@ -180,7 +185,8 @@ mod tests {
             let (network, checkpoint) = network(number);
             let page = html(&[network], ENGINE);
             for outside in ["http://", "https://", "src=", "@import", "url("] {
-                let found = page.match_indices(outside).find(|&(at, _)| !page[at..].starts_with("http://www.w3.org/2000/svg"));
+                let found =
+                    page.match_indices(outside).find(|&(at, _)| !page[at..].starts_with("http://www.w3.org/2000/svg"));
                 assert_eq!(found, None);
             }
             assert!(page.contains("default-src 'none'") && page.matches("</script>").count() == 5);

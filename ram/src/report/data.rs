@@ -18,6 +18,9 @@ pub struct Report {
     /// Where the weights come from, if there is no folder of a run; then the curves of the training are not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// The file beside the report on which one plays with the network, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
     /// The command line that made the run.
     pub command: String,
     /// The version of the program that made the run.

@@ -11,6 +11,7 @@ pub mod options;
 mod shown;
 mod weights;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use data::Report;
@@ -19,8 +20,10 @@ pub use options::Options;
 
 use crate::error::RamError;
 use crate::figures::svg::escaped;
+use crate::page;
 use crate::runs::atomic;
-use crate::runs::run_folder::REPORT;
+use crate::runs::run_folder::{PLAY, REPORT, RunFolder};
+use crate::zoo::Number;
 
 const PAGE: &str = include_str!("report.html");
 /// The style of reports, on which that of the page builds.
@@ -29,15 +32,39 @@ pub(crate) const STYLE: &str = include_str!("report.css");
 pub(crate) const PARTS: &str = include_str!("parts.js");
 const SCRIPTS: [&str; 4] = [PARTS, include_str!("charts.js"), include_str!("player.js"), include_str!("report.js")];
 
-/// Evaluates the run at `path` and writes its report to `out`, or to `report.html` in the folder of the run. Returns the path of the
-/// report.
+/// Evaluates the run at `path` and writes its report to `out`, or to `report.html` in the folder of the run; and beside it the page on
+/// which one plays with the network, if it is one that the page can show. Returns the path of the report.
 ///
 /// # Errors
-/// As [`gather`], and [`RamError::Io`] where the file cannot be written.
+/// As [`gather`], and [`RamError::Io`] where a file cannot be written.
 pub fn write(path: &Path, out: Option<&Path>, options: &Options) -> Result<PathBuf, RamError> {
-    let out = out.map_or_else(|| path.join(REPORT), Path::to_owned);
-    save(&gather(path, options)?, &out)?;
-    Ok(out)
+    let own = path.join(REPORT);
+    let out = out.unwrap_or(&own);
+    let mut report = gather(path, options)?;
+    let checkpoint = RunFolder::read(path, options.which)?;
+    let network = page::facts(&checkpoint, &report.run)
+        .and_then(|facts| page::Network::new(&checkpoint, &facts, [Number::F32; 2]));
+    // Other networks have no such page, and beside a device or a pipe is no place for one.
+    let is_file = fs::metadata(out).map_or(true, |found| found.is_file());
+    let Some(network) = network.ok().filter(|_| is_file) else {
+        save(&report, out)?;
+        return Ok(out.to_owned());
+    };
+    let beside = beside(out);
+    report.page = beside.file_name().map(|name| name.to_string_lossy().into_owned());
+    save(&report, out)?;
+    page::save(&[network], page::ENGINE, &beside)?;
+    Ok(out.to_owned())
+}
+
+/// The file of the page that belongs to a report: `play.html` beside `report.html`, and `a-play.html` beside `a.html`.
+fn beside(report: &Path) -> PathBuf {
+    match report.file_stem() {
+        Some(stem) if report.file_name() != Some(REPORT.as_ref()) => {
+            report.with_file_name(format!("{}-{PLAY}", stem.to_string_lossy()))
+        }
+        _ => report.with_file_name(PLAY),
+    }
 }
 
 /// Writes a report as a page.
@@ -97,6 +124,15 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(block).unwrap();
         assert_eq!(read["run"], report.run);
         assert_eq!(read["config"], report.config);
+    }
+
+    #[test]
+    fn the_page_to_play_with_lies_beside_its_report() {
+        for (report, expected) in
+            [("runs/a/report.html", "runs/a/play.html"), ("b.html", "b-play.html"), ("x/c", "x/c-play.html")]
+        {
+            assert_eq!(beside(Path::new(report)), Path::new(expected));
+        }
     }
 
     #[test]

@@ -26,6 +26,9 @@ function head() {
   const seconds = report.timings.reduce((sum, line) => sum + line.seconds, 0);
   if (seconds > 0) facts.push(fact(seconds < 120 ? `${seconds.toFixed(0)} s` : `${(seconds / 60).toFixed(1)} min`, "of training"));
   document.getElementById("facts").append(...facts);
+  if (report.page) {
+    document.querySelector("header nav").before(el("p", {}, el("a", { class: "button", href: encodeURI(report.page) }, "▶ Play with this network")));
+  }
 }
 
 function results() {

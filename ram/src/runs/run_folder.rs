@@ -12,6 +12,7 @@
 //! | `best.safetensors` | the best one, which has the lowest validation error (and price of glimpses, if they have one) |
 //! | `evaluation.json` | the test error of the best checkpoint, if `ram eval --split test` was asked for it |
 //! | `report.html` | curves, tables and a player, written when the training has ended |
+//! | `play.html` | a page on which one plays with the network, beside the report if it can show such a network |
 //! | `events.out.tfevents.ram` | with `--tensorboard`: the metrics in TensorBoard's format |
 //!
 //! Only one process at a time writes to the folder. It holds a lock, which the system releases when the process ends.
@@ -38,6 +39,8 @@ pub(super) const TIMING: &str = "timing.jsonl";
 pub(super) const DAMAGED: &str = "last.damaged.safetensors";
 /// The file of the run's report.
 pub const REPORT: &str = "report.html";
+/// The file of the page on which one plays with the run's network; see [`page`](crate::page).
+pub const PLAY: &str = "play.html";
 /// The file of the test error, which `ram eval` writes for the report; see [`TestError`].
 const TEST_ERROR: &str = "evaluation.json";
 /// The file that TensorBoard reads; its name must contain `tfevents`.
@@ -47,8 +50,8 @@ pub(super) const DATA: &str = "data.json";
 const LOCK: &str = ".lock";
 
 /// All files that a run writes except for the lock; these are removed when the run is replaced.
-const FILES: [&str; 12] =
-    [INFO, CONFIG, DATA, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, EVENTS, TEST_ERROR];
+const FILES: [&str; 13] =
+    [INFO, CONFIG, DATA, METRICS, TIMING, LAST, PREVIOUS, BEST, DAMAGED, REPORT, PLAY, EVENTS, TEST_ERROR];
 
 /// The name of a new run.
 #[derive(Clone, Copy, Debug)]
