@@ -21,6 +21,8 @@ pub struct Objective {
     pub discount: f64,
     /// Weight of the cross entropy after each glimpse but the last.
     pub early_weight: f64,
+    /// Weight of the entropy of zooms that are learned. (That of a game's actions is the game's own affair.)
+    pub entropy_weight: f64,
     /// What each glimpse costs, where the agent may stop.
     pub glimpse_price: f64,
     /// M of eq. (2): the number of episodes of each input. The episodes of an input are neighbours in the batch.
@@ -45,6 +47,7 @@ impl Objective {
             returns: loss.returns,
             discount: loss.discount,
             early_weight: loss.early_weight,
+            entropy_weight: loss.entropy_weight,
             glimpse_price: loss.glimpse_price,
             samples: config.train.samples,
         }
@@ -78,7 +81,8 @@ impl Objective {
 pub struct Terms<'t, R: Real> {
     /// −log π(a*_T), or the term of eq. (2) for the decisions.
     pub decisions: Term<'t, R>,
-    /// What joins it, by its weight: minus the entropy of a game's decisions, or the cross entropy after earlier glimpses.
+    /// What joins it, by its weight: minus the entropy of a game's decisions or of an agent's zooms, and the cross entropy after
+    /// earlier glimpses.
     pub beside: Option<Term<'t, R>>,
     /// The term of eq. (2) for the locations.
     pub location: Option<Term<'t, R>>,

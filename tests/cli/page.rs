@@ -31,7 +31,9 @@ fn a_page_takes_runs_and_models_and_refuses_what_it_cannot_draw() {
     assert_eq!(ended.err, "", "nothing had to be rounded");
     let page = fs::read_to_string(place.path("two.html")).unwrap();
     assert!(
-        page.contains("\"name\":\"a\"") && page.contains("\"name\":\"mnist-ram-2\"") && !page.contains("\"name\":\"catch\"")
+        page.contains("\"name\":\"a\"")
+            && page.contains("\"name\":\"mnist-ram-2\"")
+            && !page.contains("\"name\":\"catch\"")
     );
     place.ram("page fc").fails(
         2,

@@ -376,6 +376,15 @@ fn the_location_term_teaches_the_extra_actions_and_the_class_term_does_not() {
             let class = reached(&problem.params, loss.classification);
             assert_eq!(class, &layers(&seeing) | &layers(&["action"]), "{locations:?}");
             assert_eq!(reached(&problem.params, loss.baseline.unwrap()), layers(&["baseline"]), "{locations:?}");
+            // The entropy of the zooms is rewarded beside the class, and teaches nothing but the zoom.
+            let objective = Objective { entropy_weight: 0.1, ..objective };
+            for loss in [
+                hybrid_loss(episode, labels, &objective, Reward::Argmax, &[], 4),
+                reinforce_loss(episode, labels, &objective, &[0.5; 4], 4),
+            ] {
+                let class = reached(&problem.params, loss.classification);
+                assert_eq!(class, &(&layers(&seeing) | &layers(&["action"])) | &layers(zoom), "{locations:?}");
+            }
         });
     }
 }
@@ -384,8 +393,13 @@ fn the_location_term_teaches_the_extra_actions_and_the_class_term_does_not() {
 #[test]
 fn each_image_counts_the_choices_that_it_had() {
     let problem = Problem::new(|config| (config.loss.early_weight, config.policy.zooms) = (0.5, 3));
-    let objective =
-        Objective { glimpse_price: PRICE, early_weight: 0.5, returns: Returns::ToGo, ..Objective::default() };
+    let objective = Objective {
+        glimpse_price: PRICE,
+        early_weight: 0.5,
+        entropy_weight: 0.3,
+        returns: Returns::ToGo,
+        ..Objective::default()
+    };
     episode(&problem, &STOPS, |episode, labels| {
         let loss = hybrid_loss(episode, labels, &objective, Reward::Probability, &[], 4);
         let stops = episode.stops.as_ref().unwrap();
@@ -403,6 +417,9 @@ fn each_image_counts_the_choices_that_it_had() {
                 let z = at(stops.logits[t], i);
                 let mut log_prob = math::ln(sigmoid(if goes_on { -z } else { z }));
                 let zooms = episode.zooms.as_ref().unwrap();
+                // What goes on chooses a zoom, and that is rewarded by its entropy: −0.3·H.
+                let entropy = -softmax(&row(zooms.logits[t], i)).iter().map(|p| p * math::ln(*p)).sum::<f64>();
+                class -= if goes_on { 0.3 * entropy / 4.0 } else { 0.0 };
                 log_prob += if goes_on { at(zooms.log_probs[t], i) } else { 0.0 };
                 log_prob += if goes_on { at(episode.location_log_probs[t], i) } else { 0.0 };
                 // Rₜ = V_T − Vₜ − price·(T − t)

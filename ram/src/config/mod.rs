@@ -154,7 +154,7 @@ pub struct Loss {
     pub early_weight: f64,
     /// What each glimpse costs: it is subtracted from the reward. Only with `policy.stop = "learned"`.
     pub glimpse_price: f64,
-    /// For games: weight of the entropy of the action policy, which is rewarded.
+    /// Weight of the entropy that is rewarded: of the action policy in games, and of the zooms that an agent chooses at images.
     pub entropy_weight: f64,
 }
 

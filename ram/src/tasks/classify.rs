@@ -335,7 +335,8 @@ pub fn hybrid_loss<'t, R: Real>(
     let reward = less_the_price(earned(logits), episode, objective);
     // −log π(a*_T | s₁:_T)
     let decisions = Term { episodes: logits.cross_entropy(labels), factor: 1.0 / episodes as f64 };
-    let beside = (objective.early_weight > 0.0).then(|| early_term(episode, labels, objective, episodes)).flatten();
+    let early = (objective.early_weight > 0.0).then(|| early_term(episode, labels, objective, episodes)).flatten();
+    let beside = together(early, entropy_term(episode, objective, episodes));
     // One glimpse at a given place chooses no location: it has neither term.
     let (choices, learned) = episode.choices();
     if choices.is_empty() {
@@ -393,6 +394,33 @@ fn early_term<'t, R: Real>(
     Some(Term { episodes: sum, factor: objective.early_weight / (episodes * early.len()) as f64 })
 }
 
+/// Minus the entropy of the zooms' distributions, by its weight: it keeps the agent trying zooms that seem worse at first. None where
+/// no zoom is learned.
+#[track_caller]
+fn entropy_term<'t, R: Real>(episode: &Episode<'t, R>, objective: &Objective, episodes: usize) -> Option<Term<'t, R>> {
+    let zooms = episode.zooms.as_ref().filter(|_| objective.entropy_weight > 0.0)?;
+    // −H = Σₜ Σ_z π(z|hₜ) ln π(z|hₜ); what has stopped chooses none.
+    let negative = zooms.logits.iter().enumerate().map(|(t, &logits)| {
+        let log_probs = logits.log_softmax();
+        let negative = (log_probs.exp() * log_probs).sum_axis(1);
+        episode.stops.as_ref().map_or(negative, |stops| negative * stops.looks[t + 1])
+    });
+    let sum = negative.reduce(|sum, x| sum + x)?;
+    Some(Term { episodes: sum, factor: objective.entropy_weight / episodes as f64 })
+}
+
+/// The sum of two terms, as one.
+#[track_caller]
+fn together<'t, R: Real>(a: Option<Term<'t, R>>, b: Option<Term<'t, R>>) -> Option<Term<'t, R>> {
+    match (a, b) {
+        (Some(a), Some(b)) => {
+            let weighted = a.episodes.scale(R::from_f64(a.factor / b.factor));
+            Some(Term { episodes: weighted + b.episodes, factor: b.factor })
+        }
+        (a, b) => a.or(b),
+    }
+}
+
 /// Rₜ = Σ_{s>t} γˢ⁻ᵗ⁻¹ (Vₛ − Vₛ₋₁) for each choice of a location, where Vₛ is what a decision after s glimpses would earn, and
 /// V₀ = 0. With γ = 1 the sum telescopes to V_T − Vₜ. A smaller γ blames a location first of all for what is seen there. Each
 /// glimpse that is taken costs its price: so to go on is worth V_T − Vₜ − price·(T − t), and to stop is worth 0.
@@ -440,6 +468,7 @@ pub fn reinforce_loss<'t, R: Real>(
     let baselines = reinforce::baselines(objective.baseline, &learned, &returns, objective.samples);
     let decisions = reinforce(&[log_prob], &returns[last..], &baselines[last..], episodes);
     let location = (last > 0).then(|| reinforce(&locations, &returns[..last], &baselines[..last], episodes));
+    let entropy = entropy_term(episode, objective, episodes);
     let baseline = objective.learns_baseline().then(|| {
         // All inputs have a class.
         let of_choices = |steps: &[Var<'t, R>]| -> Steps<'t, R> {
@@ -447,7 +476,7 @@ pub fn reinforce_loss<'t, R: Real>(
         };
         baseline_error(&of_choices(&returns), &of_choices(&learned), episodes)
     });
-    objective.weigh(Terms { decisions, beside: None, location, baseline }, reward)
+    objective.weigh(Terms { decisions, beside: entropy, location, baseline }, reward)
 }
 
 /// Cross entropy alone, for a network that chooses nothing but the class.

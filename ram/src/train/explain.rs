@@ -21,7 +21,7 @@ use crate::config::{Config, LossKind};
 use crate::error::RamError;
 use crate::losses::{LossTerms, Objective};
 use crate::model::episode::FirstChoice;
-use crate::model::{Decisions, Episode, ModelKind, Steps};
+use crate::model::{Decisions, Episode, ModelKind, Steps, Zoom};
 use crate::network::Network;
 use crate::reinforce::BaselineKind;
 use crate::runs::checkpoint::Checkpoint;
@@ -370,14 +370,20 @@ fn terms<'t>(loss: &LossTerms<'t, f32>, config: &Config, plays: bool) -> Vec<(Te
         BaselineKind::LeaveOneOut => ("(Rₜⁱ − bⁱ), bⁱ being the mean of the input's other samples", "(Rⁱ − bⁱ)"),
         BaselineKind::None => (" Rₜⁱ", " Rⁱ"),
     };
-    let entropy = if config.loss.entropy_weight > 0.0 { ", minus the entropy by its weight" } else { "" };
+    let zooms = config.policy.zooms > 1 && config.policy.zoom == Zoom::Learned;
+    let entropy = match config.loss.entropy_weight > 0.0 {
+        true if plays => ", minus the entropy by its weight",
+        true if zooms => ", minus the entropy of the zooms by its weight",
+        _ => "",
+    };
     let class = match (plays, config.loss.kind) {
         (true, _) => format!("−1/M Σᵢ Σₜ log π(aₜⁱ){advantage}{entropy}"),
-        (_, LossKind::Reinforce) if config.model.kind == ModelKind::Ram => format!("−1/M Σᵢ log π(aⁱ){last}"),
+        (_, LossKind::Reinforce) if config.model.kind == ModelKind::Ram => format!("−1/M Σᵢ log π(aⁱ){last}{entropy}"),
         _ if config.loss.early_weight > 0.0 && config.model.kind == ModelKind::Ram => {
-            format!("−1/M Σᵢ log π(a*ⁱ), and {} times its mean after earlier glimpses", config.loss.early_weight)
+            let early = config.loss.early_weight;
+            format!("−1/M Σᵢ log π(a*ⁱ), and {early} times its mean after earlier glimpses{entropy}")
         }
-        _ => "−1/M Σᵢ log π(a*ⁱ)".to_owned(),
+        _ => format!("−1/M Σᵢ log π(a*ⁱ){entropy}"),
     };
     let location = format!("−1/M Σᵢ Σₜ log π(lₜⁱ){advantage}");
     let of = [
