@@ -1,10 +1,10 @@
 // Plays with the page in a headless Chromium: node .ci/page.mjs SCREENSHOTS PAGE.html
-import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
+import { answers } from "./answered.mjs";
 import { Page, check, contrast, names, widths } from "./chromium.mjs";
 
 const [screenshots, file] = process.argv.slice(2);
@@ -222,22 +222,6 @@ async function learn(shoot) {
   await until("document.querySelector('#learn-status').textContent.startsWith('A new network')", "a new network");
 }
 
-/** In the browser too, the engine's answers are those that were recorded. */
-async function answers() {
-  const root = join(import.meta.dirname, "../ram/page/tests");
-  const recorded = readFileSync(join(root, "answers.txt"), "utf8").trim().split("\n");
-  const lines = readFileSync(join(root, "questions.jsonl"), "utf8").trim().split("\n").map(JSON.parse);
-  let number = 0;
-  for (const { ask, bytes, times = 1 } of lines) {
-    number += times;
-    // The networks of this page are other ones.
-    if (bytes !== undefined || ask.network !== undefined || ask.ask === "dance") continue;
-    const answer = await page.eval(`(() => { try { engine.ask(${JSON.stringify(ask)}); } catch {} return engine.line; })()`);
-    const hash = createHash("sha256").update(answer).digest("hex");
-    check(recorded[number - 1] === `${hash} ${ask.ask}`, `${ask.ask}: the browser's answer is another one`);
-  }
-}
-
 mkdirSync(screenshots, { recursive: true });
 try {
   for (const [width, height, dark, phone] of [[1400, 900, false, false], [800, 1000, true, false], [400, 800, true, true]]) {
@@ -261,7 +245,7 @@ try {
     await shoot("catch");
     // The lesson takes half a minute, so it is given once.
     if (width === 1400) {
-      await answers();
+      await answers((script) => page.eval(script));
       await learn(shoot);
     } else {
       await page.click("#tab-learn");

@@ -1,9 +1,12 @@
-// The lesson's thread: it answers each question in turn.
+// The lesson's thread: it answers each question in turn. The first message brings the module.
 let engine = null;
 onmessage = async ({ data: { module, number, question } }) => {
+  if (module) {
+    engine = Engine.start(module);
+    return;
+  }
   try {
-    if (module) engine = await Engine.start(module);
-    else postMessage({ number, answer: engine.ask(question) });
+    postMessage({ number, answer: (await engine).ask(question) });
   } catch (error) {
     postMessage({ number, trouble: error.message });
   }
