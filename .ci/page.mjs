@@ -126,7 +126,7 @@ async function look(finger) {
   const pad = await page.eval("(() => { const c = document.querySelector('#look-pad'); c.scrollIntoView({ block: 'center' }); const { left, top, width } = c.getBoundingClientRect(); return [left, top, width]; })()");
   const at = (u, v) => [pad[0] + u * pad[2], pad[1] + v * pad[2]];
   await changes(screen, () => drag(at(0.5, 0.15), at(0.5, 0.85), finger), "a written digit");
-  check((await text(status)).includes("answer: 1 at"), `a written 1: ${await text(status)}`);
+  check((await text(status)).includes("answer: digit 1, "), `a written 1: ${await text(status)}`);
   await page.click("#look-wipe");
   await page.click("#look-draw");
 }
@@ -134,7 +134,7 @@ async function look(finger) {
 async function contest(finger) {
   await page.click("#look-contest");
   await still("the contest");
-  check((await text("#contest-status")).startsWith("7 more"), await text("#contest-status"));
+  check((await text("#contest-status")).startsWith("7 glimpses left"), await text("#contest-status"));
   for (const place of [[20, 20], [40, 40], [30, 10]]) {
     const point = await onScreen("#contest-screen", ...place);
     await changes("#contest-screen", () => drag(point, point, finger), "a look at a place");
@@ -142,9 +142,9 @@ async function contest(finger) {
   await page.eval("document.querySelector('#contest-screen').focus()");
   await changes("#contest-screen", () => page.key("ArrowLeft"), "the cross");
   await changes("#contest-screen", () => page.key("Enter"), "Enter");
-  check((await text("#contest-status")).startsWith("3 more"), `after four looks: ${await text("#contest-status")}`);
+  check((await text("#contest-status")).startsWith("3 glimpses left"), `after four looks: ${await text("#contest-status")}`);
   await page.click("#look .keys button:nth-child(4)");
-  check(/^It is a \d\. You are (right|wrong), the network is (right|wrong)\.$/.test(await text("#contest-status")), await text("#contest-status"));
+  check(/^It is an? \d\. You are (right|wrong), the network is (right|wrong)\.$/.test(await text("#contest-status")), await text("#contest-status"));
   check((await page.eval("document.querySelectorAll('#contest-result tbody tr').length")) === 3, "the result has not three rows");
   await page.click("#contest-next");
   await page.click("#look-contest");

@@ -15,8 +15,9 @@ use ram::train::learner::Learner;
 use ram::{RamError, losses::Losses};
 use serde_json::{Value, json};
 
-/// The demo's task with few images, and with the baseline of the paper.
-const LESSON: [&str; 4] = ["data.train=4000", "data.validation=200", "data.test=10", "loss.baseline=learned"];
+/// The demo's task with few images, with the baseline of the paper, and with the whole reward for every choice as in eq. (2).
+const LESSON: [&str; 5] =
+    ["data.train=4000", "data.validation=200", "data.test=10", "loss.baseline=learned", "loss.returns=episode"];
 
 /// The epoch by which the choices of [`Lesson::gradients`] are drawn: no training comes so far.
 const PROBE: u64 = 1 << 40;
@@ -146,7 +147,8 @@ impl Lesson {
     }
 
     /// The norm of each term's gradient at the probe's batch, and how the location term's gradient varies between `draws` episodes of
-    /// the same images that differ in the noise of the policy alone: its mean is what is learned from, its deviation is in the way.
+    /// the same images that differ in the noise of the policy alone: its mean is what is learned from, its deviation is in the way. The
+    /// norm of the mean is estimated without what the noise adds to it.
     ///
     /// # Errors
     /// Fewer than two draws.
@@ -195,7 +197,8 @@ fn of_the_locator(params: &autograd::Params<f32>, grads: &Grads<f32>) -> Vec<f64
     ids.flat_map(|id| grads.get(id).iter().map(|&g| f64::from(g))).collect()
 }
 
-/// ‖ḡ‖ and √Σⱼ var(gⱼ) of estimates g of one gradient.
+/// √(‖ḡ‖² − Σⱼ var(gⱼ)/n), or 0, and √Σⱼ var(gⱼ) of n estimates g of one gradient. E ‖ḡ‖² is larger than the square of what is estimated
+/// by Σⱼ var(gⱼ)/n.
 fn spread(estimates: &[Vec<f64>]) -> (f64, f64) {
     let count = estimates.len() as f64;
     let (mut square, mut variance) = (0.0, 0.0);
@@ -204,5 +207,5 @@ fn spread(estimates: &[Vec<f64>]) -> (f64, f64) {
         square += mean * mean;
         variance += estimates.iter().map(|g| (g[j] - mean) * (g[j] - mean)).sum::<f64>() / (count - 1.0);
     }
-    (square.sqrt(), variance.sqrt())
+    ((square - variance / count).max(0.0).sqrt(), variance.sqrt())
 }

@@ -32,7 +32,7 @@ pub struct Places {
 /// A checkpoint of a run.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Which {
-    /// The best checkpoint: see [`EpochMetrics::cost`](ram::runs::metrics::EpochMetrics::cost).
+    /// The checkpoint of the lowest validation error; where glimpses have a price, of the lowest error and price together.
     Best,
     /// The newest checkpoint.
     Last,

@@ -133,6 +133,16 @@ fn text(explanation: &Explanation, of: &str, all: bool) -> String {
     let mut rows = vec![head];
     rows.extend(explanation.parameters.iter().map(parameter));
     lines.extend(columns(&rows));
+    let location = explanation.terms.iter().position(|term| term.name == "location");
+    let reaches_core =
+        |at: usize| explanation.parameters.iter().any(|p| p.name.starts_with("core.") && p.by_term[at] > 0.0);
+    if location.is_some_and(reaches_core) {
+        lines.push(
+            "  With loss.location_into_core = true, as here, the location term also teaches the core and the\n  glimpse \
+             network. Otherwise it reaches the choices alone."
+                .to_owned(),
+        );
+    }
 
     lines.push("\nThe numbers of the gradient that are farthest from 0, with their places".to_owned());
     lines.extend(columns(&explanation.parameters.iter().map(farthest).collect::<Vec<_>>()));

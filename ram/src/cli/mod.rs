@@ -98,7 +98,7 @@ enum Command {
     Predict(predict::Args),
     /// Describe a run in one HTML file: curves, tables, and a player of its glimpses.
     Report(report::Args),
-    /// Write a page on which one plays with networks: one HTML file for any browser.
+    /// Write a page for playing with networks in a browser: one HTML file.
     Page(page::Args),
     /// Draw the training curves of several runs in one picture.
     Compare(compare::Args),

@@ -140,7 +140,7 @@ pub struct Loss {
     pub reward: Reward,
     /// Weight of the location term, eq. (2).
     pub location_weight: f64,
-    /// Whether the location term's gradient reaches the core.
+    /// Whether the location term's gradient reaches the core, and through it the glimpse network.
     pub location_into_core: bool,
     /// What a return is compared with.
     pub baseline: BaselineKind,

@@ -49,7 +49,7 @@ pub struct AgentOptions<'a> {
     pub policy: &'a Policy,
     /// W, the edge of the images in pixels.
     pub edge: usize,
-    /// Whether the location term's gradient reaches the core.
+    /// Whether the location term's gradient reaches the core, and through it the glimpse network.
     pub location_into_core: bool,
     /// Whether the baseline knows the true class's probability: see [`Baseline`].
     pub informed_baseline: bool,

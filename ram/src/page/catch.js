@@ -28,7 +28,7 @@ class Catch {
       this.draw();
     });
     cover.input.id = "catch-cover";
-    const speed = slider("Frames a second", { min: 1, max: 20, value: this.speed, id: "catch-speed" }, (n) => `${n}`, (n) => (this.speed = n));
+    const speed = slider("Frames per second", { min: 1, max: 20, value: this.speed, id: "catch-speed" }, (n) => `${n}`, (n) => (this.speed = n));
     this.moves = el("div", { class: "moves", role: "group", "aria-label": "Your moves" }, ...["◀ left", "stay", "right ▶"].map((text, action) => {
       const made = el("button", { type: "button", id: `catch-move-${action}` }, text);
       made.addEventListener("pointerdown", () => this.held.add(action));
@@ -42,9 +42,9 @@ class Catch {
     }));
     this.moves.hidden = true;
     root.append(
-      el("p", {}, `The ball falls over a screen of ${this.size}×${this.size} pixels; the paddle of two pixels at the bottom can catch it. The network sees what lies in its ${facts.scales} squares, the larger ones coarsely, and learned from being told whether it caught the ball.${facts.test_count ? ` It catches ${percent(1 - facts.test_error)} of ${facts.test_count.toLocaleString("en")} games.` : ""}`),
+      el("p", {}, `The ball falls down a screen of ${this.size}×${this.size} pixels; the paddle of two pixels at the bottom can catch it. The network sees what lies in its ${facts.scales} squares, the larger ones coarsely, and it learned only from being told whether it caught the ball.${facts.test_count ? ` It catches ${percent(1 - facts.test_error)} of ${facts.test_count.toLocaleString("en")} games.` : ""}`),
       this.root = el("div", { class: "board", role: "group", "aria-label": "Catch. The arrow keys move your paddle." },
-        el("div", {}, el("figure", { class: "picture" }, this.screen, el("figcaption", {}, "Orange: what the network looks at next. A covered ball is drawn hollow.")),
+        el("div", {}, el("figure", { class: "picture" }, this.screen, el("figcaption", {}, "Orange: what the network looks at next. Blue: its path. A covered ball is drawn hollow.")),
           el("div", { class: "controls" }, this.start, button("One frame", () => this.step(), { id: "catch-step" }), button("New game", () => this.begin(), { id: "catch-new" })), this.moves),
         el("div", {}, this.status, this.totals, el("div", { class: "fields" }, who.root, cover.root, speed.root), this.seen, this.beliefs)));
     const action = { ArrowLeft: 0, ArrowRight: 2 };
@@ -63,7 +63,8 @@ class Catch {
     this.number += 1;
     const { screen, next } = this.engine.ask({ ask: "play", network: this.network, number: this.number });
     Object.assign(this, { pixels: screen, next, glimpse: null, frame: 0, done: false, path: [next.location], by: null });
-    this.status.textContent = `Game ${this.number}`;
+    this.played = (this.played ?? 0) + 1;
+    this.status.textContent = `Game ${this.played}`;
     this.draw();
   }
 
@@ -105,7 +106,7 @@ class Catch {
     if (!this.glimpse) return;
     const made = this.glimpse.made;
     this.seen.replaceChildren(composed(levels(this.glimpse.rho), [facts.patch, facts.scales], 1), el("figcaption", {}, "What the network saw in the last glimpse"));
-    this.beliefs.replaceChildren(el("h3", {}, "What it would do then"), believed(facts.outputs, this.glimpse.probabilities, null), el("p", {}, `Done: ${facts.outputs[made]}. It expected a return of ${(this.glimpse.baseline ?? 0).toFixed(2)}.`));
+    this.beliefs.replaceChildren(el("h3", {}, "What it wanted to do"), believed(facts.outputs, this.glimpse.probabilities, null), el("p", {}, `Move made: ${facts.outputs[made]}. It expected a return of ${(this.glimpse.baseline ?? 0).toFixed(2)}.`));
   }
 
   toggle() {

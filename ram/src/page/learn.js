@@ -12,29 +12,29 @@ class Learn {
       (n) => brief(Number((10 ** (n / 10)).toPrecision(2))), (n) => (this.rate = Number((10 ** (n / 10)).toPrecision(2))));
     const stds = slider("σ of the policy", { min: 1, max: 60, value: 100 * this.std, id: "learn-std" }, (n) => (n / 100).toFixed(2), (n) => (this.std = n / 100));
     const choice = (value, text) => el("option", { value }, text);
-    this.baseline = el("select", { id: "learn-baseline" }, choice("learned", "learned from the state, as in the paper"), choice("informed", "learned, and told the right class's probability"), choice("none", "none"));
+    this.baseline = el("select", { id: "learn-baseline" }, choice("learned", "learned, as in the paper"), choice("none", "none"));
     this.baseline.addEventListener("change", () => this.change(`loss.baseline=${this.baseline.value}`));
     this.start = button("▶ start", () => this.toggle(), { id: "learn-start", class: "main" });
     this.one = button("One update", () => this.update(1), { id: "learn-one" });
     this.status = el("p", { class: "status", "aria-live": "off", id: "learn-status" });
     this.plots = {
-      error: new Plot("Error", [["c1", "training"], ["c2", "images it does not learn from"]]),
-      terms: new Plot("Terms of the loss, eq. (2)", [["c1", "class"], ["c2", "location"], ["c3", "baseline"]]),
+      error: new Plot("Error", [["c1", "training"], ["c2", "held-out images"]]),
+      terms: new Plot("Terms of the loss", [["c1", "class"], ["c2", "location"], ["c3", "baseline"]]),
       norms: new Plot("Gradient norm of each term", [["c1", "class"], ["c2", "location"], ["c3", "baseline"]]),
-      noise: new Plot("Gradient of the location network", [["c1", "mean over draws: the signal"], ["c2", "deviation over draws: the noise"]]),
+      noise: new Plot("Gradient of the location network", [["c1", "its mean: the signal"], ["c2", "its standard deviation: the noise"]]),
     };
     this.shown = el("div", { class: "shown", id: "learn-shown" });
     root.append(
-      el("p", {}, "Here a small network learns from nothing, in this page: 4 glimpses of two 8×8 patches at images of 44×44 pixels with a digit somewhere. After a minute it is visible that it learns. It is told only which digit it was, never where."),
+      el("p", {}, "Here a small network learns from scratch, in this page: it takes 4 glimpses of two 8×8 patches at an image of 44×44 pixels with a digit somewhere. You can see it learn within a minute. It is told only which digit it was, never where."),
       el("div", { class: "board" },
         el("div", {},
-          el("div", { class: "controls" }, this.start, this.one, button("Begin again", () => this.begin(), { id: "learn-again" })),
+          el("div", { class: "controls" }, this.start, this.one, button("Start over", () => this.begin(), { id: "learn-again" })),
           this.status,
           el("div", { class: "fields" }, rates.root, stds.root, el("label", { class: "field" }, el("span", {}, "Baseline b"), this.baseline)),
-          el("p", { class: "faint" }, "Try it: take the baseline away, and the noise of the location network's gradient grows while its mean stays. A learning rate ten times as large breaks the network; σ = 0.01 leaves nothing to compare, σ = 0.6 shoots past the digit.")),
-        el("div", {}, el("h3", {}, "Where it looks at images that it does not learn from"), this.shown)),
+          el("p", { class: "faint" }, "Try it: without the baseline, the noise of the location network's gradient grows, and the network learns more slowly. With ten times the learning rate it hardly learns. With σ = 0.01 all glimpses are alike, so there is nothing to compare; with σ = 0.6 they miss the digit. The location term is that of eq. (2); the class and the baseline have terms of their own.")),
+        el("div", {}, el("h3", {}, "Where it looks on held-out images"), this.shown)),
       el("div", { class: "charts" }, ...Object.values(this.plots).map(({ root }) => root)));
-    this.status.textContent = "Not begun.";
+    this.status.textContent = "Not started.";
   }
 
   /** Asks the thread, which is started when it is first needed. */
@@ -69,7 +69,7 @@ class Learn {
     Object.assign(this, { steps: 0, errors: [], examined: 0 });
     Object.values(this.plots).forEach((plot) => plot.clear());
     this.shown.replaceChildren();
-    this.status.textContent = `A new network, ${this.facts.batch} images in an update.`;
+    this.status.textContent = `A new network, ${this.facts.batch} images per update.`;
     await this.examine();
   }
 
@@ -96,7 +96,7 @@ class Learn {
     this.plots.error.add(0, done, error);
     ["classification", "location", "baseline"].forEach((name, i) => this.plots.terms.add(i, done, mean(name)));
     if (done - this.examined >= 40 || steps === 1) await this.examine();
-    this.status.textContent = `${done} updates, ${images.toLocaleString("en")} images: error ${percent(error, 0)} in training, reward ${mean("reward").toFixed(2)}, ${percent(this.found, 1)} on other images`;
+    this.status.textContent = `${done} updates, ${images.toLocaleString("en")} images: error ${percent(error, 0)} in training, reward ${mean("reward").toFixed(2)}, ${percent(this.found, 1)} on held-out images`;
     this.plots.error.draw();
     this.plots.terms.draw();
   }
@@ -104,7 +104,7 @@ class Learn {
   async examine() {
     this.examined = this.steps;
     const { error, traces } = await this.ask({ ask: "examine", shown: 8 });
-    const { norms, mean, deviation } = await this.ask({ ask: "gradients", draws: 6, std: this.std });
+    const { norms, mean, deviation } = await this.ask({ ask: "gradients", draws: 8, std: this.std });
     this.found = error;
     this.plots.error.add(1, this.steps, error);
     norms.forEach(({ norm }, i) => this.plots.norms.add(i, this.steps, norm));
@@ -114,7 +114,7 @@ class Learn {
     const { size } = this.facts;
     this.shown.replaceChildren(...traces.map(({ pictures, label, glimpses }) => {
       const answer = leader(glimpses.at(-1).probabilities);
-      const view = svg("svg", { viewBox: `0 0 ${size} ${size}`, role: "img", "aria-label": `A ${label}, taken for a ${answer}` },
+      const view = svg("svg", { viewBox: `0 0 ${size} ${size}`, role: "img", "aria-label": answer === label ? `${aDigit(label)}, recognised` : `${aDigit(label)}, taken for ${aDigit(answer)}` },
         still(pictures[0], size), ...gazeMarks(glimpses.at(-1).windows.slice(0, 1), glimpses.map(({ location }) => location), size));
       return el("figure", { class: answer === label ? "right" : "" }, view, el("figcaption", {}, answer === label ? `✓ ${label}` : `✗ ${label} → ${answer}`));
     }));

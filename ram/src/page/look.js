@@ -30,8 +30,8 @@ class Look {
         this.most = n;
         this.look();
       });
-    const stop = slider("Stop when so sure", { min: 0, max: 60, value: 60, id: "look-sure" },
-      (n) => (n === 60 ? "never" : percent(this.sure(n), n > 40 ? 2 : 0)), (n) => {
+    const stop = slider("Stop when this sure", { min: 0, max: 60, value: 60, id: "look-sure" },
+      (n) => (n === 60 ? "–" : percent(this.sure(n), n > 40 ? 2 : 0)), (n) => {
         this.least = n === 60 ? Infinity : this.sure(n);
         this.look();
       });
@@ -43,7 +43,7 @@ class Look {
       button("Another first glimpse", () => this.again(), { id: "look-first" }));
     this.play = button("▶ play", () => this.toggle(), { id: "look-play" });
     const walk = el("div", { class: "controls", role: "group", "aria-label": "Glimpses" },
-      button("◀", () => this.show(this.step - 1), { "aria-label": "Glimpse before", id: "look-before" }), this.steps.root,
+      button("◀", () => this.show(this.step - 1), { "aria-label": "Previous glimpse", id: "look-before" }), this.steps.root,
       button("▶", () => this.show(this.step + 1), { "aria-label": "Next glimpse", id: "look-after" }), this.play);
     this.pad = this.drawingPad();
     this.contest = new Contest(this);
@@ -52,14 +52,14 @@ class Look {
       el("div", { class: "board" },
         el("div", {},
           el("figure", { class: "picture" }, this.screen,
-            el("figcaption", {}, "Orange: what the glimpse reads, dashed where it is coarser. Blue: the path. Pink: where the policy will look next, the mean and one and two standard deviations of its noise in training.")),
+            el("figcaption", {}, "Orange: what the glimpse reads, dashed where it is coarser. Blue: the path. Pink: where the policy will look next, its mean and one and two standard deviations of its noise in training. Dotted: the piece that the arrow keys move.")),
           walk, tools, this.pad.root,
           el("label", { class: "field" }, el("span", {}, "Arrow keys move"), this.piece)),
         el("div", {}, this.status, this.seen, this.beliefs, el("div", { class: "fields" }, most.root, stop.root))));
-    const turn = button("Your gaze against its", () => this.contest.toggle(), { id: "look-contest", "aria-pressed": "false" });
+    const turn = button("You against the network", () => this.contest.toggle(), { id: "look-contest", "aria-pressed": "false" });
     this.contest.turn = turn;
     const told = facts.test_count
-      ? ` It was trained on MNIST's digits and names ${percent(facts.test_error)} of ${facts.test_count.toLocaleString("en")} test images wrongly${facts.rounded ? " (here its weights are rounded to 16 bits)" : ""}.` : "";
+      ? ` It was trained on MNIST's digits and misclassifies ${percent(facts.test_error)} of its ${facts.test_count.toLocaleString("en")} test images${facts.rounded ? " (here its weights are rounded to 16 bits)" : ""}.` : "";
     const clutter = facts.clutter ? ` among ${facts.clutter} pieces of clutter` : "";
     root.append(
       el("p", {}, `${facts.name} looks ${facts.glimpses} time${facts.glimpses === 1 ? "" : "s"} at an image of ${this.size}×${this.size} pixels with a digit${clutter}.${told} The digits here are drawn by this page.`),
@@ -221,8 +221,8 @@ class Look {
     this.screen.setAttribute("aria-label", `The image. Arrow keys move ${this.chosen() === 0 ? "the digit" : `clutter ${this.chosen()}`}, which is ${box.x} pixels from the left and ${box.y} from the top; with Shift by 5.`);
     const best = leader(now.probabilities);
     const end = this.step + 1 < this.glimpses.length ? "" : this.stopped ? ", and it stops: " : ", its answer: ";
-    const right = truth === null || !end ? "" : best === truth ? " – right" : ` – wrong, it is a ${truth}`;
-    this.status.textContent = `Glimpse ${this.step + 1} of ${this.glimpses.length}${end || ": "}${facts.outputs[best]} at ${percent(now.probabilities[best], 0)}${right}`;
+    const right = truth === null || !end ? "" : best === truth ? " – right" : ` – wrong, it is ${aDigit(truth)}`;
+    this.status.textContent = `Glimpse ${this.step + 1} of ${this.glimpses.length}${end || ": "}digit ${facts.outputs[best]}, ${percent(now.probabilities[best], 0)} sure${right}`;
     this.seen.replaceChildren(composed(levels(now.rho), [facts.patch, facts.scales], 1), el("figcaption", {}, "Everything that the network sees in this glimpse"));
     const expected = now.baseline === null ? [] : [el("p", {}, `Baseline, the return that it expects now: ${now.baseline.toFixed(2)}`)];
     this.beliefs.replaceChildren(el("h3", {}, "What it would answer now"), believed(facts.outputs, now.probabilities, truth), ...expected);
@@ -290,7 +290,7 @@ class Look {
       else note.textContent = "There is too little to see; write it larger.";
     };
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, done);
-    const root = el("div", { class: "pad" }, el("figure", { class: "picture" }, canvas, note), el("div", { class: "controls" }, button("Wipe", wipe, { id: "look-wipe" })));
+    const root = el("div", { class: "pad" }, el("figure", { class: "picture" }, canvas, note), el("div", { class: "controls" }, button("Clear", wipe, { id: "look-wipe" })));
     root.hidden = true;
     return { root };
   }
@@ -304,7 +304,7 @@ class Contest {
     this.screen = svg("svg", { class: "choose", role: "group", tabindex: 0, viewBox: `0 0 ${size} ${size}`, id: "contest-screen", "aria-label": "The hidden image" });
     this.status = el("p", { class: "status", "aria-live": "polite", id: "contest-status" });
     this.answers = el("div", { class: "keys", role: "group", "aria-label": "Your answer" },
-      ...look.facts.outputs.map((name, i) => button(name, () => this.answer(i), { "aria-label": `It is a ${name}` })));
+      ...look.facts.outputs.map((name, i) => button(name, () => this.answer(i), { "aria-label": `It is ${aDigit(name)}` })));
     this.result = el("div", { id: "contest-result" });
     this.root = el("div", {},
       el("p", {}, "The image is hidden. Click where you would look: you see only what the network would see there, sharp in the middle and coarser around. The first glimpse is given. Then say which digit it is."),
@@ -320,7 +320,7 @@ class Contest {
     this.root.hidden = !this.root.hidden;
     this.look.own.hidden = !this.root.hidden;
     this.turn.setAttribute("aria-pressed", String(!this.root.hidden));
-    this.turn.textContent = this.root.hidden ? "Your gaze against its" : "Back to the open image";
+    this.turn.textContent = this.root.hidden ? "You against the network" : "Back to the open image";
     if (!this.root.hidden) this.begin();
   }
 
@@ -373,8 +373,8 @@ class Contest {
     const [x, y] = this.cross;
     const cross = this.over || left === 0 ? [] : [svg("path", { class: "cross", d: `M${x - 2},${y}h4M${x},${y - 2}v4` })];
     this.screen.replaceChildren(svg("rect", { width: size, height: size, fill: "#000" }), ...whole, ...gazeMarks(this.over ? [] : this.glimpses.at(-1).windows.slice(0, 1), path, size), ...cross);
-    this.screen.setAttribute("aria-label", `The hidden image; ${left} glimpses are left`);
-    if (!this.over) this.status.textContent = left ? `${left} more glimpse${left === 1 ? "" : "s"}; or answer now.` : "Which digit is it?";
+    this.screen.setAttribute("aria-label", `The hidden image; ${left} glimpse${left === 1 ? " is" : "s are"} left`);
+    if (!this.over) this.status.textContent = left ? `${left} glimpse${left === 1 ? "" : "s"} left, or answer now.` : "Which digit is it?";
     for (const answer of this.answers.children) answer.disabled = this.over;
   }
 
@@ -388,7 +388,7 @@ class Contest {
     ["you", "network", "yours"].forEach((who, i) => (this.score[who] += rows[i][2] === "right" ? 1 : 0));
     this.score.played += 1;
     this.draw();
-    this.status.textContent = `It is a ${look.facts.outputs[label]}. You are ${rows[0][2]}, the network is ${rows[1][2]}.`;
+    this.status.textContent = `It is ${aDigit(look.facts.outputs[label])}. You are ${rows[0][2]}, the network is ${rows[1][2]}.`;
     const totals = [this.score.you, this.score.network, this.score.yours];
     this.result.replaceChildren(el("table", {}, el("caption", {}, `${this.score.played} played so far`),
       el("thead", {}, el("tr", {}, ...["who", "says", "", "right so far"].map((head) => el("th", { scope: "col" }, head)))),

@@ -3,6 +3,8 @@
 // What all parts of the page share: controls, and pictures of what a network sees.
 
 const range = (n) => Array.from({ length: n }, (_, i) => i);
+/** `a 7`, but `an 8`. */
+const aDigit = (name) => `${String(name) === "8" ? "an" : "a"} ${name}`;
 const leader = (values) => values.indexOf(Math.max(...values));
 
 function button(text, action, attributes = {}) {
