@@ -140,6 +140,14 @@ fn oracle(retina: Retina, image: &[u8], [channels, height, width]: [usize; 3], l
     y
 }
 
+/// Whether ρ of a batch is what the oracle makes of its images.
+fn is_the_oracles(retina: Retina, rho: &[f64], data: &[u8], shape: Shape, locations: &[f64]) -> bool {
+    let &[batch, channels, height, width] = shape.axes() else { unreachable!() };
+    let images = data.chunks_exact(shape.len() / batch).zip(locations.as_chunks().0);
+    let expected = images.flat_map(|(image, &l)| oracle(retina, image, [channels, height, width], l));
+    rho.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-12)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -159,12 +167,7 @@ proptest! {
             let found = see::<f64>(retina, &data, shape, &exact);
             prop_assert_eq!(&found, &see_variable::<f64>(retina, &data, shape, &exact));
             if sampling == Sampling::Crop {
-                let images = data.chunks_exact(shape.len() / 2).zip(exact.chunks_exact(2));
-                let size = [channels, height, width];
-                let expected = images.flat_map(|(image, l)| oracle(retina, image, size, [l[0], l[1]]));
-                for (found, expected) in found.iter().zip(expected) {
-                    prop_assert!((found - expected).abs() < 1e-12, "{found} and {expected}");
-                }
+                prop_assert!(is_the_oracles(retina, &found, &data, shape, &exact));
             }
         }
     }
@@ -173,8 +176,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Tiles and rows give the same bits. The largest patches are wider than the image, and than the strips and tiles in which
-    /// they are summed.
+    /// Tiles and rows give the same bits, and whole-pixel glimpses are the oracle's. The largest patches are wider than the image, and
+    /// than the strips and tiles in which they are summed.
     #[test]
     fn tiles_are_as_good_as_rows(
         half in 1usize..20, scales in 1usize..7, channels in 1usize..4, height in 1usize..300, width in 1usize..300,
@@ -189,7 +192,9 @@ proptest! {
             prop_assert_eq!(bits(&rho), bits(&see(retina, &data, shape, &l)));
             prop_assert!(levels.iter().zip(&data).all(|(&y, &x)| y == f32::from(x) * (1.0 / 255.0)) && levels.len() == data.len());
             let exact: Vec<f64> = l.iter().map(|&l| f64::from(l)).collect();
-            prop_assert_eq!(&see_tiles::<f64>(retina, &data, shape, &exact)[0], &see::<f64>(retina, &data, shape, &exact));
+            let found = see::<f64>(retina, &data, shape, &exact);
+            prop_assert_eq!(&see_tiles::<f64>(retina, &data, shape, &exact)[0], &found);
+            prop_assert!(sampling != Sampling::Crop || is_the_oracles(retina, &found, &data, shape, &exact));
         }
     }
 }
@@ -329,6 +334,39 @@ fn a_zoom_is_the_same_as_a_coarser_scale() {
             }
         }
     }
+}
+
+/// Each image has a location, or nothing is seen: of bytes and of a variable.
+#[test]
+fn what_does_not_fit_a_retina_is_told() {
+    let told = |is_variable: bool, locations: &[usize]| {
+        let seen = std::panic::catch_unwind(|| {
+            let (mut tape, none) = (Tape::<f64>::new(), Params::new());
+            let t = tape.begin(&none);
+            let (shape, data) = (s(&[2, 1, 4, 4]), [7; 32]);
+            let images = if is_variable { Images::Var(t.zeros(shape)) } else { Images::Pixels { data: &data, shape } };
+            Retina::new(2, 1, Sampling::Crop).sense(&t, images, t.zeros(locations)).to_vec()
+        });
+        seen.map_or_else(|message| *message.downcast::<String>().unwrap(), |rho| format!("{} numbers", rho.len()))
+    };
+    for is_variable in [false, true] {
+        assert_eq!([told(is_variable, &[2, 2]), told(is_variable, &[2, 3])], ["8 numbers"; 2]);
+        for locations in [&[3, 2][..], &[1, 2], &[2, 1], &[2, 4], &[4]] {
+            let told = told(is_variable, locations);
+            assert!(told.starts_with("retina: images [batch, channels, height, width] and locations"), "{told}");
+        }
+    }
+}
+
+/// A block of the widest patch has at most 128 rows, so that the sum of a column of bytes is exact: 8 scales and zooms together.
+#[test]
+fn zooms_and_scales_are_at_most_8_together() {
+    let widest = |scales: usize, zooms: &[usize]| {
+        let zoomed = || zooms.iter().fold(Retina::new(2, scales, Sampling::Crop), |retina, &zoom| retina.zoomed(zoom));
+        std::panic::catch_unwind(zoomed).ok().map(|retina| retina.side(scales - 1))
+    };
+    assert_eq!([widest(8, &[0]), widest(6, &[2]), widest(5, &[1, 2])], [Some(2 << 7); 3]);
+    assert_eq!([widest(8, &[1]), widest(6, &[3]), widest(5, &[1, 3]), widest(5, &[2, 2])], [None; 4]);
 }
 
 /// The gradients of image and location at the zooms of a batch. The zoom itself has none.

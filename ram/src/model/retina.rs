@@ -469,3 +469,6 @@ impl<R: Real> Op<R> for Retina {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
