@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicBool;
 
 use autograd::gradcheck::gradcheck;
-use autograd::{Grads, Params, Shape, Tape, Var, math};
+use autograd::{Grads, Params, Recording, Shape, Tape, Var, math};
 use ram::config::{Canvas, Config, Returns, Reward, Source};
 use ram::evaluate::evaluator::evaluate_on;
 use ram::evaluate::stopping::{Rule as StopRule, Stopping, compare};
@@ -12,7 +12,11 @@ use ram::evaluate::trace::Tracer;
 use ram::evaluate::trained::Trained;
 use ram::losses::{LossTerms, Objective};
 use ram::model::stop::{bernoulli_log_prob, log_odds};
-use ram::model::{Agent, CoreKind, Decisions, Draws, Episode, First, Images, Labelled, Locations, Mean, Mode, Stop};
+use ram::model::zoom::{one_hot, with_zoom};
+use ram::model::{
+    Agent, CoreKind, Decisions, Draws, Episode, First, Images, Labelled, Locations, Mean, Mode, Steps, Stop, Zoom,
+    Zooms,
+};
 use ram::network::agent_options;
 use ram::reinforce::BaselineKind;
 use ram::runs::run_folder::{Existing, Name, RunFolder, Which};
@@ -67,6 +71,44 @@ fn the_log_odds_of_the_answer_have_their_gradient_and_hold_far_out() {
     let expected = [math::ln(1.5), 0.0, 800.0 - math::ln(2.0), 0.0];
     assert!(u.value().iter().zip(expected).all(|(u, e)| (u - e).abs() < 1e-12), "{:?}", u.value());
     assert_eq!(log_odds(t.constant([2, 1], &[3.0, -3.0])).to_vec(), [0.0, 0.0]);
+}
+
+#[test]
+fn what_does_not_fit_together_is_told() {
+    let told = |record: for<'t> fn(&'t Recording<'t, f64>)| -> String {
+        let recorded = std::panic::catch_unwind(|| {
+            let (mut tape, none) = (Tape::new(), Params::new());
+            let t = tape.begin(&none);
+            record(&t);
+        });
+        *recorded.expect_err("it does not fit").downcast().expect("a message")
+    };
+    let choices = told(|t| {
+        bernoulli_log_prob(t.zeros([2]), t.zeros([3]));
+    });
+    assert!(choices.contains("bernoulli_log_prob: a choice is needed for each of the log-odds"), "{choices}");
+    let logits: [for<'t> fn(&'t Recording<'t, f64>); 3] =
+        [|t| _ = log_odds(t.zeros([4])), |t| _ = log_odds(t.zeros([2, 3, 1])), |t| _ = log_odds(t.zeros([2, 0]))];
+    for record in logits {
+        let logits = told(record);
+        assert!(logits.contains("log_odds: logits [batch, classes] are needed"), "{logits}");
+    }
+}
+
+/// A place is its location and one of the zooms; and each way to choose a zoom has the name that configurations have for it.
+#[test]
+fn zooms_are_numbered_and_ways_to_choose_them_named() {
+    let (mut tape, none) = (Tape::<f64>::new(), Params::new());
+    let t = tape.begin(&none);
+    let zooms = t.constant([3], &[2.0, 0.0, 1.0]);
+    let places = with_zoom(t.constant([3, 2], &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), zooms);
+    let expected = [[0.1, 0.2, 0.0, 0.0, 1.0], [0.3, 0.4, 1.0, 0.0, 0.0], [0.5, 0.6, 0.0, 1.0, 0.0]];
+    assert_eq!(one_hot(places, 3).to_vec(), expected.as_flattened());
+    let zooms = Zooms { zooms: [zooms].into_iter().collect(), logits: Steps::new(), log_probs: Steps::new() };
+    assert_eq!([0, 1, 2].map(|i| zooms.zoom(0, i)), [2, 0, 1]);
+    for zoom in [Zoom::Learned, Zoom::Random, Zoom::Oracle] {
+        assert_eq!(serde_json::to_value(zoom).unwrap(), zoom.name());
+    }
 }
 
 /// What is learned by, and so what is rewarded, less the price of the glimpses.

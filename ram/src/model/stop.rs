@@ -259,3 +259,41 @@ impl<R: Real> Op<R> for BernoulliLogProb {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use autograd::Tape;
+    use rand::SeedableRng;
+    use rand::rngs::ChaCha8Rng;
+
+    use super::*;
+
+    /// What has the probability 0 is not drawn; where both are as likely, the most likely choice is to go on; and a threshold is
+    /// reached by as much.
+    #[test]
+    fn on_the_edge_each_rule_keeps_to_its_side() {
+        let mut params = Params::<f64>::new();
+        let network = StopNetwork::new(&mut params, 1, 2, &mut ChaCha8Rng::seed_from_u64(1));
+        for id in [network.logit.weight, network.logit.bias] {
+            params.change(id, |w| w.fill(0.0));
+        }
+        let mut tape = Tape::new();
+        let t = tape.begin(&params);
+        // σ(−800) = 0, σ(0) = ½, σ(800) = 1
+        let drawn = sample(t.constant([4], &[-800.0, 0.0, 0.0, 800.0]), &[0.0, 0.5, 0.49, 0.99]);
+        assert_eq!(drawn.to_vec(), [0.0, 0.0, 1.0, 1.0]);
+
+        let (h, classes) = (t.zeros([3, 1]), t.constant([3, 2], &[1.0, 1.0, 0.0, 2.0, -1.0, -1.0]));
+        let sure = highest_probability(&[0.0, 2.0]);
+        for (rule, looks) in [
+            (StopRule::Learned(network), [1.0; 3]),
+            (StopRule::Threshold(0.5), [0.0; 3]),
+            (StopRule::Threshold(sure), [1.0, 0.0, 1.0]),
+            (StopRule::Threshold(sure + 1e-9), [1.0; 3]),
+        ] {
+            let mut stops = Stops::begin(&t, 3);
+            stops.choose(rule, h, classes, (Mode::Best, &[]));
+            assert_eq!(stops.looks[1].to_vec(), looks, "{rule:?}");
+        }
+    }
+}
