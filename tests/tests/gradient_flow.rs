@@ -9,7 +9,7 @@ use ram::losses::{LossTerms, Objective};
 use ram::model::{Agent, Decisions, Draws, Images, Locations, Mean, Mode};
 use ram::network::agent_options;
 use ram::reinforce::{BaselineKind, leave_one_out};
-use ram::tasks::classify::{hybrid_loss, reinforce_loss};
+use ram::tasks::classify::{hybrid_loss, reinforce_loss, supervised_loss};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tests::{gradient, layers, reached, redraw};
 
@@ -222,6 +222,18 @@ fn one_glimpse_chooses_no_location() {
         assert_eq!(reached(&problem.params, loss.classification), seen);
         assert_eq!(reached(&problem.params, loss.baseline.unwrap()), layers(&["baseline"]));
     });
+}
+
+/// The losses of the parts of a batch add up to that of the batch, also without an agent.
+#[test]
+fn a_part_of_a_batch_has_its_share() {
+    let (mut tape, params) = (Tape::<f64>::new(), Params::new());
+    let t = tape.begin(&params);
+    let logits = t.constant([2, 2], &[0.0, math::ln(3.0), 5.0, 5.0]);
+    // π(a*) is ¾ and ½, in a batch of five.
+    let loss = supervised_loss(logits, &[1, 0], &Objective::default(), 5);
+    assert!((loss.total.item() + (math::ln(0.75) + math::ln(0.5)) / 5.0).abs() < 1e-15, "{}", loss.total.item());
+    assert_eq!(loss.reward.to_vec(), [1.0, 1.0]);
 }
 
 /// ∇total = ∇class + ½∇location + 2∇baseline, and the total reaches what its terms reach.

@@ -195,6 +195,30 @@ mod tests {
         }
     }
 
+    /// An image's reward is 1 for a right answer, and a game's is its share of the best return: what is missing is the error, also of
+    /// several episodes of each input.
+    #[test]
+    fn the_error_is_what_the_reward_leaves() {
+        let sets =
+            ["data.train=60", "data.validation=8", "train.batch=60", "loss.reward=argmax", "loss.returns=episode"];
+        for (base, more) in [
+            (Base::Preset("demo"), &["loss.early_weight=0", "train.samples=1"][..]),
+            (Base::Preset("demo"), &["train.samples=3"]),
+            (Base::Experiment("catch"), &["data.test=8", "train.samples=1"]),
+            (Base::Experiment("catch"), &["data.test=8", "train.samples=3"]),
+        ] {
+            let sets: Vec<String> = sets.iter().chain(more).map(|&set| set.to_owned()).collect();
+            let config = Config::load(base, &sets).unwrap();
+            let task = tasks::named(&config).unwrap();
+            let mut data = task.training(&config, None).unwrap();
+            let mut learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
+            data.batches.begin(0, 0);
+            let batch = data.batches.next_batch().unwrap().unwrap();
+            let Losses { error, reward, .. } = learner.step(batch, 0, Rates { learning_rate: 1e-3, std: 0.1 });
+            assert!(reward > 0.0 && (error + reward - 1.0).abs() < 1e-6, "{base:?}, {sets:?}: {error} and {reward}");
+        }
+    }
+
     #[test]
     fn every_thread_has_as_many_pieces_and_the_samples_of_an_image_stay_together() {
         assert_eq!([0, 1, 2, 64, 65, 129].map(|batch| pieces(batch, 1, 64, 2)), [0, 1, 2, 2, 2, 4]);
