@@ -2,15 +2,16 @@
 //! in a game small enough to play it in every way there is.
 
 use autograd::{Params, Tape, Var, math};
-use ram::config::{Config, Loss, Returns};
+use ram::config::{Config, Loss, LossKind, Returns, Source};
 use ram::environments::Environment;
 use ram::environments::catch::Catch;
 use ram::losses::{LossTerms, Objective};
 use ram::model::core::CoreKind;
-use ram::model::{Agent, Decisions, Draws, Episode, First, Locations, Mean, Mode};
+use ram::model::{Agent, Decisions, Draws, Episode, First, Locations, Mean, Mode, ModelKind, Stop};
 use ram::network::agent_options;
 use ram::reinforce::BaselineKind;
 use ram::tasks::play::{Games, Played, play_loss};
+use ram::tasks::{Play, Task};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tests::{assert_gradients, layers, reached, redraw, uniforms};
 
@@ -261,7 +262,7 @@ fn the_entropy_grows() {
     let before = entropy(&problem);
     let with = |weight: f64, problem: &Problem| {
         let loss = Loss { entropy_weight: weight, ..Loss::default() };
-        problem.loss(&[[0.5; 4]], BaselineKind::Learned, &loss, |loss| {
+        problem.loss(&[[0.5; 4]; 3], BaselineKind::Learned, &loss, |loss| {
             let mut grads = problem.params.zeros();
             loss.classification.backward(&mut grads);
             (loss.classification.item(), grads)
@@ -274,6 +275,113 @@ fn the_entropy_grows() {
         problem.params.change(id, |theta| theta.iter_mut().zip(&d).for_each(|(theta, d)| *theta -= 1e-4 * d));
     }
     assert!(entropy(&problem) > before);
+}
+
+/// A configuration for games of `Light`, ten in an epoch and four in a batch.
+fn for_light(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config::default();
+    (config.data.source, config.loss.kind, config.model.glimpses) = (Source::Own, LossKind::Reinforce, FRAMES);
+    (config.data.train, config.data.validation, config.data.test, config.train.batch) = (10, 3, 3, 4);
+    change(&mut config);
+    config
+}
+
+/// A training that goes on within an epoch plays the games that are left of it.
+#[test]
+fn an_epoch_begins_at_any_batch() {
+    let task = Play::new(Light { side: 0, frame: 0 });
+    let mut batches = task.training(&for_light(|_| {}), None).unwrap().batches;
+    assert_eq!(batches.steps(), 3);
+    let all = [vec![0, 1, 2, 3], vec![4, 5, 6, 7], vec![8, 9]];
+    for first in [0, 2, 1, 3] {
+        batches.begin(5, first);
+        for expected in &all[first..] {
+            let batch = batches.next_batch().unwrap().expect("a batch is left");
+            assert_eq!((&batch.samples, batch.labels.len()), (expected, expected.len()), "from batch {first} on");
+        }
+        assert!(batches.next_batch().unwrap().is_none());
+    }
+}
+
+/// `Light` with another best return, on a screen of `size`.
+#[derive(Clone)]
+struct Odd {
+    light: Light,
+    best: f64,
+    size: [usize; 2],
+}
+
+impl Environment for Odd {
+    fn size(&self) -> [usize; 2] {
+        self.size
+    }
+    fn actions(&self) -> &[&str] {
+        &["left", "right"]
+    }
+    fn frames(&self) -> usize {
+        FRAMES
+    }
+    fn reset(&mut self, rng: &mut ChaCha8Rng) {
+        self.light.reset(rng);
+    }
+    fn screen(&self, pixels: &mut [u8]) {
+        pixels.fill(0);
+    }
+    fn step(&mut self, action: usize) -> f64 {
+        self.light.step(action)
+    }
+    fn done(&self) -> bool {
+        self.light.done()
+    }
+    fn best_return(&self) -> f64 {
+        self.best
+    }
+}
+
+/// What is set otherwise than it should be.
+type Change = fn(&mut Config);
+
+#[test]
+fn whatever_does_not_fit_a_game_is_told() {
+    let told = |best: f64, size: [usize; 2], change: Change| {
+        let task = Play::new(Odd { light: Light { side: 0, frame: 0 }, best, size });
+        let config = for_light(|config| {
+            config.data.size = 6;
+            change(config);
+        });
+        task.training(&config, None).err().map_or_else(String::new, |error| error.to_string())
+    };
+    let faults: [(&str, Change); 10] = [
+        ("model.glimpses is 3, but must be 2", |config| config.model.glimpses = 3),
+        ("model.kind is fc, but must be ram", |config| config.model.kind = ModelKind::Fc),
+        ("loss.kind is hybrid, but must be reinforce", |config| config.loss.kind = LossKind::Hybrid),
+        ("loss.baseline is informed, but", |config| config.loss.baseline = BaselineKind::Informed),
+        ("loss.early_weight is 0.5, but must be 0", |config| config.loss.early_weight = 0.5),
+        ("policy.stop is learned, but must be never", |config| config.policy.stop = Stop::Learned),
+        ("policy.locations is oracle, which knows", |config| config.policy.locations = Locations::Oracle),
+        ("data.train is 0, but must be the number of games", |config| config.data.train = 0),
+        ("data.validation is 0, but must be", |config| config.data.validation = 0),
+        ("data.test is 0, but must be", |config| config.data.test = 0),
+    ];
+    for (text, change) in faults {
+        let found = told(1.0, [6, 6], change);
+        assert!(found.contains(text) && found.lines().count() == 1, "{text}: {found}");
+    }
+    // What is kept inside an image is kept inside a square of data.size pixels.
+    let inside: [(&str, Change); 2] = [
+        ("policy.first is inside, which", |config| config.policy.first = First::Inside),
+        ("policy.mean is inside, which", |config| config.policy.mean = Mean::Inside),
+    ];
+    for (text, change) in inside {
+        assert_eq!(told(1.0, [6, 6], change), "");
+        for size in [[6, 7], [7, 6], [7, 7]] {
+            assert!(told(1.0, size, change).contains(text), "{text} of {size:?}");
+        }
+    }
+    assert_eq!(told(1.0, [6, 7], |_| {}), "");
+    for best in [0.0, -1.0, f64::INFINITY, f64::NAN] {
+        assert!(told(best, [6, 6], |_| {}).contains(&format!("best return is {best}, but must be a number above 0")));
+    }
 }
 
 /// Games of Catch with random moves and with the oracle's, looked at through the screen alone.
