@@ -11,6 +11,7 @@ use ram::model::{First, Images, Locations, Mean};
 use ram::runs::run_folder::{Existing, Name, RunFolder, Which};
 use ram::runs::run_info::RunInfo;
 use ram::split::SplitName;
+use ram::tasks::{self, Inputs};
 use ram::train::trainer::Trainer;
 use tests::{kernel_paths, on_path};
 
@@ -101,6 +102,21 @@ fn an_oracle_follows_the_digit_and_a_still_gaze_does_not() {
     }
     assert!((0.25..=2.0 / 7.0 + 1e-6).contains(&farthest), "{farthest}");
     assert!(distances[0] < 7.0 && distances[1] > distances[0] + 2.0, "{distances:?}");
+}
+
+/// A piece of a training batch knows where its own digits lie, frame by frame, as an oracle must.
+#[test]
+fn a_part_of_a_batch_has_its_frames_and_boxes() {
+    let config = config(Locations::Oracle);
+    let mut batches = tasks::named(&config).unwrap().training(&config, None).unwrap().batches;
+    batches.begin(0, 0);
+    let batch = batches.next_batch().unwrap().unwrap();
+    let (part, all) = (Inputs::of_batch(batch, 10..15, 1, 0, 2), batch.len());
+    assert_eq!((part.pictures.frames(), all, part.len()), (FRAMES, 50, 5));
+    for step in 0..FRAMES {
+        assert_eq!(part.pictures.boxes(step), Some(&batch.boxes[step * all + 10..step * all + 15]));
+        assert_eq!(part.pictures.pixels(step), &batch.pixels[(step * all + 10) * 44 * 44..(step * all + 15) * 44 * 44]);
+    }
 }
 
 fn trained_with(threads: usize) -> String {

@@ -21,7 +21,7 @@ use ram::report;
 use ram::runs::run_folder::{Existing, Name, RunFolder, Which};
 use ram::runs::run_info::RunInfo;
 use ram::split::SplitName;
-use ram::tasks::{Classify, Examples, Play, Task};
+use ram::tasks::{Classify, Examples, Play, Task, check_classes};
 use ram::train::trainer::Trainer;
 use rand::rngs::ChaCha8Rng;
 
@@ -198,6 +198,17 @@ fn a_game_of_ones_own_is_trained_evaluated_traced_drawn_played_and_reported() {
         }
         assert!(trace.picture(4).iter().all(|&x| x == 0));
     }
+    // How far each glimpse is from the middle of the lamp that hung there then.
+    for (step, distance) in found.distance.iter().enumerate() {
+        let away = traces.iter().map(|trace| {
+            let (lit, [x, y]) =
+                (trace.picture(step).iter().position(|&x| x > 0).unwrap(), trace.glimpses[step].location);
+            let (dx, dy) = ((x + 1.0) * 5.0 - (lit % 10 + 1) as f64, (y + 1.0) * 3.0 - (lit / 10 + 1) as f64);
+            (dx * dx + dy * dy).sqrt()
+        });
+        let mean = away.sum::<f64>() / 300.0;
+        assert!((mean - distance).abs() < 1e-5, "glimpse {step}: {mean} and {distance}");
+    }
 
     let rules = House::default();
     let words = Words { actions: tracer.classes(), outcomes: rules.outcomes() };
@@ -257,6 +268,100 @@ fn data_of_ones_own_are_trained_on_evaluated_traced_drawn_and_reported() {
     assert_eq!(data["found"]["error"].as_f64(), Some(found.error));
     assert_eq!(data["items"].as_array().map(Vec::len), Some(6));
     assert!(page.contains("a task from another program") && !page.contains("built-in digits"), "{}", data["about"]);
+}
+
+/// Who wins half of what there is to win has not lost, whatever the best return is.
+#[test]
+fn a_game_is_lost_below_half_of_its_best_return() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut config = house();
+    (config.data.train, config.train.epochs) = (20, 1);
+    let task = || -> Arc<dyn Task> { Arc::new(Play::new(House::default())) };
+    let path = train(runs.path(), "house", &config, task());
+    let (trained, examples, found) = restore(&path, task);
+    let traces = Tracer::new(&trained).unwrap().trace(&examples, 0..examples.count);
+    let lost: Vec<u32> = traces.iter().filter(|trace| trace.total() < 1.0).map(|trace| trace.index as u32).collect();
+    let ends = |total: f64| traces.iter().any(|trace| trace.total() == total);
+    assert!(ends(0.5) && ends(1.0) && ends(1.5), "it has not learned yet which door to take");
+    assert_eq!(found.wrong, lost);
+}
+
+/// The validation of a training is on the examples that an evaluation takes.
+#[test]
+fn training_and_evaluation_have_the_same_validation() {
+    let tasks: [(Arc<dyn Task>, Config); 2] =
+        [(Arc::new(Play::new(House::default())), house()), (Arc::new(Classify::with(Bars)), bars())];
+    for (task, config) in tasks {
+        let [during, after] = [
+            task.training(&config, None).unwrap().validation,
+            task.examples(&config, SplitName::Validation, None).unwrap(),
+        ];
+        let seen = |examples: &Examples| {
+            examples.inputs(0..examples.count, 0, |inputs| {
+                let digits = inputs.pictures.digits(0).map(<[DigitBox]>::to_vec);
+                (inputs.pictures.pixels(0).to_vec(), inputs.labels.to_vec(), digits, inputs.key.epoch)
+            })
+        };
+        assert_eq!((during.count, &during.outputs, seen(&during)), (after.count, &after.outputs, seen(&after)));
+        assert_eq!(during.count, 100);
+        assert_eq!([4..4, 4..5].map(|range| after.inputs(range, 0, |inputs| inputs.is_empty())), [true, false]);
+    }
+}
+
+/// `Bars`, of which nobody says that they fill their pictures.
+struct Somewhere;
+
+impl datasets::Source for Somewhere {
+    fn train_validation(&self) -> Result<Splits, DataError> {
+        Bars.train_validation()
+    }
+    fn test(&self) -> Result<ReadSplit, DataError> {
+        Bars.test()
+    }
+}
+
+/// Only where an object fills its picture it is known where it lies.
+#[test]
+fn an_object_that_does_not_fill_its_picture_is_nowhere() {
+    for (task, expected) in [(Classify::with(Bars), true), (Classify::with(Somewhere), false)] {
+        for split in [SplitName::Validation, SplitName::Test] {
+            let examples = task.examples(&bars(), split, None).unwrap();
+            let [boxes, digits] = examples.inputs(0..9, 0, |inputs| {
+                [inputs.pictures.boxes(0), inputs.pictures.digits(0)]
+                    .map(|found| found.is_some_and(|all| all.len() == 9))
+            });
+            assert_eq!([boxes, digits], [true, expected], "{split:?}");
+        }
+    }
+}
+
+/// Data whose classes are others than those of the training, or in another order, are refused with both lists.
+#[test]
+fn other_classes_than_those_of_the_training_are_told() {
+    let [trained, found] = [["cat", "dog"], ["dog", "cat"]].map(|names| names.map(str::to_owned));
+    assert!(check_classes(&trained, &trained).is_ok());
+    let says = "the data have the classes dog, cat, but the run was trained on cat, dog; ";
+    let error = check_classes(&trained, &found).expect_err("another order");
+    assert!(matches!(&error, RamError::Data(text) if text.starts_with(says)), "{error}");
+    assert!(check_classes(&trained, &found[..1]).is_err());
+}
+
+/// Examples are drawn in parts of at most 64 MiB: 16 MiB are an image of 4096×4096 pixels, or a frame of a clip.
+#[test]
+fn parts_of_large_examples_are_small() {
+    let parts = |frames: usize, size: usize, most: usize| -> Vec<std::ops::Range<usize>> {
+        let mut config = bars();
+        config.data.size = size;
+        if frames > 1 {
+            (config.data.canvas, config.data.frames, config.model.glimpses) = (Canvas::Moving, frames, frames);
+        }
+        let examples = Classify::with(Bars).examples(&config, SplitName::Test, None).unwrap();
+        examples.chunks(3..13, most).collect()
+    };
+    assert_eq!(parts(1, 4096, 100), [3..7, 7..11, 11..13]);
+    assert_eq!(parts(1, 4096, 3), [3..6, 6..9, 9..12, 12..13]);
+    assert_eq!(parts(2, 4096, 100), [3..5, 5..7, 7..9, 9..11, 11..13]);
+    assert_eq!(parts(1, 16, 9), [3..12, 12..13]);
 }
 
 /// A training that was stopped goes on to the same bits, though the task is known to the caller alone.
