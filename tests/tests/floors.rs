@@ -32,6 +32,7 @@ const RAM: &[&str] = &[
     "tables",
     "bench",
     "figures",
+    "page",
     "report",
     "search",
     "faults",

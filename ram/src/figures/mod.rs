@@ -20,6 +20,7 @@
 
 pub mod animation;
 pub mod axis;
+pub(crate) mod html;
 pub mod look;
 pub mod palette;
 mod parts;

@@ -14,9 +14,9 @@ use serde_json::json;
 
 use crate::config::{Config, Source};
 use crate::error::RamError;
+use crate::figures::html::{PARTS, STYLE, filled};
 use crate::figures::svg::escaped;
 use crate::model::ModelKind;
-use crate::report::{PARTS, STYLE, filled};
 use crate::runs::atomic;
 use crate::runs::checkpoint::Checkpoint;
 use crate::zoo::file::encode;

@@ -1,8 +1,8 @@
 //! The report of a run as one HTML file: curves, tables, pictures of the policy, and a player that steps through glimpses.
 //!
 //! The file needs no network and no other file. Its data are one block of JSON ([`data`]). The curves are drawn here, as SVG; the
-//! scripts beside this module (`parts.js`, `charts.js`, `player.js`, `report.js`) read values from them and make the rest of the page. Page
-//! and style are `report.html` and `report.css`.
+//! scripts beside this module (`charts.js`, `player.js`, `report.js`) read values from them and make the rest of the page. The
+//! page is `report.html`; its style, and what other scripts need too, are in [`figures`](crate::figures).
 
 mod charts;
 pub mod data;
@@ -19,6 +19,7 @@ pub use gather::{Alone, gather, gather_alone};
 pub use options::Options;
 
 use crate::error::RamError;
+use crate::figures::html::{PARTS, STYLE, filled};
 use crate::figures::svg::escaped;
 use crate::page;
 use crate::runs::atomic;
@@ -26,10 +27,6 @@ use crate::runs::run_folder::{PLAY, REPORT, RunFolder};
 use crate::zoo::Number;
 
 const PAGE: &str = include_str!("report.html");
-/// The style of reports, on which that of the page builds.
-pub(crate) const STYLE: &str = include_str!("report.css");
-/// What the scripts of reports and of the page share.
-pub(crate) const PARTS: &str = include_str!("parts.js");
 const SCRIPTS: [&str; 4] = [PARTS, include_str!("charts.js"), include_str!("player.js"), include_str!("report.js")];
 
 /// Evaluates the run at `path` and writes its report to `out`, or to `report.html` in the folder of the run; and beside it the page on
@@ -92,18 +89,6 @@ pub fn html(report: &Report) -> String {
         "TRAINING" => &training,
         _ => panic!("report.html has no mark {mark}"),
     })
-}
-
-/// A page in which each `{{MARK}}` is replaced. What is put in its place is not searched for marks.
-pub(crate) fn filled<'a>(page: &str, part: impl Fn(&str) -> &'a str) -> String {
-    let mut parts = page.split("{{");
-    let mut filled = parts.next().unwrap_or_default().to_owned();
-    for after in parts {
-        let (mark, rest) = after.split_once("}}").expect("the page's marks are closed");
-        filled += part(mark);
-        filled += rest;
-    }
-    filled
 }
 
 #[cfg(test)]
