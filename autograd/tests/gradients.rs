@@ -183,6 +183,23 @@ proptest! {
     }
 }
 
+/// Cells beyond the sixteenth of a vector, which the draws of `lstm` may lack.
+#[test]
+fn an_lstm_of_more_cells_than_a_vector_holds() {
+    let mut params = Params::new();
+    let cell = Lstm::new(&mut params, "lstm", [2, 18], &mut ChaCha8Rng::seed_from_u64(3));
+    let shapes = [s(&[2, 2]), s(&[2, 18]), s(&[2, 18])];
+    gradcheck(
+        |t, x| {
+            let (h, c) = cell.step(x[0], x[1], x[2]);
+            t.concat(0, &[h, c])
+        },
+        &params,
+        &shapes,
+        1,
+    );
+}
+
 /// Parameters are checked through ordinary operations.
 #[test]
 fn parameters_as_variables() {

@@ -3,7 +3,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use autograd::{Params, Real, Recording, Tape};
+use autograd::nn::{Conv2d, Init, Linear, Lstm};
+use autograd::ops::{Activation, linear_sum};
+use autograd::{Params, Real, Recording, Tape, Var};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// Runs `f` on a tape of its own.
@@ -123,13 +125,38 @@ fn dropout_keeps_the_expectation_and_depends_on_the_key_alone() {
 fn shapes_that_do_not_fit_are_named() {
     on_tape(|t| {
         let (a, b) = (t.zeros([2, 3]), t.zeros([3, 2]));
+        let images = |edge: usize| t.zeros([1, 1, edge, 4]);
+        let rows = t.indices(&[0, 1]);
         for (said, parts) in [
             (message(|| _ = a / b), ["div", "[2, 3]", "[3, 2]"]),
             (message(|| _ = t.zeros([3]).softmax()), ["softmax", "[3]", "[rows, classes]"]),
+            (message(|| _ = t.zeros([3, 0]).softmax()), ["softmax", "[3, 0]", "[rows, classes]"]),
+            (message(|| _ = images(3).max_pool2d(4)), ["max_pool2d", "[1, 1, 3, 4]", "at least 4×4 pixels"]),
+            (message(|| _ = images(3).max_pool2d(0)), ["max_pool2d", "[1, 1, 3, 4]", "at least one pixel"]),
+            (message(|| _ = images(3).permute([0, 1, 1, 3])), ["permute", "[1, 1, 3, 4]", "[0, 1, 1, 3]"]),
+            (message(|| _ = a.put_rows(rows, b)), ["put_rows", "[3, 2]", "2 rows of the first"]),
         ] {
             assert!(parts.iter().all(|part| said.contains(part)) && said.contains(file!()), "{said}");
         }
     });
+    // With parameters.
+    let (mut params, mut rng) = (Params::<f64>::new(), ChaCha8Rng::seed_from_u64(1));
+    let [narrow, wide] = [2, 3].map(|out| Linear::new(&mut params, &format!("{out}"), [4, out], Init::He, &mut rng));
+    let cell = Lstm::new(&mut params, "cell", [4, 4], &mut rng);
+    let conv = Conv2d::new(&mut params, "conv", [1, 2], [4, 1], Init::He, &mut rng);
+    let mut tape = Tape::new();
+    let t = tape.begin(&params);
+    let [x, other] = [2, 3].map(|rows| t.zeros([rows, 4]));
+    let sum = |terms: &[(Var<f64>, Linear)]| message(|| _ = linear_sum(terms, Activation::None));
+    for (said, parts) in [
+        (sum(&[(x, wide), (x, narrow)]), ["\"2.weight\"", "[2, 2]", "[2, 3]"]),
+        (sum(&[(x, wide), (other, wide)]), ["\"3.weight\"", "[3, 3]", "[2, 3]"]),
+        (message(|| _ = cell.step(x, x, other)), ["lstm", "[2, 16]", "[3, 4]"]),
+        (message(|| _ = cell.step(x, x, t.zeros([2, 3]))), ["lstm", "[2, 16]", "[2, 3]"]),
+        (message(|| _ = t.zeros([1, 1, 3, 5]).conv2d_then(conv, Activation::None)), ["windows", "4×4", "[1, 1, 3, 5]"]),
+    ] {
+        assert!(parts.iter().all(|part| said.contains(part)) && said.contains(file!()), "{said}");
+    }
 }
 
 #[test]
