@@ -323,6 +323,32 @@ fn parameters_that_are_used_in_many_ways_get_the_gradients_of_all_uses() {
     }
 }
 
+/// Threads share the rows of a weight, of which each then takes its part of what comes to the whole.
+#[test]
+#[cfg_attr(miri, ignore = "slow")]
+fn a_weight_that_is_also_a_variable_gets_both_gradients_with_any_number_of_threads() {
+    const ROWS: usize = 256;
+    const WIDTH: usize = 96;
+    let mut params = Params::<f64>::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let layer = Linear::new(&mut params, "layer", [WIDTH, WIDTH], Init::Zeros, &mut rng);
+    let whole = |len: usize| (0..len).map(|i| (i * 7919 % 101) as f64).collect::<Vec<_>>();
+    let (x, factors) = (whole(ROWS * WIDTH), whole(WIDTH * WIDTH));
+    let mut tape = Tape::new();
+    let t = tape.begin(&params);
+    let product = t.param(layer.weight) * t.constant([WIDTH, WIDTH], &factors);
+    (t.constant([ROWS, WIDTH], &x).linear(layer).sum() + product.sum()).sweep();
+    drop(t);
+    let column = |i: usize| x.iter().skip(i).step_by(WIDTH).sum::<f64>();
+    let expected: Vec<f64> = (0..WIDTH * WIDTH).map(|at| column(at / WIDTH) + factors[at]).collect();
+    for threads in [1, 2, 4] {
+        let mut grads = params.zeros();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| gradients(&params, std::slice::from_ref(&tape), &mut grads));
+        assert!(grads.get(layer.weight) == expected, "{threads} threads");
+    }
+}
+
 /// Rows that are known only when the tape is recorded are taken out, changed and put back.
 #[test]
 fn rows_are_taken_and_put_back() {
@@ -331,7 +357,7 @@ fn rows_are_taken_and_put_back() {
     let t = tape.begin(&params);
     let x = t.input([4, 2], &[1.0, -1.0, 2.0, 5.0, 3.0, -3.0, 4.0, 7.0]);
     let rows = t.indices_where(t.constant([4], &[0.0, 1.0, 0.0, 1.0]), |x| x == 1.0);
-    assert_eq!((rows.len(), rows.is_empty()), (2, false));
+    assert_eq!((rows.len(), rows.is_empty(), t.indices(&[]).is_empty()), (2, false, true));
     let taken = x.take_rows(rows);
     assert_eq!(taken.to_vec(), [2.0, 5.0, 4.0, 7.0]);
     let put = x.put_rows(rows, taken.scale(10.0));

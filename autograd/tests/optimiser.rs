@@ -35,6 +35,51 @@ fn clipping_scales_to_the_norm_and_returns_the_one_before() {
     assert!((grads.get(ids[0])[0] - 0.6).abs() < 1e-15 && (grads.get(ids[1])[0] + 0.8).abs() < 1e-15);
 }
 
+/// A sum of squares and its root that both types hold: there is one rounding, and clipping to a half halves every number.
+#[test]
+fn ordinary_norms_are_exact() {
+    for (g, length) in
+        [([2, 3, 6], 7), ([4, 4, 7], 9), ([2, 7, 26], 27), ([6, 6, 7], 11), ([3, 4, 12], 13), ([2, 5, 14], 15)]
+    {
+        let g = g.map(f64::from);
+        // Each number is a parameter of its own, after so many others that are 0.
+        let mut params = Params::<f64>::new();
+        let ids: Vec<ParamId> = (0..70).map(|i| params.add(&i.to_string(), [1], |_| {})).collect();
+        let mut grads = params.zeros();
+        for (&id, &g) in ids[67..].iter().zip(&g) {
+            grads.get_mut(id)[0] = g;
+        }
+        grads.get_mut(ids[0])[0] = f64::from(length);
+        assert_eq!(grads.norm(), f64::from(2 * length * length).sqrt());
+        grads.get_mut(ids[0])[0] = 0.0;
+        assert_eq!(clip(&mut grads, f64::from(length) / 2.0), f64::from(length));
+        assert_eq!([67, 68, 69].map(|i| grads.get(ids[i])[0]), g.map(|g| g / 2.0));
+    }
+}
+
+/// The moments and the number of steps are all that an optimiser knows.
+#[test]
+fn an_optimiser_that_is_resumed_goes_on_as_if_it_had_not_stopped() {
+    fn check<O: Optimiser<f64>>(new: impl Fn(&Params<f64>) -> O, names: &[&str]) {
+        let (mut params, w, grads) = one(&[0.5, -2.0]);
+        let mut optimiser = new(&params);
+        (0..3).for_each(|_| optimiser.step(&mut params, &grads, 0.1));
+        assert_eq!(optimiser.steps(), 3);
+        let (mut resumed, mut params_2) = (new(&params), params.clone());
+        resumed.resume_at(optimiser.steps());
+        let (from, to) = (optimiser.moments(), resumed.moments());
+        assert_eq!(from.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+        for ((_, from), (_, to)) in from.into_iter().zip(to) {
+            to.get_mut(w).copy_from_slice(from.get(w));
+        }
+        optimiser.step(&mut params, &grads, 0.1);
+        resumed.step(&mut params_2, &grads, 0.1);
+        assert_eq!((params.get(w), optimiser.steps()), (params_2.get(w), resumed.steps()));
+    }
+    check(|params| Sgd::new(params, 0.9, true), &["velocity"]);
+    check(Adam::new, &["first", "second"]);
+}
+
 /// (3, −4) times numbers of every size is clipped to (0.6, −0.8) times the bound, also to bounds of every size.
 #[test]
 fn clipping_finite_gradients_keeps_their_direction() {
