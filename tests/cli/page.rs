@@ -40,6 +40,9 @@ fn a_page_takes_runs_and_models_and_refuses_what_it_cannot_draw() {
         &["fc: model.kind is fc, which sees the whole image at once; the page has digits and the game of Catch"],
     );
     place.ram("page --pretrained nothing").fails(4, &["nothing"]);
+    place
+        .ram("page --pretrained catch --pretrained catch")
+        .fails(2, &["catch and catch play games, and a page has room for one"]);
     place.ram("page nowhere").fails(4, &["nowhere"]);
     place.ram("page a --out missing/page.html").fails(1, &["missing/page.html"]);
     assert!(!place.path("page.html").exists());

@@ -66,6 +66,18 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     for name in pretrained {
         chosen.push(Chosen::open(None, &places(Some(name)), None)?);
     }
+    let mut games = Vec::new();
+    for chosen in &chosen {
+        if chosen.config()?.data.source.game().is_some() {
+            games.push(chosen.name());
+        }
+    }
+    if games.len() > 1 {
+        let names = games.join(" and ");
+        return Err(
+            RamError::Config(format!("{names} play games, and a page has room for one; leave the others out")).into()
+        );
+    }
     let as_they_are = chosen.iter().map(|chosen| network(chosen, stored(chosen))).collect::<Result<Vec<_>, _>>()?;
     let mut html = page::html(&as_they_are, engine);
     if html.len() > ROOM {
