@@ -13,7 +13,8 @@ pub trait Optimiser<R: Real> {
     /// Makes one step with this learning rate.
     ///
     /// # Panics
-    /// If the gradients or the moments belong to other parameters, or if the learning rate is negative or not finite.
+    /// If the gradients or the moments belong to other parameters, if the learning rate is negative or not finite, or if its
+    /// product with the weight decay is more than 1.
     #[track_caller]
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R);
 
@@ -31,13 +32,14 @@ pub trait Optimiser<R: Real> {
 ///
 /// ```text
 /// m ← μ·m + g
-/// θ ← θ − η·m           or, with Nesterov's momentum, θ ← θ − η·(g + μ·m)
+/// θ ← (1 − η·λ)·θ − η·m           or, with Nesterov's momentum, θ ← (1 − η·λ)·θ − η·(g + μ·m)
 /// ```
 ///
-/// Its moment m has the name `velocity`. Where it overflows, the parameter becomes infinite in the same step.
+/// The weight decay λ is 0 unless [`Sgd::with_weight_decay`] sets it. Its moment m has the name `velocity`. Where it overflows, the parameter becomes infinite in the same step.
 pub struct Sgd<R> {
     momentum: R,
     nesterov: bool,
+    weight_decay: f64,
     velocity: Grads<R>,
     steps: u64,
 }
@@ -50,24 +52,46 @@ impl<R: Real> Sgd<R> {
     #[track_caller]
     pub fn new(params: &Params<R>, momentum: R, nesterov: bool) -> Self {
         assert!(momentum >= R::ZERO && momentum <= R::ONE, "the momentum must be from 0 to 1, not {momentum}");
-        Sgd { momentum, nesterov, velocity: params.zeros(), steps: 0 }
+        Sgd { momentum, nesterov, weight_decay: 0.0, velocity: params.zeros(), steps: 0 }
+    }
+
+    /// The same optimiser with the weight decay λ, which shrinks every parameter, biases too, whatever its gradient (Loshchilov and
+    /// Hutter, 2019).
+    ///
+    /// # Panics
+    /// If λ is negative or not finite.
+    #[track_caller]
+    pub fn with_weight_decay(self, weight_decay: f64) -> Self {
+        check_decay(weight_decay);
+        Sgd { weight_decay, ..self }
     }
 }
 
+#[track_caller]
+fn check_decay(weight_decay: f64) {
+    let is_decay = weight_decay >= 0.0 && weight_decay.is_finite();
+    assert!(is_decay, "the weight decay must be at least 0 and finite, not {weight_decay}");
+}
+
+/// What is left of a parameter before its step: 1 − η·λ.
+///
 /// # Panics
 /// If a step cannot be made with this learning rate.
 #[track_caller]
-fn check_rate<R: Real>(learning_rate: R) {
+fn left_by_decay<R: Real>(learning_rate: R, weight_decay: f64) -> R {
     let is_rate = learning_rate >= R::ZERO && learning_rate.is_finite();
     assert!(is_rate, "the learning rate must be at least 0 and finite, not {learning_rate}");
+    let decayed = learning_rate.to_f64() * weight_decay;
+    assert!(decayed <= 1.0, "the learning rate times the weight decay must be at most 1, not {decayed}");
+    R::from_f64(1.0 - decayed)
 }
 
 impl<R: Real> Optimiser<R> for Sgd<R> {
     #[track_caller]
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
-        check_rate(learning_rate);
+        let left = left_by_decay(learning_rate, self.weight_decay);
         self.steps += 1;
-        let rule = SgdRule { momentum: self.momentum, rate: learning_rate, nesterov: self.nesterov };
+        let rule = SgdRule { momentum: self.momentum, rate: learning_rate, nesterov: self.nesterov, left };
         params.update(grads, [&mut self.velocity], |theta, g, moments| R::dispatch(Update { rule, theta, g, moments }));
     }
     fn moments(&mut self) -> Vec<(&'static str, &mut Grads<R>)> {
@@ -85,10 +109,10 @@ impl<R: Real> Optimiser<R> for Sgd<R> {
 ///
 /// ```text
 /// m ← β₁·m + (1 − β₁)·g        v ← β₂·v + (1 − β₂)·g²
-/// θ ← θ − η/(1 − β₁ᵗ) · m / (√(v/(1 − β₂ᵗ)) + ε)
+/// θ ← (1 − η·λ)·θ − η/(1 − β₁ᵗ) · m / (√(v/(1 − β₂ᵗ)) + ε)
 /// ```
 ///
-/// Its moments m and v have the names `first` and `second`.
+/// The weight decay λ is 0 unless [`Adam::with_weight_decay`] sets it. Its moments m and v have the names `first` and `second`.
 ///
 /// A finite gradient beyond ±2⁶³ in f32, or ±2⁵¹¹ in f64, counts as that bound, since its square would overflow and v would
 /// stay infinite for ever. A step then is about η long, as it is after any other large gradient. NaN and ±∞ make the parameter
@@ -97,6 +121,7 @@ pub struct Adam<R> {
     beta1: f64,
     beta2: f64,
     epsilon: f64,
+    weight_decay: f64,
     first: Grads<R>,
     second: Grads<R>,
     steps: u64,
@@ -119,7 +144,19 @@ impl<R: Real> Adam<R> {
         }
         let in_type = R::from_f64(epsilon);
         assert!(in_type > R::ZERO && in_type.is_finite(), "ε must be positive and finite, not {epsilon}");
-        Adam { beta1, beta2, epsilon, first: params.zeros(), second: params.zeros(), steps: 0 }
+        let (first, second) = (params.zeros(), params.zeros());
+        Adam { beta1, beta2, epsilon, weight_decay: 0.0, first, second, steps: 0 }
+    }
+
+    /// The same optimiser with the weight decay λ, which shrinks every parameter, biases too, whatever its gradient. This is AdamW
+    /// (Loshchilov and Hutter, 2019).
+    ///
+    /// # Panics
+    /// If λ is negative or not finite.
+    #[track_caller]
+    pub fn with_weight_decay(self, weight_decay: f64) -> Self {
+        check_decay(weight_decay);
+        Adam { weight_decay, ..self }
     }
 }
 
@@ -135,7 +172,7 @@ fn integer_power(x: f64, n: u64) -> f64 {
 impl<R: Real> Optimiser<R> for Adam<R> {
     #[track_caller]
     fn step(&mut self, params: &mut Params<R>, grads: &Grads<R>, learning_rate: R) {
-        check_rate(learning_rate);
+        let left = left_by_decay(learning_rate, self.weight_decay);
         self.steps += 1;
         let correction1 = 1.0 - integer_power(self.beta1, self.steps);
         let correction2 = 1.0 - integer_power(self.beta2, self.steps);
@@ -147,6 +184,7 @@ impl<R: Real> Optimiser<R> for Adam<R> {
             epsilon: R::from_f64(self.epsilon),
             rate: R::from_f64(learning_rate.to_f64() / correction1),
             root_of_correction: R::from_f64(correction2.sqrt()),
+            left,
         };
         let moments = [&mut self.first, &mut self.second];
         params.update(grads, moments, |theta, g, moments| R::dispatch(Update { rule, theta, g, moments }));
@@ -173,6 +211,8 @@ struct SgdRule<R> {
     momentum: R,
     rate: R,
     nesterov: bool,
+    /// 1 − η·λ
+    left: R,
 }
 
 impl<R: Real> Rule<R, 1> for SgdRule<R> {
@@ -181,8 +221,8 @@ impl<R: Real> Rule<R, 1> for SgdRule<R> {
         // m ← μ·m + g
         *m = l.mul_add(*m, l.splat(self.momentum), g);
         let direction = if self.nesterov { l.mul_add(*m, l.splat(self.momentum), g) } else { *m };
-        // θ ← θ − η·m
-        l.mul_add(direction, l.splat(-self.rate), theta)
+        // θ ← (1 − η·λ)·θ − η·m; without a decay the product is θ, to the last bit
+        l.mul_add(direction, l.splat(-self.rate), l.mul(theta, l.splat(self.left)))
     }
 }
 
@@ -197,6 +237,8 @@ struct AdamRule<R> {
     rate: R,
     /// √(1 − β₂ᵗ)
     root_of_correction: R,
+    /// 1 − η·λ
+    left: R,
 }
 
 impl<R: Real> Rule<R, 2> for AdamRule<R> {
@@ -206,9 +248,9 @@ impl<R: Real> Rule<R, 2> for AdamRule<R> {
         // m ← β₁·m + (1 − β₁)·g;   v ← β₂·v + (1 − β₂)·g²
         *m = l.mul_add(*m, l.splat(self.beta1), l.mul(g, l.splat(self.one_minus_beta1)));
         *v = l.mul_add(*v, l.splat(self.beta2), l.mul(l.mul(g, g), l.splat(self.one_minus_beta2)));
-        // θ ← θ − η̂·m / (√v/√(1 − β₂ᵗ) + ε)
+        // θ ← (1 − η·λ)·θ − η̂·m / (√v/√(1 − β₂ᵗ) + ε)
         let denominator = l.add(l.div(l.sqrt(*v), l.splat(self.root_of_correction)), l.splat(self.epsilon));
-        l.mul_add(l.div(*m, denominator), l.splat(-self.rate), theta)
+        l.mul_add(l.div(*m, denominator), l.splat(-self.rate), l.mul(theta, l.splat(self.left)))
     }
 }
 

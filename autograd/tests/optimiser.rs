@@ -80,6 +80,56 @@ fn an_optimiser_that_is_resumed_goes_on_as_if_it_had_not_stopped() {
     check(Adam::new, &["first", "second"]);
 }
 
+/// After three steps with η = 0.1 and λ = 0.25, by optax 0.2.8: `adamw`, and `trace`, `add_decayed_weights` and `scale` in a row. The
+/// last parameter has no gradient and only decays: 3.5 · 0.975³.
+#[test]
+fn weight_decay_is_that_of_optax() {
+    fn check(with: impl Fn(&Params<f64>) -> Box<dyn Optimiser<f64>>, expected: [f64; 4]) {
+        // Before and after a whole vector.
+        for gap in [0, 13, 16, 30] {
+            let mut params = Params::new();
+            let w = params.add("w", [gap + 4], |w| w[gap..].copy_from_slice(&[1.0, -2.0, 0.0, 3.5]));
+            let (mut grads, mut optimiser) = (params.zeros(), with(&params));
+            for g in [[0.5, -1.0, 0.25, 0.0], [-0.125, 2.0, 0.0, 0.0], [1.5, 0.5, -3.0, 0.0]] {
+                grads.get_mut(w)[gap..].copy_from_slice(&g);
+                optimiser.step(&mut params, &grads, 0.1);
+            }
+            for (found, expected) in params.get(w)[gap..].iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-14, "{:?}, not {expected:?}", params.get(w));
+            }
+            assert!(params.get(w)[..gap].iter().all(|&x| x == 0.0));
+        }
+    }
+    check(
+        |params| Box::new(Adam::new(params).with_weight_decay(0.25)),
+        [0.7138207962412755, -1.8359164642855967, -0.10102916227179529, 3.2440078125],
+    );
+    check(
+        |params| Box::new(Sgd::new(params, 0.9, false).with_weight_decay(0.25)),
+        [0.668390625, -2.01490625, 0.234046875, 3.2440078125],
+    );
+    check(
+        |params| Box::new(Sgd::new(params, 0.9, true).with_weight_decay(0.25)),
+        [0.50889375, -2.148725, 0.4868765625, 3.2440078125],
+    );
+}
+
+/// A decay of 0 is none at all, to the last bit, also of numbers that are not finite or hardly above 0.
+#[test]
+fn no_weight_decay_leaves_every_bit() {
+    let odd = [0.0, -0.0, f32::MIN_POSITIVE / 4.0, f32::MAX, f32::NEG_INFINITY, 1.1, -3e-39];
+    let mut params = Params::new();
+    let w = params.add("w", [odd.len()], |w| w.copy_from_slice(&odd));
+    let grads = params.zeros();
+    let optimisers: [Box<dyn Optimiser<f32>>; 2] =
+        [Box::new(Adam::new(&params)), Box::new(Sgd::new(&params, 0.9, true).with_weight_decay(0.0))];
+    for mut optimiser in optimisers {
+        let mut params = params.clone();
+        optimiser.step(&mut params, &grads, 0.1);
+        assert!(params.get(w).iter().zip(odd).all(|(after, before)| after.to_bits() == before.to_bits()));
+    }
+}
+
 /// (3, −4) times numbers of every size is clipped to (0.6, −0.8) times the bound, also to bounds of every size.
 #[test]
 fn clipping_finite_gradients_keeps_their_direction() {
@@ -224,6 +274,15 @@ fn learning_rates_and_constants_that_lead_nowhere_are_refused() {
     for wrong in [-0.1, 1.1, f32::NAN] {
         assert!(message(|| drop(Sgd::new(&params, wrong, true))).contains("momentum"));
     }
+    for wrong in [-0.1, f64::NAN, f64::INFINITY] {
+        assert!(message(|| drop(Sgd::new(&params, 0.9, true).with_weight_decay(wrong))).contains("weight decay"));
+        assert!(message(|| drop(Adam::new(&params).with_weight_decay(wrong))).contains("weight decay"));
+    }
+    // It would turn the sign of the parameters that it should shrink.
+    let mut sgd = Sgd::new(&params, 0.0, false).with_weight_decay(4.0);
+    let said = message(|| sgd.step(&mut params, &grads, 0.5));
+    assert!(said.contains("weight decay must be at most 1, not 2"), "{said}");
+    assert_eq!(params.get(w)[0], 1.0);
     for (beta1, beta2, epsilon, name) in
         [(1.0, 0.9, 1e-8, "β₁"), (-0.1, 0.9, 1e-8, "β₁"), (0.9, f64::NAN, 1e-8, "β₂"), (0.9, 0.9, 1e-50, "ε")]
     {

@@ -209,6 +209,8 @@ pub struct Optimiser {
     pub beta2: f64,
     /// For `adam`: added to the denominator.
     pub epsilon: f64,
+    /// λ of the decoupled weight decay; 0 is off.
+    pub weight_decay: f64,
     /// Largest global norm of the gradient; 0 is off.
     pub clip: f64,
 }
@@ -338,6 +340,7 @@ impl Default for Optimiser {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
+            weight_decay: 0.0,
             clip: 5.0,
         }
     }

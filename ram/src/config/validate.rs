@@ -153,6 +153,15 @@ impl Config {
         faults.number("optimiser.beta2", optimiser.beta2, momentum, "from 0 to 0.999999");
         // Not so small that they would be 0 as f32.
         faults.number("optimiser.epsilon", optimiser.epsilon, |x| (1e-30..=1.0).contains(&x), "from 1e-30 to 1");
+        let decay = optimiser.weight_decay;
+        faults.number("optimiser.weight_decay", decay, |x| (0.0..=1.0).contains(&x), "from 0 (off) to 1");
+        // A step would turn the sign of the parameters that it should shrink.
+        faults.unless(
+            decay * optimiser.learning_rate <= 1.0,
+            "optimiser.weight_decay",
+            decay,
+            "at most 1 / optimiser.learning_rate",
+        );
         faults.number(
             "optimiser.clip",
             optimiser.clip,
@@ -260,6 +269,7 @@ mod tests {
             ("data.size=60", "set data.canvas=translated"),
             ("data.train=50001", "data.train is 50001, but must be from 0 to 50000"),
             ("optimiser.beta2=1", "optimiser.beta2 is 1"),
+            ("optimiser.weight_decay=-1", "optimiser.weight_decay is -1, but must be from 0 (off) to 1"),
             ("train.batch=0", "train.batch is 0"),
             ("train.samples=0", "train.samples is 0"),
             (
@@ -282,6 +292,11 @@ mod tests {
             Config::load(Base::Preset("mnist"), &[set.to_owned()]).unwrap();
         }
         assert_eq!(message("mnist", &["train.batch=0", "train.epochs=0"]).lines().count(), 2);
+        let text = message("mnist", &["optimiser.learning_rate=2", "optimiser.weight_decay=0.6"]);
+        assert!(
+            text.contains("optimiser.weight_decay is 0.6, but must be at most 1 / optimiser.learning_rate"),
+            "{text}"
+        );
         assert!(message("cluttered", &["data.clutter=0"]).contains("from 1 to 100000"));
         let centred = ["data.scale=[0.5, 2]", "data.size=56"].map(str::to_owned);
         Config::load(Base::Preset("mnist"), &centred).unwrap();

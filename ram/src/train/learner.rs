@@ -54,9 +54,14 @@ impl Learner {
         let network = Network::new(&mut params, config, sizes, task.decisions());
         let o = &config.optimiser;
         let optimiser: Box<dyn Optimiser<f32> + Send> = match o.kind {
-            OptimiserKind::Adam => Box::new(Adam::with_constants(&params, o.beta1, o.beta2, o.epsilon)),
-            OptimiserKind::Sgd => Box::new(Sgd::new(&params, o.momentum as f32, false)),
-            OptimiserKind::Nesterov => Box::new(Sgd::new(&params, o.momentum as f32, true)),
+            OptimiserKind::Adam => {
+                let adam = Adam::with_constants(&params, o.beta1, o.beta2, o.epsilon);
+                Box::new(adam.with_weight_decay(o.weight_decay))
+            }
+            OptimiserKind::Sgd | OptimiserKind::Nesterov => {
+                let sgd = Sgd::new(&params, o.momentum as f32, o.kind == OptimiserKind::Nesterov);
+                Box::new(sgd.with_weight_decay(o.weight_decay))
+            }
         };
         Learner {
             task,
