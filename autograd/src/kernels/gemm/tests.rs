@@ -285,3 +285,75 @@ fn layouts_are_not_mixed() {
     let columns = Term { a: Left::Columns { data: &x, stride: 2 }, ..rows };
     sum(&[rows, columns], &mut [0.0; 4], [2, 2], false, Epilogue::NONE);
 }
+
+/// Sums whose rows are cut into pieces are the oracle in every layout: no piece loses its place in A or in C.
+#[test]
+fn pieces_of_rows_do_not_show() {
+    let [m, n, k] = if cfg!(miri) { [5, 3, 2] } else { [29, 20, 9] };
+    for (left, right) in LEFTS.into_iter().flat_map(|left| RIGHTS.map(|right| (left, right))) {
+        let (a, b) = (Matrix::new(left, [m, k], 2, 20), Matrix::new(right, [k, n], 1, 21));
+        let (terms, bias) = ([Term { a: a.left(), b: b.right(), k }], numbers(n, 22));
+        for accumulate in [false, true] {
+            let start = numbers(m * n, 23);
+            let mut expected = start.clone();
+            oracle(|i, p| a.at(i, p), |p, j| b.at(p, j), &mut expected, [m, n, k], accumulate);
+            expected.iter_mut().enumerate().for_each(|(i, e)| *e += bias[i % n]);
+            for pieces in [1, 2, 3, 7, 40] {
+                let mut c = start.clone();
+                let epilogue = Epilogue { biases: &[&bias], relu: false };
+                sum_in_pieces(&terms, &mut c, [m, n], accumulate, epilogue, pieces);
+                assert_eq!(c, expected, "{pieces} pieces, {left:?} {right:?} accumulate {accumulate}");
+            }
+        }
+    }
+}
+
+/// Whether the check of a product's slices lets it pass; if not, its message names this matrix.
+fn passes(a: Left<f32>, b: Right<f32>, [m, n, k]: [usize; 3], name: &str) -> bool {
+    let check = || terms::check(&[Term { a, b, k }], m * n, [m, n], Epilogue::NONE);
+    match std::panic::catch_unwind(check) {
+        Ok(()) => true,
+        Err(error) => {
+            let message = error.downcast_ref::<String>().expect("a message");
+            assert!(message.contains(&format!("gemm: {name} is")), "{message}");
+            false
+        }
+    }
+}
+
+/// A matrix that just fits its slice is taken. One element less is refused, and so are lines that overlap.
+#[test]
+#[cfg_attr(target_family = "wasm", ignore = "a panic ends the program")]
+fn slices_that_are_too_short_are_refused() {
+    let numbers = [0.0f32; 64];
+    let (any_left, any_right) = (Left::Rows { data: &numbers, stride: 8 }, Right::Rows { data: &numbers, stride: 8 });
+    // Lines of this width, so far apart, need so many elements.
+    for (lines, width, stride, needed) in
+        [(3, 4, 5, 14), (3, 4, 4, 12), (1, 4, 9, 4), (3, 1, 2, 5), (0, 4, 4, 0), (3, 0, 2, 0)]
+    {
+        let shortest = if needed == 0 { 0 } else { needed - 1 };
+        for len in [shortest, needed, needed + 1] {
+            let (data, fits) = (&numbers[..len], len >= needed);
+            let [rows, columns] = [[lines, 2, width], [width, 2, lines]];
+            assert_eq!(passes(Left::Rows { data, stride }, any_right, rows, "A"), fits, "{lines} × {width}, {len}");
+            assert_eq!(
+                passes(Left::Columns { data, stride }, any_right, columns, "A"),
+                fits,
+                "{lines} × {width}, {len}"
+            );
+            let [rows, columns] = [[2, width, lines], [2, lines, width]];
+            assert_eq!(passes(any_left, Right::Rows { data, stride }, rows, "B"), fits, "{lines} × {width}, {len}");
+            assert_eq!(
+                passes(any_left, Right::Columns { data, stride }, columns, "B"),
+                fits,
+                "{lines} × {width}, {len}"
+            );
+        }
+    }
+    for stride in [0, 3] {
+        assert!(!passes(Left::Rows { data: &numbers, stride }, any_right, [3, 2, 4], "A"));
+        assert!(!passes(Left::Columns { data: &numbers, stride }, any_right, [4, 2, 3], "A"));
+        assert!(!passes(any_left, Right::Rows { data: &numbers, stride }, [2, 4, 3], "B"));
+        assert!(!passes(any_left, Right::Columns { data: &numbers, stride }, [2, 3, 4], "B"));
+    }
+}
