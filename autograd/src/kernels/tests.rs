@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::arch::stream::{PanelRows, TileColumns};
 use super::dispatch::{KernelPath, choose_path, path};
-use super::map::{AddScaled, Elementwise, Map, map};
+use super::map::{AddScaled, Elementwise, Map, add_to, map};
 use super::math;
 use super::norm::{is_norm_squared, largest, norm};
 use super::reduce;
@@ -279,8 +279,11 @@ fn rows_and_elements_are_plain_loops() {
             let expected: Vec<R> = x.iter().zip(&y).map(|(x, y)| x.mul_add(R::from_f64(0.3), *y)).collect();
             map(AddScaled(R::from_f64(0.3)), [&x], &mut y);
             assert_eq!(y, expected, "{len}");
+            let expected: Vec<R> = x.iter().zip(&y).map(|(x, y)| *x + *y).collect();
+            add_to(&x, &mut y);
+            assert_eq!(y, expected, "{len}");
         }
-        for columns in [0, 1, 15, 16, 17, 33, 63, 64, 65, 80, 130, 150] {
+        for columns in [0, 1, 15, 16, 17, 33, 63, 64, 65, 80, 150, 300] {
             for rows in 0..4 {
                 let (x, factors) = (numbers::<R>(rows * columns, 3), numbers::<R>(rows, 4));
                 let mut sums = numbers::<R>(columns, 5);

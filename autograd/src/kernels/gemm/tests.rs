@@ -1,4 +1,5 @@
 use super::blocks::{K_BLOCK, ROW_BLOCK};
+use super::terms::MAX_BIASES;
 use super::*;
 use crate::kernels::dispatch::KernelPath;
 use crate::kernels::simd::LANES;
@@ -286,21 +287,25 @@ fn layouts_are_not_mixed() {
     sum(&[rows, columns], &mut [0.0; 4], [2, 2], false, Epilogue::NONE);
 }
 
-/// Sums whose rows are cut into pieces are the oracle in every layout: no piece loses its place in A or in C.
+/// Sums whose rows are cut into pieces are the oracle in every layout, with as many biases as there may be: no piece loses its
+/// place in A or in C.
 #[test]
 fn pieces_of_rows_do_not_show() {
     let [m, n, k] = if cfg!(miri) { [5, 3, 2] } else { [29, 20, 9] };
     for (left, right) in LEFTS.into_iter().flat_map(|left| RIGHTS.map(|right| (left, right))) {
         let (a, b) = (Matrix::new(left, [m, k], 2, 20), Matrix::new(right, [k, n], 1, 21));
-        let (terms, bias) = ([Term { a: a.left(), b: b.right(), k }], numbers(n, 22));
+        let (terms, biases) = ([Term { a: a.left(), b: b.right(), k }], [30, 31, 32, 33].map(|seed| numbers(n, seed)));
+        let biases: [&[f32]; MAX_BIASES] = [&biases[0], &biases[1], &biases[2], &biases[3]];
         for accumulate in [false, true] {
             let start = numbers(m * n, 23);
             let mut expected = start.clone();
             oracle(|i, p| a.at(i, p), |p, j| b.at(p, j), &mut expected, [m, n, k], accumulate);
-            expected.iter_mut().enumerate().for_each(|(i, e)| *e += bias[i % n]);
+            for bias in biases {
+                expected.iter_mut().enumerate().for_each(|(i, e)| *e += bias[i % n]);
+            }
             for pieces in [1, 2, 3, 7, 40] {
                 let mut c = start.clone();
-                let epilogue = Epilogue { biases: &[&bias], relu: false };
+                let epilogue = Epilogue { biases: &biases, relu: false };
                 sum_in_pieces(&terms, &mut c, [m, n], accumulate, epilogue, pieces);
                 assert_eq!(c, expected, "{pieces} pieces, {left:?} {right:?} accumulate {accumulate}");
             }
