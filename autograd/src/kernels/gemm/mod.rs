@@ -119,7 +119,8 @@ pub fn sum_on<R: Real>(
 /// `rights` holds each B [k, n] with its k; each Aᵢ is [rows, k] for the k of its B.
 ///
 /// # Panics
-/// If a slice is too short for its matrix, if there are more than [`MAX_TERMS`] terms, or if n is below [`PANEL_WIDTH`].
+/// If there is no member, if a slice is too short for its matrix, if there are more than [`MAX_TERMS`] terms, or if n is below
+/// [`PANEL_WIDTH`].
 pub fn sum_shared<'a, 'c, R: Real>(
     rights: &[(Right<'a, R>, usize)],
     n: usize,
@@ -140,6 +141,7 @@ pub fn sum_shared_on<'a, 'c, R: Real>(
     members: ArrayVec<Member<'a, 'c, R>, MAX_MEMBERS>,
     sums_of_rows: &mut [&'c mut [R]],
 ) {
+    assert!(!members.is_empty(), "gemm: a shared sum needs a member");
     buffers::with_buffers(|buffers| dispatch(SharedSum { rights, n, members, sums_of_rows, buffers }));
 }
 

@@ -49,7 +49,7 @@ impl<R: Number> Kernel<R> for SharedSum<'_, '_, '_, R> {
             }
             blocked.push(BlockedMember { terms, c: Target { data: c, row: n, column: 1 }, rows, accumulate });
         }
-        if !rights.is_empty() && !blocked.is_empty() {
+        if !rights.is_empty() {
             Blocked { members: &mut blocked, n, epilogue: Epilogue::NONE, sums_of_rows }.run(s, buffers);
         }
     }

@@ -159,6 +159,8 @@ fn blocks_of_k_do_not_show() {
         check(13, 37, &[k], 0);
         check(40, 3, &[k], 1);
     }
+    // The end of an A by columns that is read where it lies.
+    check(13, 10, &[K_BLOCK + 9], 0);
 }
 
 #[test]
@@ -279,6 +281,27 @@ fn a_reassociated_sum_differs() {
 }
 
 #[test]
+fn the_last_panel_is_filled_up_with_zeros() {
+    for (k, n) in [(3, 1), (5, 15), (2, PANEL_WIDTH), (4, 3 * PANEL_WIDTH + 7)] {
+        let ones = vec![1.0f32; k * n];
+        for is_transposed in [false, true] {
+            let mut packed = vec![f32::NAN; packed_len(k, n)];
+            if is_transposed {
+                pack_transposed(&ones, n, k, &mut packed)
+            } else {
+                pack(&ones, k, n, &mut packed)
+            }
+            let last = (n - 1) / PANEL_WIDTH * PANEL_WIDTH;
+            for (i, &x) in packed.iter().enumerate() {
+                let (panel, column) = (i / (k * PANEL_WIDTH), i % PANEL_WIDTH);
+                let is_padding = panel * PANEL_WIDTH == last && column >= n - last;
+                assert_eq!(x, if is_padding { 0.0 } else { 1.0 }, "[{k}, {n}] at {i}");
+            }
+        }
+    }
+}
+
+#[test]
 #[should_panic(expected = "stored in one way")]
 fn layouts_are_not_mixed() {
     let x = [1.0f32; 4];
@@ -287,27 +310,40 @@ fn layouts_are_not_mixed() {
     sum(&[rows, columns], &mut [0.0; 4], [2, 2], false, Epilogue::NONE);
 }
 
-/// Sums whose rows are cut into pieces are the oracle in every layout, with as many biases as there may be: no piece loses its
-/// place in A or in C.
+#[test]
+#[should_panic(expected = "a shared sum needs a member")]
+fn a_shared_sum_has_a_member() {
+    let b = [1.0f32; 16];
+    let rights = [(Right::Rows { data: &b, stride: 16 }, 1)];
+    sum_shared_on(|sum| sum.run_plainly(), &rights, 16, [].into_iter().collect(), &mut [&mut [0.0; 16]]);
+}
+
+/// Sums whose rows are cut into pieces are the oracle in every layout, with as many biases as there may be or with Rect alone, and
+/// whether they are thin or not: no piece loses its place in A or in C.
 #[test]
 fn pieces_of_rows_do_not_show() {
-    let [m, n, k] = if cfg!(miri) { [5, 3, 2] } else { [29, 20, 9] };
-    for (left, right) in LEFTS.into_iter().flat_map(|left| RIGHTS.map(|right| (left, right))) {
-        let (a, b) = (Matrix::new(left, [m, k], 2, 20), Matrix::new(right, [k, n], 1, 21));
-        let (terms, biases) = ([Term { a: a.left(), b: b.right(), k }], [30, 31, 32, 33].map(|seed| numbers(n, seed)));
+    let shapes = if cfg!(miri) { [[5, 3, 2], [5, 3, 2]] } else { [[29, 20, 9], [33, 4, 40]] };
+    for [m, n, k] in shapes {
+        let biases = [30, 31, 32, 33].map(|seed| numbers(n, seed));
         let biases: [&[f32]; MAX_BIASES] = [&biases[0], &biases[1], &biases[2], &biases[3]];
-        for accumulate in [false, true] {
-            let start = numbers(m * n, 23);
-            let mut expected = start.clone();
-            oracle(|i, p| a.at(i, p), |p, j| b.at(p, j), &mut expected, [m, n, k], accumulate);
-            for bias in biases {
-                expected.iter_mut().enumerate().for_each(|(i, e)| *e += bias[i % n]);
-            }
-            for pieces in [1, 2, 3, 7, 40] {
-                let mut c = start.clone();
-                let epilogue = Epilogue { biases: &biases, relu: false };
-                sum_in_pieces(&terms, &mut c, [m, n], accumulate, epilogue, pieces);
-                assert_eq!(c, expected, "{pieces} pieces, {left:?} {right:?} accumulate {accumulate}");
+        for (left, right) in LEFTS.into_iter().flat_map(|left| RIGHTS.map(|right| (left, right))) {
+            let (a, b) = (Matrix::new(left, [m, k], 2, 20), Matrix::new(right, [k, n], 1, 21));
+            let terms = [Term { a: a.left(), b: b.right(), k }];
+            for accumulate in [false, true] {
+                for epilogue in [Epilogue { biases: &biases, relu: false }, Epilogue { biases: &[], relu: true }] {
+                    let start = numbers(m * n, 23);
+                    let mut expected = start.clone();
+                    oracle(|i, p| a.at(i, p), |p, j| b.at(p, j), &mut expected, [m, n, k], accumulate);
+                    for bias in epilogue.biases {
+                        expected.iter_mut().enumerate().for_each(|(i, e)| *e += bias[i % n]);
+                    }
+                    expected.iter_mut().for_each(|e| *e = if epilogue.relu && *e <= 0.0 { 0.0 } else { *e });
+                    for pieces in [1, 2, 3, 7, 40] {
+                        let mut c = start.clone();
+                        sum_in_pieces(&terms, &mut c, [m, n], accumulate, epilogue, pieces);
+                        assert_eq!(c, expected, "{pieces} pieces, [{m}, {n}, {k}] {left:?} {right:?} {epilogue:?}");
+                    }
+                }
             }
         }
     }
