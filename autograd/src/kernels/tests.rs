@@ -383,7 +383,14 @@ fn a_variable_chooses_the_path() {
     for wanted in names.iter().copied().chain(["none"]) {
         let mut child = std::process::Command::new(&program);
         child.args(["--exact", "kernels::tests::a_variable_chooses_the_path"]).env(WANTED, wanted);
-        let output = child.output().expect("the tests run once more");
+        let output = match child.output() {
+            // "Exec format error": an emulator runs this program, and the system cannot.
+            Err(error) if error.raw_os_error() == Some(8) => {
+                eprintln!("skipped: the system cannot run this program a second time");
+                return;
+            }
+            output => output.expect("the tests run once more"),
+        };
         assert!(output.status.success(), "{wanted}: {}", String::from_utf8_lossy(&output.stdout));
     }
 }
