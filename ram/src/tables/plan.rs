@@ -226,7 +226,7 @@ mod tests {
         let mut config = plan.planned(&Experiment::find("mnist-ram-5").unwrap(), Locations::Learned, 1).unwrap().config;
         config.optimiser.clip = 9.0;
         let error = plan.with_configuration(&config).unwrap_err().to_string();
-        assert!(error.contains("the nearest is mnist-ram-5") && error.contains("optimiser.clip: 9.0, 5.0"), "{error}");
+        assert!(error.contains("the nearest is mnist-ram-5") && error.contains("optimiser.clip: 9.0, 20.0"), "{error}");
     }
 
     #[test]
