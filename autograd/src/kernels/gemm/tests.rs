@@ -321,9 +321,9 @@ fn a_shared_sum_has_a_member() {
 /// Sums whose rows are cut into pieces are the oracle in every layout, with as many biases as there may be or with Rect alone, and
 /// whether they are thin or not: no piece loses its place in A or in C.
 #[test]
+#[cfg_attr(miri, ignore = "threads, in which Miri reports the queues of rayon")]
 fn pieces_of_rows_do_not_show() {
-    let shapes = if cfg!(miri) { [[5, 3, 2], [5, 3, 2]] } else { [[29, 20, 9], [33, 4, 40]] };
-    for [m, n, k] in shapes {
+    for [m, n, k] in [[29, 20, 9], [33, 4, 40]] {
         let biases = [30, 31, 32, 33].map(|seed| numbers(n, seed));
         let biases: [&[f32]; MAX_BIASES] = [&biases[0], &biases[1], &biases[2], &biases[3]];
         for (left, right) in LEFTS.into_iter().flat_map(|left| RIGHTS.map(|right| (left, right))) {
