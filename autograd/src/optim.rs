@@ -35,7 +35,9 @@ pub trait Optimiser<R: Real> {
 /// θ ← (1 − η·λ)·θ − η·m           or, with Nesterov's momentum, θ ← (1 − η·λ)·θ − η·(g + μ·m)
 /// ```
 ///
-/// The weight decay λ is 0 unless [`Sgd::with_weight_decay`] sets it. Its moment m has the name `velocity`. Where it overflows, the parameter becomes infinite in the same step.
+/// The weight decay λ is 0 unless [`Sgd::with_weight_decay`] sets it.
+///
+/// Its moment m has the name `velocity`. Where it overflows, the parameter becomes infinite in the same step.
 pub struct Sgd<R> {
     momentum: R,
     nesterov: bool,
@@ -112,7 +114,9 @@ impl<R: Real> Optimiser<R> for Sgd<R> {
 /// θ ← (1 − η·λ)·θ − η/(1 − β₁ᵗ) · m / (√(v/(1 − β₂ᵗ)) + ε)
 /// ```
 ///
-/// The weight decay λ is 0 unless [`Adam::with_weight_decay`] sets it. Its moments m and v have the names `first` and `second`.
+/// The weight decay λ is 0 unless [`Adam::with_weight_decay`] sets it.
+///
+/// Its moments m and v have the names `first` and `second`.
 ///
 /// A finite gradient beyond ±2⁶³ in f32, or ±2⁵¹¹ in f64, counts as that bound, since its square would overflow and v would
 /// stay infinite for ever. A step then is about η long, as it is after any other large gradient. NaN and ±∞ make the parameter
