@@ -200,6 +200,33 @@ mod tests {
         }
     }
 
+    /// Every rule takes the weight decay of the configuration: after one step, η·λ·θ of a parameter is missing.
+    #[test]
+    fn the_weight_decay_is_that_of_the_configuration() {
+        for kind in ["adam", "sgd", "nesterov"] {
+            let step = |decay: f32| {
+                let sets = ["data.train=8", "data.validation=8", "train.batch=8"].map(str::to_owned);
+                let of_rule = [format!("optimiser.kind={kind}"), format!("optimiser.weight_decay={decay}")];
+                let config = Config::load(Base::Preset("demo"), &[&sets[..], &of_rule].concat()).unwrap();
+                let task = tasks::named(&config).unwrap();
+                let mut data = task.training(&config, None).unwrap();
+                let mut learner = Learner::new(&config, task, [data.channels, data.outputs.len()]);
+                let start = learner.params.clone();
+                data.batches.begin(0, 0);
+                let batch = data.batches.next_batch().unwrap().unwrap();
+                learner.step(batch, 0, Rates { learning_rate: 0.1, std: 0.1 });
+                (start, learner.params)
+            };
+            let ((start, without), (_, with)) = (step(0.0), step(0.5));
+            for id in start.ids() {
+                for ((&theta, &without), &with) in start.get(id).iter().zip(without.get(id)).zip(with.get(id)) {
+                    let missing = without - with;
+                    assert!((missing - 0.05 * theta).abs() < 1e-6, "{kind}, {}: {missing} of {theta}", start.name(id));
+                }
+            }
+        }
+    }
+
     /// An image's reward is 1 for a right answer, and a game's is its share of the best return: what is missing is the error, also of
     /// several episodes of each input.
     #[test]
