@@ -55,6 +55,8 @@ pub(crate) const EXPERIMENTS: &[NamedText] = texts! { "experiments":
     "scale-fine" "scale-coarse" "scale-three" "scale-random" "scale-learned" "scale-oracle"
     "moving"
     "catch-hidden" "catch-48"
+    "recipe-whole" "recipe-anywhere" "recipe-right" "recipe-baseline" "recipe-undiscounted" "recipe-core" "recipe-last"
+    "recipe-wide" "recipe-none"
 };
 
 /// The preset of this name.

@@ -1,8 +1,10 @@
 //! The paper's tables beside our own figures: [`plan`] says which runs a table needs, [`record`] what a finished run proved,
-//! [`keep`] puts that where it stays, [`rows`] gives each record its row, and [`page`] prints the tables.
+//! [`keep`] puts that where it stays, [`rows`] gives each record its row, [`page`] prints the tables, and [`picture`] draws them.
 
+mod curves;
 pub mod keep;
 pub mod page;
+pub mod picture;
 pub mod plan;
 pub mod record;
 pub mod rows;

@@ -1,6 +1,6 @@
 //! The tables in Markdown: our figures beside the paper's.
 
-mod cells;
+pub(super) mod cells;
 mod extensions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -153,7 +153,12 @@ fn errors(rows: &[&Row]) -> String {
         }
     }
     let passes = format!("{PASSES} first locations");
-    let header = [&["", "ours", &passes], &columns[..], &["paper", "later", "goal"]].concat();
+    let mut header = [&["", "ours", &passes], &columns[..]].concat();
+    // The extensions have no figure of the paper.
+    let compared = rows.iter().any(|row| row.paper.is_some() || row.goal.is_some());
+    if compared {
+        header.extend(["paper", "later", "goal"]);
+    }
     let mut lines = Vec::new();
     for row in rows {
         let of = |runs: &[Record]| -> Vec<f64> { runs.iter().map(|run| run.tested.error).collect() };
@@ -168,7 +173,9 @@ fn errors(rows: &[&Row]) -> String {
             let own = column.filter(|column| column.goal != row.goal);
             goals.extend(own.map(|column| format!("{name}: {}", number(column.goal))));
         }
-        line.extend([number(row.paper), number(row.later), goals.join("; ")]);
+        if compared {
+            line.extend([number(row.paper), number(row.later), goals.join("; ")]);
+        }
         lines.push(line);
         if let Some(Scripted { random, oracle }) = row.scripted {
             let players = [("random actions", Some(random)), ("an oracle that sees the whole screen", oracle)];

@@ -294,3 +294,31 @@ impl Kept {
         Kept::from_lines(EMBEDDED, &Path::new("ram/record/tables").join(SUMMARY))
     }
 }
+
+/// A record for tests: three epochs of training, tested on 10 000 images.
+#[cfg(test)]
+pub fn example(experiment: &str, locations: &str, seed: u64, error: f64) -> Record {
+    let tested = Tested {
+        seed,
+        locations: locations.to_owned(),
+        error,
+        error_of_passes: Some(error - 0.001),
+        count: 10_000,
+        validation_error: error,
+        first_loss: 1.0,
+        last_loss: 0.1,
+        epochs: 3,
+        weights: "0".to_owned(),
+        ..Tested::default()
+    };
+    Record {
+        experiment: experiment.to_owned(),
+        command: String::new(),
+        tested,
+        best_epoch: 2,
+        kernels: vec!["avx2".to_owned()],
+        threads: vec![1],
+        seconds: Some(180.0),
+        seconds_to_paper: (seed == 1).then_some(90.0),
+    }
+}

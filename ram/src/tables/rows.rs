@@ -104,6 +104,19 @@ impl Row {
         }
     }
 
+    /// The runs of the row with its name, and those of each kind of control with a name that says what differs.
+    pub fn with_controls(&self) -> Vec<(String, Vec<&Record>)> {
+        let mut named: Vec<(String, Vec<&Record>)> = vec![(self.row.clone(), self.runs.iter().collect())];
+        for run in &self.controls {
+            let name = format!("the same, {} locations", run.tested.locations);
+            match named.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, runs)) => runs.push(run),
+                None => named.push((name, vec![run])),
+            }
+        }
+        named
+    }
+
     /// The errors of the controls with these locations.
     pub fn errors_of_control(&self, locations: &str) -> Vec<f64> {
         self.controls.iter().filter(|run| run.tested.locations == locations).map(|run| run.tested.error).collect()

@@ -72,6 +72,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "report")]
     pub into: Option<PathBuf>,
 
+    /// With --report: also draw the tables, with a bar for each row.
+    #[arg(long, value_name = "FILE.png|FILE.svg", requires = "report")]
+    pub picture: Option<PathBuf>,
+
     #[command(flatten)]
     pub machine: Machine,
 }

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use ram::error::RamError;
+use ram::figures::Format;
 use ram::runs::atomic;
 use ram::tables::page::{Form, page};
+use ram::tables::picture::picture;
 use ram::tables::plan::Plan;
 use ram::tables::record::Kept;
 use ram::tables::rows::{current, rows};
@@ -15,23 +17,37 @@ use crate::cli::output::{Ended, say};
 /// The lines in a document between which the tables stand.
 const MARKS: [&str; 2] = ["<!-- tables -->\n", "<!-- /tables -->"];
 
-/// Prints the tables, or writes them into a document.
+/// Prints the tables, or writes them into a document; draws them where a picture is asked for.
 pub fn run(args: &Args, plan: &Plan) -> anyhow::Result<Ended> {
+    let format = args.picture.as_deref().map(Format::of).transpose()?;
     let kept = match &args.records {
         Some(folder) => Kept::read_all(folder)?,
         None => Kept::embedded()?,
     };
     let (records, left_out) = current(plan, kept)?;
     let form = if args.compact { Form::Compact } else { Form::Full };
-    let text = page(&rows(plan, records)?, &left_out, form, args.quick);
+    let rows = rows(plan, records)?;
+    let text = page(&rows, &left_out, form, args.quick);
+    let io = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| RamError::Io { action, path, source }
+    };
+    if let Some((path, format)) = args.picture.as_ref().zip(format) {
+        let drawn = picture(&rows);
+        if drawn.shapes.is_empty() {
+            return Err(
+                RamError::Config(format!("{}: none of these tables has a record to draw", path.display())).into()
+            );
+        }
+        atomic::write(path, &format.write(&drawn)).map_err(io("write", path))?;
+    }
     let Some(path) = &args.into else {
         say(text.trim_end())?;
         return Ok(Ended::Done);
     };
-    let io = |action| move |source| RamError::Io { action, path: path.clone(), source };
-    let document = std::fs::read_to_string(path).map_err(io("read"))?;
+    let document = std::fs::read_to_string(path).map_err(io("read", path))?;
     let changed = replaced(&document, &text, path)?;
-    atomic::write(path, changed.as_bytes()).map_err(io("write"))?;
+    atomic::write(path, changed.as_bytes()).map_err(io("write", path))?;
     say(&format!("the tables are written into {}", path.display()))?;
     Ok(Ended::Done)
 }

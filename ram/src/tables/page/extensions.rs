@@ -1,6 +1,6 @@
 //! What the tables of Sec. 5's extensions show beside errors.
 
-use super::cells::{figure, markdown, mean, number};
+use super::cells::{figure, markdown, mean};
 use crate::evaluate::stopping::{Rule, Stopping};
 use crate::evaluation::BySize;
 use crate::tables::record::Record;
@@ -9,7 +9,7 @@ use crate::tables::rows::Row;
 /// Each row with its number of glimpses, and beside it two rules with as many glimpses: a threshold on the probability of the most likely
 /// class, and stops that are handed to other images. Below, what can be had from the networks that never stop.
 pub fn stopping(rows: &[&Row]) -> String {
-    let header = ["", "error", "glimpses", "a threshold, as many glimpses", "as often, at other images", "goal"];
+    let header = ["", "error", "glimpses", "a threshold, as many glimpses", "as often, at other images"];
     let line = |row: &&Row| {
         let found = |rule: &dyn Fn(&Stopping) -> bool| -> Vec<f64> {
             row.runs
@@ -30,7 +30,6 @@ pub fn stopping(rows: &[&Row]) -> String {
             plain(&glimpses),
             mean(&threshold),
             mean(&found(&|found| found.rule == Rule::Shuffled)),
-            number(row.goal),
         ]
     };
     let mut text = markdown(&header, &rows.iter().map(line).collect::<Vec<_>>());
@@ -90,17 +89,7 @@ pub fn sizes_of_digits(rows: &[&Row]) -> String {
 
 /// The distance from the fixation to the digit, frame by frame, in pixels.
 pub fn distances(rows: &[&Row]) -> String {
-    let mut lines: Vec<(String, Vec<&Record>)> = Vec::new();
-    for row in rows {
-        lines.push((row.row.clone(), row.runs.iter().collect()));
-        for run in &row.controls {
-            let name = format!("the same, {} locations", run.tested.locations);
-            match lines.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, runs)) => runs.push(run),
-                None => lines.push((name, vec![run])),
-            }
-        }
-    }
+    let lines: Vec<_> = rows.iter().flat_map(|row| row.with_controls()).collect();
     let frames = lines.iter().flat_map(|(_, runs)| runs).map(|run| run.tested.distance.len()).max().unwrap_or(0);
     if frames == 0 {
         return String::new();

@@ -2,34 +2,8 @@ use super::*;
 use crate::evaluate::stopping::{Rule, Stopping};
 use crate::evaluation::BySize;
 use crate::tables::plan::Plan;
-use crate::tables::record::{Kept, Tested};
+use crate::tables::record::{Kept, example};
 use crate::tables::rows::{current, rows};
-
-fn record(experiment: &str, locations: &str, seed: u64, error: f64) -> Record {
-    let tested = Tested {
-        seed,
-        locations: locations.to_owned(),
-        error,
-        error_of_passes: Some(error - 0.001),
-        count: 10_000,
-        validation_error: error,
-        first_loss: 1.0,
-        last_loss: 0.1,
-        epochs: 3,
-        weights: "0".to_owned(),
-        ..Tested::default()
-    };
-    Record {
-        experiment: experiment.to_owned(),
-        command: String::new(),
-        tested,
-        best_epoch: 2,
-        kernels: vec!["avx2".to_owned()],
-        threads: vec![1],
-        seconds: Some(180.0),
-        seconds_to_paper: (seed == 1).then_some(90.0),
-    }
-}
 
 fn plan(target: &str) -> Plan {
     Plan::new(target, 1, false, Vec::new()).unwrap()
@@ -58,10 +32,10 @@ fn a_figure_at_a_bar_has_reached_it() {
 #[test]
 fn records_stand_in_their_row_and_column() {
     let records = [
-        record("mnist-ram-6", "learned", 1, 0.010),
-        record("mnist-ram-6", "learned", 2, 0.012),
-        record("mnist-ram-7", "random", 1, 0.3),
-        record("mnist-lstm-6", "learned", 1, 0.007),
+        example("mnist-ram-6", "learned", 1, 0.010),
+        example("mnist-ram-6", "learned", 2, 0.012),
+        example("mnist-ram-7", "random", 1, 0.3),
+        example("mnist-lstm-6", "learned", 1, 0.007),
     ];
     let rows = rows(&plan("table1a"), records).unwrap();
     assert_eq!(rows.len(), 8);
@@ -101,7 +75,7 @@ fn long_lines_are_broken_between_words() {
 
 #[test]
 fn a_variant_with_a_goal_of_its_own_says_so() {
-    let rows = rows(&plan("table2a"), [record("cluttered-60-lstm-8", "learned", 1, 0.028)]).unwrap();
+    let rows = rows(&plan("table2a"), [example("cluttered-60-lstm-8", "learned", 1, 0.028)]).unwrap();
     let text = page(&rows, &[], Form::Compact, false);
     assert!(
         line(&text, "| RAM, 8").ends_with("| – | – |  | 2.80 (1 seed) ✓ | 5.23 | 4.04 | 3.00; LSTM core: 2.60 |"),
@@ -116,7 +90,7 @@ fn a_record_of_other_settings_is_left_out_and_told() {
     let mut old = planned.config.clone();
     old.optimiser.clip = 1.0;
     let kept = |experiment: &str, config: &crate::Config| Kept {
-        record: record(experiment, "learned", 1, 0.01),
+        record: example(experiment, "learned", 1, 0.01),
         config: config.clone(),
     };
     let all = vec![
@@ -179,7 +153,7 @@ fn rule(rule: Rule, error: f64, glimpses: f64) -> Stopping {
 
 #[test]
 fn a_learned_stop_stands_beside_the_rules_that_need_no_training() {
-    let mut learned = record("mnist-stop-3", "learned", 1, 0.012);
+    let mut learned = example("mnist-stop-3", "learned", 1, 0.012);
     learned.tested.glimpses = Some(3.5);
     learned.tested.rules = vec![
         rule(Rule::Learned, 0.012, 3.5),
@@ -188,12 +162,12 @@ fn a_learned_stop_stands_beside_the_rules_that_need_no_training() {
         rule(Rule::Threshold(0.8), 0.05, 2.0),
         rule(Rule::Fixed(2), 0.2, 2.0),
     ];
-    let mut never = record("mnist-stop-never", "learned", 1, 0.01);
+    let mut never = example("mnist-stop-never", "learned", 1, 0.01);
     never.tested.rules =
         vec![rule(Rule::Threshold(0.8), 0.04, 2.1), rule(Rule::Fixed(8), 0.01, 8.0), rule(Rule::Oracle, 0.005, 1.7)];
     let text = page(&rows(&plan("stop"), [learned, never]).unwrap(), &[], Form::Compact, false);
     let learned = line(&text, "| MNIST, at most 8 glimpses at a price of 0.01 |");
-    assert!(learned.ends_with("| **1.20 (1 seed)** | 3.50 | 1.30 | 6.00 | – |"), "{learned}");
+    assert!(learned.ends_with("| **1.20 (1 seed)** | 3.50 | 1.30 | 6.00 |"), "{learned}");
     assert!(line(&text, "| MNIST, 8 glimpses of 8×8, never stops").contains("| **1.00 (1 seed)** | 8.00 | – | – |"));
     assert_eq!(line(&text, "| when 0.8 sure"), "| when 0.8 sure | 4.00 | 2.10 |");
     assert_eq!(line(&text, "| when first right"), "| when first right, as an oracle knows | 0.50 | 1.70 |");
@@ -203,7 +177,7 @@ fn a_learned_stop_stands_beside_the_rules_that_need_no_training() {
 #[test]
 fn sizes_and_distances_stand_below_the_errors() {
     let group = |from, to, error| BySize { from, to, count: 10, error };
-    let mut fine = record("scale-fine", "learned", 1, 0.1);
+    let mut fine = example("scale-fine", "learned", 1, 0.1);
     fine.tested.by_size = vec![group(14, 15, 0.05), group(16, 22, 0.15)];
     let text = page(&rows(&plan("scale"), [fine]).unwrap(), &[], Form::Compact, false);
     assert!(text.contains("| side of the digit | 14–15 pixels | 16–22 pixels |"), "{text}");
@@ -211,12 +185,19 @@ fn sizes_and_distances_stand_below_the_errors() {
         text.lines().filter(|line| line.starts_with("| 8 glimpses of 12×12, always the finest")).collect();
     assert!(lines.len() == 2 && lines[1].ends_with("| 5.00 | 15.00 |"), "{lines:?}");
 
-    let mut moving = record("moving", "learned", 1, 0.03);
+    let mut moving = example("moving", "learned", 1, 0.03);
     moving.tested.distance = (0..20).map(f64::from).collect();
-    let mut still = record("moving", "still", 1, 0.3);
+    let mut still = example("moving", "still", 1, 0.3);
     still.tested.distance = vec![30.0; 20];
     let text = page(&rows(&plan("moving"), [moving, still]).unwrap(), &[], Form::Compact, false);
     assert!(text.contains("| pixels to the digit | frame 1 | frame 5 | frame 10 | frame 15 | frame 20 |"), "{text}");
     assert!(text.contains("| the same, still locations | 30.00 | 30.00 |"), "{text}");
     assert!(text.contains("0.00 | 4.00 | 9.00 | 14.00 | 19.00 |") && text.contains("30.00 % with"), "{text}");
+}
+
+#[test]
+fn an_extension_has_no_columns_for_what_the_paper_does_not_show() {
+    let text = |target: &str| page(&rows(&plan(target), []).unwrap(), &[], Form::Full, false);
+    assert!(text("recipe").contains("|  | ours | 10 first locations |\n"), "{}", text("recipe"));
+    assert!(text("stop").contains("| as often, at other images |\n"), "{}", text("stop"));
 }
