@@ -171,6 +171,43 @@ fn only_a_finished_run_of_a_row_is_adopted() {
     adopt("runs/quick/catch-centre-seed7").succeeds();
 }
 
+/// The rows of large pictures: each begins with the best weights of the one before, also where two jobs take both at once, and where
+/// the runs were trained by hand.
+#[test]
+fn a_row_begins_with_the_weights_of_another() {
+    let place = place();
+    let small = format!("reproduce large {SMALL} --set data.size=40 --set model.scales=2");
+    place.ram(&format!("{small} --jobs 2 --threads 1")).succeeds();
+    let read = |file: &str| -> Value { serde_json::from_slice(&place.bytes(file)).unwrap() };
+    let init = |run: &str| read(&format!("{run}/run.json"))["init_from"].clone();
+    let best = |run: &str| read(&format!("runs/quick/{run}/test.json"))["weights"].clone();
+    assert!(init("runs/quick/large-100-seed1").is_null() && init("runs/quick/large-conv-seed1").is_null());
+    let chain = ["large-100-seed1", "large-200-seed1", "large-400-seed1"];
+    for pair in chain.windows(2) {
+        let found = init(&format!("runs/quick/{}", pair[1]));
+        assert_eq!((&found["run"], &found["weights"]), (&pair[0].into(), &best(pair[0])), "{}", pair[1]);
+    }
+
+    // The command of a row, word for word; its earlier run is found by its name.
+    let rows = read("runs/quick/large.json");
+    let command = |row: usize| rows[row]["command"].as_str().unwrap().strip_prefix("ram ").unwrap().to_owned();
+    let [first, second] = [0, 1].map(|row| {
+        place.ram(&format!("{} --name {}", command(row), chain[row])).succeeds();
+        format!("runs/{}", chain[row])
+    });
+    let last = |run: &str| place.bytes(&format!("{run}/last.safetensors"));
+    assert!(last(&second) == last("runs/quick/large-200-seed1"), "the command repeats the run");
+    let adopt = |run: &str| place.ram(&format!("{small} --runs others --adopt {run}"));
+    adopt(&second).fails(4, &["large-200-seed1", "others does not have yet", "adopt it first"]);
+    adopt(&first).succeeds();
+    adopt(&second).succeeds();
+    let drawn = command(1).split(" --init-from").next().unwrap().to_owned();
+    place.ram(&format!("{drawn} --name drawn")).succeeds();
+    adopt("runs/drawn").fails(4, &["runs/drawn", "drawn weights", "large-100-seed1", "train it anew"]);
+    place.ram(&format!("{drawn} --name wrong --init-from runs/drawn")).succeeds();
+    adopt("runs/wrong").fails(4, &["runs/wrong", "other weights than the best ones of large-100-seed1"]);
+}
+
 #[test]
 fn one_run_that_fails_does_not_stop_the_others() {
     let place = place();
@@ -237,7 +274,9 @@ fn every_row_is_reported_from_the_records_of_the_program() {
     for experiment in &experiments {
         let row = format!("| {} |", experiment["row"].as_str().unwrap());
         assert!(text.contains(&row), "no {row} in {text}");
-        let command = format!("`ram train --experiment {}`", experiment["name"].as_str().unwrap());
+        let earlier = experiment["begins_with"].as_str().map(|earlier| format!(" --init-from {earlier}-seed1"));
+        let name = experiment["name"].as_str().unwrap();
+        let command = format!("`ram train --experiment {name}{}`", earlier.unwrap_or_default());
         assert_eq!(text.contains(&command), experiment["beside"].is_null(), "{command}");
     }
     assert!(text.contains("the first location is ") && text.contains("| LSTM core |"), "{text}");

@@ -8,9 +8,11 @@ use autograd::gradcheck::{gradcheck, gradcheck_from};
 use autograd::{Params, Real, Shape, Tape};
 use datasets::Layout;
 use proptest::prelude::*;
+use ram::config::Config;
 use ram::model::action::log_prob_of;
 use ram::model::location::gaussian_log_prob;
-use ram::model::{Images, Retina, Sampling};
+use ram::model::{Agent, Decisions, Draws, Images, Labelled, Retina, Sampling};
+use ram::network::agent_options;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 const BOTH: [Sampling; 2] = [Sampling::Crop, Sampling::Bilinear];
@@ -385,4 +387,41 @@ fn gradients_at_a_zoom() {
             8,
         );
     }
+}
+
+/// An agent whose patches have gains sees what one sees whose weights have them: factors of 2 change no bit but the exponent.
+#[test]
+fn a_gain_of_a_patch_is_a_gain_of_its_weights() {
+    const SIDE: usize = 40;
+    let states = |zoom: usize, [gain, coarse_gain]: [f64; 2], weights: [f64; 3]| -> Vec<f32> {
+        let mut config = Config::default();
+        (config.model.patch, config.model.scales, config.model.glimpses, config.model.zoom) = (4, 3, 2, zoom);
+        (config.model.gain, config.model.coarse_gain) = (gain, coarse_gain);
+        let mut params = Params::<f32>::new();
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let agent = Agent::new(&mut params, agent_options(&config, Decisions::Last), 2, 10, &mut rng);
+        let rows = params.ids().find(|&id| params.name(id) == "glimpse.retina.weight").expect("weights of the glimpse");
+        let rho = params.shape(rows).rows();
+        assert_eq!(rho, 2 * 3 * 4 * 4, "a row for each number of the glimpse");
+        params.change(rows, |w| {
+            let columns = w.len() / rho;
+            for (row, w) in w.chunks_exact_mut(columns).enumerate() {
+                w.iter_mut().for_each(|w| *w *= weights[row / 16 % 3] as f32);
+            }
+        });
+        let pixels: Vec<u8> = (0..2 * 2 * SIDE * SIDE).map(|_| rng.random()).collect();
+        let shape = Shape::new(&[2, 2, SIDE, SIDE]);
+        let draws = Draws { first: vec![0.3, -0.2, 0.1, 0.5], noise: vec![0.0; 4], ..Draws::default() };
+        let mut tape = Tape::new();
+        let t = tape.begin(&params);
+        let images = Images::Pixels { data: &pixels, shape };
+        let episode = agent.look(&t, Labelled { images, labels: &[0, 1] }, &draws);
+        episode.states[1].value().to_vec()
+    };
+    let plain = states(0, [1.0, 1.0], [1.0; 3]);
+    assert_eq!(states(0, [1.0, 2.0], [1.0; 3]), states(0, [1.0, 1.0], [1.0, 2.0, 4.0]));
+    assert_eq!(states(0, [0.5, 4.0], [1.0; 3]), states(0, [1.0, 1.0], [0.5, 2.0, 8.0]));
+    // A zoom of 1 makes all patches twice as wide.
+    assert_eq!(states(1, [1.0, 2.0], [1.0; 3]), states(1, [1.0, 1.0], [2.0, 4.0, 8.0]));
+    assert_ne!(states(0, [1.0, 2.0], [1.0; 3]), plain);
 }

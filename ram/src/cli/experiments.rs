@@ -32,11 +32,11 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     for experiment in Experiment::all() {
         let config = experiment.config(&[])?;
         let (parameters, flops) = (parameters(&config), flops(&config));
-        let Experiment { name, table, row, paper, later, goal, beside, column, minutes } = experiment;
+        let Experiment { name, table, row, paper, later, goal, beside, column, begins_with, minutes } = experiment;
         if args.json {
             say(&json!({
                 "name": name, "table": table, "row": row, "paper": paper, "later": later, "goal": goal, "beside": beside,
-                "column": column, "parameters": parameters, "flops": flops, "minutes": minutes,
+                "column": column, "begins_with": begins_with, "parameters": parameters, "flops": flops, "minutes": minutes,
                 "pretrained": is_pretrained(name),
             })
             .to_string())?;

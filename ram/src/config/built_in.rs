@@ -55,6 +55,7 @@ pub(crate) const EXPERIMENTS: &[NamedText] = texts! { "experiments":
     "scale-fine" "scale-coarse" "scale-three" "scale-random" "scale-learned" "scale-oracle"
     "moving"
     "catch-hidden" "catch-48"
+    "large-100" "large-200" "large-400" "large-800" "large-2048" "large-conv"
     "recipe-whole" "recipe-anywhere" "recipe-right" "recipe-baseline" "recipe-undiscounted" "recipe-core" "recipe-last"
     "recipe-wide" "recipe-none"
 };

@@ -40,6 +40,7 @@ impl Config {
         faults.within("model.scales", model.scales, 1, 8);
         faults.within("model.zoom", model.zoom, 0, 7);
         faults.within("model.glimpses", model.glimpses, 1, MAX_GLIMPSES);
+        faults.number("model.coarse_gain", model.coarse_gain, |x| (0.1..=10.0).contains(&x), "from 0.1 to 10");
         faults.number("model.gain", model.gain, |x| x > 0.0 && x <= 1e4, "above 0, at most 10000");
         faults.within("model.features", model.features, 1, 16_384);
         faults.within("model.glimpse_features", model.glimpse_features, 1, 16_384);

@@ -23,6 +23,7 @@ use super::zoom::{self, Zoom, ZoomNetwork, ZoomPolicy, Zooms};
 pub struct Agent {
     retina: Retina,
     gain: f64,
+    coarse_gain: f64,
     glimpse: GlimpseNetwork,
     pub(super) core: Core,
     location: LocationNetwork,
@@ -99,6 +100,7 @@ impl Agent {
         let mut agent = Agent {
             retina,
             gain: model.gain,
+            coarse_gain: model.coarse_gain,
             glimpse,
             core,
             location,
@@ -193,7 +195,7 @@ impl Agent {
         l: Var<'t, R>,
     ) -> (Var<'t, R>, Var<'t, R>, State<'t, R>) {
         let rho = self.retina.sense(t, images, l);
-        let (g, h) = self.take_in(rho, h, l);
+        let (g, h) = self.take_in(t, rho, h, l);
         (rho, g, h)
     }
 
@@ -210,19 +212,46 @@ impl Agent {
         let batch = l.shape().rows();
         let some = l.take_rows(rows);
         let rho = self.retina.sense_rows(t, images, rows, some);
-        let (g, next) = self.take_in(rho, h.take(rows), some);
+        let (g, next) = self.take_in(t, rho, h.take(rows), some);
         let among_zeros = |x: Var<'t, R>| t.zeros([batch, x.shape().columns()]).put_rows(rows, x);
         (among_zeros(rho), among_zeros(g), h.put(rows, next))
     }
 
     /// From a glimpse ρ(x, lₜ₋₁) and hₜ₋₁ to gₜ and hₜ.
     #[track_caller]
-    fn take_in<'t, R: Real>(&self, rho: Var<'t, R>, h: State<'t, R>, l: Var<'t, R>) -> (Var<'t, R>, State<'t, R>) {
+    fn take_in<'t, R: Real>(
+        &self,
+        t: &'t Recording<'t, R>,
+        rho: Var<'t, R>,
+        h: State<'t, R>,
+        l: Var<'t, R>,
+    ) -> (Var<'t, R>, State<'t, R>) {
+        let rho = self.amplified(t, rho, l);
         let l = self.zoom.map_or(l, |policy| zoom::one_hot(l, policy.zooms));
         // gₜ = f_g(xₜ, lₜ₋₁)
-        let g = self.glimpse.see(if self.gain == 1.0 { rho } else { rho.scale(R::from_f64(self.gain)) }, l);
+        let g = self.glimpse.see(rho, l);
         // hₜ = f_h(hₜ₋₁, gₜ)
         (g, self.core.step(h, g))
+    }
+
+    /// The glimpse with the gain of each patch, `gain · coarse_gainˢ⁺ᶻ`.
+    #[track_caller]
+    fn amplified<'t, R: Real>(&self, t: &'t Recording<'t, R>, rho: Var<'t, R>, l: Var<'t, R>) -> Var<'t, R> {
+        let Agent { retina, gain, coarse_gain, .. } = *self;
+        if coarse_gain == 1.0 {
+            return if gain == 1.0 { rho } else { rho.scale(R::from_f64(gain)) };
+        }
+        let gain_of = |halvings: usize| (0..halvings).fold(gain, |gain, _| gain * coarse_gain);
+        let (places, len) = (l.shape().columns(), rho.shape().columns());
+        let gains = t.filled_from("gains", rho.shape(), l, |l, y| {
+            for (place, y) in l.chunks_exact(places).zip(y.chunks_exact_mut(len)) {
+                let zoom = retina.zoom + place.get(2).map_or(0, |zoom| zoom.to_f64() as usize);
+                for (patch, y) in y.chunks_exact_mut(retina.patch * retina.patch).enumerate() {
+                    y.fill(R::from_f64(gain_of(patch % retina.scales + zoom)));
+                }
+            }
+        });
+        rho * gains
     }
 
     /// An episode: N glimpses at each input, and the decisions.

@@ -28,6 +28,10 @@ pub struct Model {
     /// The glimpse is multiplied by this number. It helps where images have few bright pixels: in the third patch a single
     /// one is only 1/16.
     pub gain: f64,
+    /// c: besides, a patch is multiplied by cˢ⁺ᶻ, so each by c times as much as one that is half as wide. With 2, a patch holds
+    /// sums over 2ˢ⁺ᶻ in place of means over 4ˢ⁺ᶻ pixels (as in Haar's orthonormal wavelets), and a digit that is small on a large
+    /// canvas does not fade from the coarse patches. 1 is the paper's.
+    pub coarse_gain: f64,
     /// Width of h_g and of h_l. Sec. 4: 128.
     pub features: usize,
     /// Width of the glimpse feature g_t. Sec. 4: 256.
@@ -112,6 +116,7 @@ impl Default for Model {
             glimpses: 6,
             retina: Sampling::Crop,
             gain: 1.0,
+            coarse_gain: 1.0,
             features: 128,
             glimpse_features: 256,
             hidden: 256,

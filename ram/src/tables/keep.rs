@@ -10,7 +10,7 @@ use crate::error::RamError;
 use crate::runs::atomic;
 use crate::runs::metrics::{EpochMetrics, Line};
 use crate::runs::run_folder::{CONFIG, METRICS, Name, RunFolder};
-use crate::runs::run_info::read_info;
+use crate::runs::run_info::{InitFrom, read_info};
 
 /// What became of a run that was to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,22 +112,14 @@ pub fn same_configuration(path: &Path, planned: &Planned) -> Result<(), RamError
 /// Copies a finished run, of whatever name, into the folder `runs`, under the name that it has in the plan.
 ///
 /// # Errors
-/// [`RamError::Run`] where there is no finished run, it began with the weights of another run, no experiment of the plan has its
-/// configuration, or there is a run of that name already; [`RamError::Locked`] if a process writes to either.
+/// [`RamError::Run`] where there is no finished run, it began with other weights than those of the plan, no experiment of the plan has
+/// its configuration, or there is a run of that name already; [`RamError::Locked`] if a process writes to either.
 pub fn adopt(plan: &Plan, from: &Path, runs: &Path) -> Result<Planned, RamError> {
     let info = read_info(from)?;
     let planned = plan.with_configuration(&RunFolder::config(from)?).map_err(|error| {
         RamError::run(from, format!("{error}; choose another target, or train it with the settings of a row"))
     })?;
-    if let Some(init) = info.init_from {
-        return Err(RamError::run(
-            from,
-            format!(
-                "began with the weights of {}, but the runs of a table begin with drawn ones; train it anew",
-                init.run
-            ),
-        ));
-    }
+    check_beginning(from, info.init_from.as_ref(), planned.begins_with.as_deref(), runs)?;
     let metrics = RunFolder::metrics(from)?;
     if !is_complete(&planned.config, &metrics) {
         return Err(RamError::run(
@@ -154,6 +146,39 @@ pub fn adopt(plan: &Plan, from: &Path, runs: &Path) -> Result<Planned, RamError>
         copy(&from.join(RESULT), &to.join(RESULT))?;
     }
     Ok(planned)
+}
+
+/// Checks that a run began with the weights with which the plan says that it begins.
+fn check_beginning(
+    from: &Path,
+    found: Option<&InitFrom>,
+    planned: Option<&Planned>,
+    runs: &Path,
+) -> Result<(), RamError> {
+    let wrong = match (found, planned) {
+        (None, None) => return Ok(()),
+        (Some(init), None) => {
+            format!("began with the weights of {}, but the runs of this row begin with drawn ones", init.run)
+        }
+        (None, Some(earlier)) => {
+            format!("began with drawn weights, but the runs of this row begin with those of {}", earlier.name)
+        }
+        (Some(init), Some(earlier)) => match Tested::read(&runs.join(&earlier.name))? {
+            Some(tested) if tested.weights == init.weights => return Ok(()),
+            Some(_) => format!("began with other weights than the best ones of {}", earlier.name),
+            None => {
+                let folder = runs.display();
+                return Err(RamError::run(
+                    from,
+                    format!(
+                        "began with the weights of {}, which {folder} does not have yet; adopt it first",
+                        earlier.name
+                    ),
+                ));
+            }
+        },
+    };
+    Err(RamError::run(from, format!("{wrong}; train it anew")))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), RamError> {

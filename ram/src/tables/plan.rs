@@ -32,6 +32,8 @@ pub struct Planned {
     pub name: String,
     /// The command that makes a run of this configuration.
     pub command: String,
+    /// The run with whose best weights it begins; `None` where weights are drawn.
+    pub begins_with: Option<Box<Planned>>,
 }
 
 impl Plan {
@@ -108,8 +110,13 @@ impl Plan {
         for set in changes.chain(policy).chain((seed != 1).then(|| format!("seed={seed}"))) {
             command += &format!(" --set {set}");
         }
+        let earlier = experiment.begins_with.as_deref().map(Experiment::find).transpose()?;
+        let earlier = earlier.map(|earlier| self.planned(&earlier, locations, seed)).transpose()?;
+        if let Some(earlier) = &earlier {
+            command += &format!(" --init-from {}", earlier.name);
+        }
         let name = format!("{}-seed{seed}", stem_of(experiment.name, locations));
-        Ok(Planned { experiment: experiment.clone(), config, name, command })
+        Ok(Planned { experiment: experiment.clone(), config, name, command, begins_with: earlier.map(Box::new) })
     }
 
     /// The run that has this configuration, with whatever seed and policy it has.
@@ -227,6 +234,23 @@ mod tests {
         config.optimiser.clip = 9.0;
         let error = plan.with_configuration(&config).unwrap_err().to_string();
         assert!(error.contains("the nearest is mnist-ram-5") && error.contains("optimiser.clip: 9.0, 20.0"), "{error}");
+    }
+
+    #[test]
+    fn a_run_begins_with_the_one_of_its_own_seed() {
+        let plan = Plan::new("large", 2, false, vec!["train.epochs=3".to_owned()]).unwrap();
+        let run = plan.with_name("large-200-seed2").unwrap().unwrap();
+        let earlier = run.begins_with.as_deref().unwrap();
+        assert_eq!((&*earlier.name, earlier.config.seed, earlier.config.train.epochs), ("large-100-seed2", 2, 3));
+        assert!(
+            run.command.ends_with("--set train.epochs=3 --set seed=2 --init-from large-100-seed2"),
+            "{}",
+            run.command
+        );
+        assert!(earlier.begins_with.is_none() && !earlier.command.contains("--init-from"));
+        let names: Vec<_> = plan.runs().unwrap().into_iter().map(|run| run.name).collect();
+        let at = |name: &str| names.iter().position(|known| known == name).unwrap();
+        assert!(at("large-100-seed1") < at("large-200-seed1") && at("large-800-seed2") < at("large-2048-seed2"));
     }
 
     #[test]

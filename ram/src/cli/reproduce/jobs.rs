@@ -17,7 +17,7 @@ use ram::runs::checkpoint::Checkpoint;
 use ram::runs::metrics::best;
 use ram::runs::resume::Resumed;
 use ram::runs::run_folder::{Existing, Name, RunFolder, Which};
-use ram::runs::run_info::RunInfo;
+use ram::runs::run_info::{InitFrom, RunInfo};
 use ram::split::SplitName;
 use ram::tables::keep::{same_configuration, unwritable};
 use ram::tables::page::PASSES;
@@ -159,8 +159,16 @@ impl<'a> Jobs<'a> {
             let trainer = left.then(|| Trainer::resume(config, checkpoint, self.data_dir, self.threads));
             (run, trainer.transpose()?)
         } else {
-            let trainer = Trainer::new(config.clone(), self.data_dir, self.threads)?;
+            if let Some(earlier) = &planned.begins_with
+                && !self.await_run(earlier)?
+            {
+                return Ok(Ran::Interrupted);
+            }
+            let mut trainer = Trainer::new(config.clone(), self.data_dir, self.threads)?;
+            let init_from =
+                planned.begins_with.as_ref().map(|earlier| self.begin(&mut trainer, earlier)).transpose()?;
             let info = RunInfo::new("reproduce", self.command.clone(), config).with_data_dir(self.data_dir);
+            let info = RunInfo { init_from, ..info };
             (run.begin(config, &info, Existing::ReplaceMadeBy("reproduce"))?, Some(trainer))
         };
         if let Some(mut trainer) = trainer {
@@ -178,6 +186,26 @@ impl<'a> Jobs<'a> {
         let result = path.join(RESULT);
         atomic::write(&result, text.as_bytes()).map_err(|error| unwritable(&result, &error))?;
         Ok(Ran::Tested(Box::new(tested)))
+    }
+
+    /// Makes a run with whose weights another begins, or waits for whoever is making it. Returns whether it has a result.
+    fn await_run(&self, planned: &Planned) -> Result<bool, RamError> {
+        loop {
+            match self.make(planned, &mut ())? {
+                Ran::Tested(_) => return Ok(true),
+                Ran::Interrupted => return Ok(false),
+                Ran::Locked if self.stop.load(Ordering::Relaxed) => return Ok(false),
+                Ran::Locked => std::thread::sleep(Duration::from_secs(1)),
+            }
+        }
+    }
+
+    /// Gives a new trainer the best weights of a run.
+    fn begin(&self, trainer: &mut Trainer, earlier: &Planned) -> Result<InitFrom, RamError> {
+        let checkpoint = RunFolder::read(&self.runs.join(&earlier.name), Which::Best)?;
+        let drawn = trainer.begin_from(&checkpoint)?;
+        let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
+        Ok(InitFrom { run: earlier.name.clone(), epoch, weights, drawn })
     }
 
     /// The folder of a run, locked; `None` where another process has it.
