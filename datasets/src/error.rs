@@ -39,7 +39,7 @@ pub enum DataError {
     },
 
     /// The operating system could not open or read a file.
-    #[error("cannot read {}: {source}. Check that the file exists and may be read", shown::path(.path))]
+    #[error("cannot read {}: {source}. Check that it exists and may be read", shown::path(.path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -150,8 +150,8 @@ fn how_to_get(set: Published) -> String {
     };
     format!(
         "`ram data fetch {}` fetches them to a folder where they are found; or put the four files {} ({form}; mirrors: {}) \
-         into one folder and name it with `--data-dir FOLDER` or the environment variable RAM_DATA_DIR; or use the built-in \
-         digits, which need no files: `--set data.source=digits`",
+         into one folder and name it with `--data-dir FOLDER` or the environment variable RAM_DATA_DIR; \
+         `ram train --set data.source=digits` trains on built-in digits, which need no files",
         set.name(),
         names.join(", "),
         set.mirrors().join(" and ")

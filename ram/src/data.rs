@@ -154,7 +154,18 @@ pub fn source(config: &Config, dir: Option<&Path>) -> Result<Box<dyn Source>, Ra
             let [train, validation, test] = config.data.counts().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
             Box::new(Digits { seed: FIXED_SEED, train, validation, test })
         }
-        config::Source::Folder => Box::new(folder(config, dir)),
+        config::Source::Folder => {
+            let folder = folder(config, dir);
+            // Without data.path, the preset's own is a folder that nobody has named.
+            if !folder.path.exists() {
+                return Err(RamError::Data(format!(
+                    "data.path is {}, and there is no such folder; name yours with --data folder:PATH. It has a folder for each class, \
+                     with PNG or JPEG pictures",
+                    shown::path(&folder.path)
+                )));
+            }
+            Box::new(folder)
+        }
         config::Source::Idx => Box::new(idx_pair(config, dir)),
         config::Source::Frames => Box::new(clip_folder(config, dir)),
         other @ (config::Source::Game(_) | config::Source::Own) => {

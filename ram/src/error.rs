@@ -100,6 +100,11 @@ impl RamError {
     pub fn run(path: &Path, message: impl Into<String>) -> RamError {
         RamError::Run { path: path.to_owned(), message: message.into() }
     }
+
+    /// A [`RamError::Run`] for a file that cannot be written, where the command can simply be run again.
+    pub fn unwritable(path: &Path, error: &std::io::Error) -> RamError {
+        RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then run it again"))
+    }
 }
 
 #[cfg(test)]

@@ -181,7 +181,13 @@ fn mnist_is_fetched_from_the_mirror_that_has_it_and_found_by_train() {
     let small = "train --data mnist --set data.train=64 --set data.validation=64 --set data.test=64 --set train.epochs=1 \
                  --set model.hidden=16 --set model.glimpse_features=16 --set model.features=16";
     place.ram(&format!("{small} --name found")).succeeds();
-    place.ram("eval found").succeeds();
+    let own = place.ram("eval found");
+    assert!(own.succeeds().contains(" of 64 images\n"), "{}", own.out);
+    // Of a data set that is not the run's own, all examples of the part are taken.
+    let other = place.ram("eval found --data digits");
+    assert!(other.succeeds().contains(" of 5000 images of built-in digits\n"), "{}", other.out);
+    place.ram(&format!("{small} --name fc --set model.kind=fc")).succeeds();
+    place.ram("eval fc --passes 10").fails(2, &["--passes 10", "sees the whole image"]);
     place.ram(&format!("{small} --data-dir no-such")).fails(3, &["no-such"]);
 }
 
@@ -275,7 +281,7 @@ fn what_is_no_data_set_of_ones_own_is_told() {
     place.ram("train --data idx:one").fails(2, &["two files are needed"]);
     place.ram("train --set data.source=folder").fails(2, &["data.path", "--data folder:PATH"]);
     place.ram("train --data digits --set data.channels=3").fails(2, &["data.channels is 3"]);
-    place.ram("train --preset pictures").fails(3, &["pictures"]);
+    place.ram("train --preset pictures").fails(3, &["data.path is pictures", "no such folder", "--data folder:PATH"]);
 
     let idx = |name: &str, dims: &[u32]| {
         let data = (0..dims.iter().product::<u32>()).map(|i| (i % 2) as u8).collect();

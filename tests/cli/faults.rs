@@ -282,7 +282,7 @@ fn checkpoints(rows: &mut Vec<Row>) {
     for (text, part) in [
         (lines[1].to_owned(), "line 1 is of epoch 2, expected epoch 1"),
         (lines[0].repeat(2) + lines[1], "line 2 is of epoch 1, expected epoch 2"),
-        (lines[0].to_owned(), "has 1 epochs, but the checkpoint"),
+        (lines[0].to_owned(), "has 1 of the 2 epochs of the checkpoint"),
     ] {
         fs::write(file("metrics.jsonl"), text).unwrap();
         place.ram("train --resume --name a").fails(4, &["metrics.jsonl", part]);

@@ -201,6 +201,16 @@ fn curves_of_runs_are_laid_over_each_other() {
         "{}",
         told.out
     );
+    // A run that goes on: of its planned epochs some are done.
+    let config = fs::read_to_string(place.path("runs/a/config.toml")).unwrap();
+    let done = fs::read_to_string(place.path("runs/a/metrics.jsonl")).unwrap().lines().count();
+    let line = |out: &str| out.lines().find(|line| line.starts_with("a ")).unwrap().to_owned();
+    assert!(line(&told.out).ends_with(&format!("of {done}")), "{}", told.out);
+    fs::write(place.path("runs/a/config.toml"), config.replace(&format!("epochs = {done}"), "epochs = 40")).unwrap();
+    let told = place.ram("compare a b");
+    assert!(line(told.succeeds()).ends_with(&format!("of 40; {done} are done")), "{}", told.out);
+    fs::write(place.path("runs/a/config.toml"), config).unwrap();
+
     let svg = fs::read_to_string(place.path("compare.svg")).unwrap();
     assert!(svg.contains("stroke-dasharray") && svg.contains("validation error, %"), "{}", &svg[..300]);
     place.ram("compare runs/a runs/b --out c.png --log").succeeds();
@@ -212,7 +222,19 @@ fn curves_of_runs_are_laid_over_each_other() {
     place.ram("compare a none").fails(4, &["none", "no such run"]);
     place.ram("compare a b --out c.pdf").fails(2, &["c.pdf", ".svg"]);
     place.ram("compare a b --out no/where/c.svg").fails(1, &["cannot write no/where/c.svg"]);
-    fs::write(place.path("runs/b/metrics.jsonl"), "").unwrap();
+    // Where lines are missing at the end, no picture is drawn and no report is written anew.
+    let report = fs::read(place.path("runs/b/report.html")).unwrap();
+    for command in ["compare a b", "report b"] {
+        let metrics = fs::read_to_string(place.path("runs/b/metrics.jsonl")).unwrap();
+        let kept: String = metrics.split_inclusive('\n').take(metrics.lines().count() - 1).collect();
+        fs::write(place.path("runs/b/metrics.jsonl"), kept).unwrap();
+        place.ram(command).fails(4, &["runs/b/metrics.jsonl", "epochs of the checkpoint", "put the file back"]);
+        fs::write(place.path("runs/b/metrics.jsonl"), metrics).unwrap();
+    }
+    assert!(fs::read(place.path("runs/b/report.html")).unwrap() == report);
+    for file in ["metrics.jsonl", "best.safetensors", "last.safetensors", "previous.safetensors"] {
+        _ = fs::remove_file(place.path(&format!("runs/b/{file}")));
+    }
     place.ram("compare a b").fails(4, &["runs/b", "has not completed an epoch"]);
     let many = ["a"; 13].join(" ");
     place.ram(&format!("compare {many}")).fails(2, &["13 runs"]);

@@ -301,10 +301,17 @@ fn the_readme_has_the_tables_of_the_records() {
     place.write("README.md", &readme);
     let records = repository().join("ram/record/tables");
     for from in [String::new(), format!("--records {}", records.display())] {
-        place.ram(&format!("reproduce all --report --compact --into README.md {from}")).succeeds();
-        assert!(
-            place.bytes("README.md") == readme,
-            "stale: run `ram reproduce all --report --compact --into README.md` ({from})"
-        );
+        place.ram(&format!("reproduce all --report --compact --into README.md --picture tables.svg {from}")).succeeds();
+        let command = "ram reproduce all --report --compact --into README.md --picture ram/pictures/tables.svg";
+        assert!(place.bytes("README.md") == readme, "stale: run `{command}` ({from})");
+        let picture = fs::read(repository().join("ram/pictures/tables.svg")).unwrap();
+        assert!(place.bytes("tables.svg") == picture, "the picture is stale: run `{command}` ({from})");
     }
+    place.ram("reproduce large --report --records tiny --picture large.svg").fails(4, &["tiny"]);
+    fs::create_dir(place.path("empty")).unwrap();
+    place.ram("reproduce large --report --records empty --picture large.gif").fails(2, &["large.gif", ".png"]);
+    place
+        .ram("reproduce large --report --records empty --picture large.svg")
+        .fails(2, &["large.svg: none of these tables has a record to draw"]);
+    assert!(!place.path("large.svg").exists());
 }

@@ -73,15 +73,15 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let mut runs = Vec::new();
     for run in &args.run {
         let path = find(run, &args.runs);
-        RunFolder::config(&path)?;
-        let lines = RunFolder::metrics(&path)?;
+        let planned = RunFolder::config(&path)?.train.epochs;
+        let lines = RunFolder::curves(&path)?;
         if lines.is_empty() {
             return Err(RamError::run(&path, "the run has no curves yet, because it has not completed an epoch").into());
         }
-        runs.push((name(run, &args.run), path, lines));
+        runs.push((name(run, &args.run), path, lines, planned));
     }
     let names: Vec<String> = runs.iter().map(|(name, ..)| name.clone()).collect();
-    let lines: Vec<&[EpochMetrics]> = runs.iter().map(|(.., lines)| lines.as_slice()).collect();
+    let lines: Vec<&[EpochMetrics]> = runs.iter().map(|(_, _, lines, _)| lines.as_slice()).collect();
     let picture = format.write(&draw(&names, &lines, args.log));
     atomic::write(&args.out, &picture).map_err(|source| RamError::Io {
         action: "write",
@@ -94,19 +94,22 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         (best.validation.error, best.epoch, lines.len())
     };
     if args.json {
-        let rows = runs.iter().map(|(_, path, lines)| {
+        let rows = runs.iter().map(|(_, path, lines, planned)| {
             let (error, epoch, epochs) = best(lines);
-            json!({"run": path.display().to_string(), "best_error": error, "best_epoch": epoch, "epochs": epochs})
+            let path = path.display().to_string();
+            json!({"run": path, "best_error": error, "best_epoch": epoch, "epochs": epochs, "planned_epochs": planned})
         });
         let rows: Vec<_> = rows.collect();
         say(&json!({ "picture": args.out.display().to_string(), "runs": rows }).to_string())?;
         return Ok(Ended::Done);
     }
     let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    for (name, _, lines) in &runs {
+    for (name, _, lines, planned) in &runs {
         let (error, epoch, epochs) = best(lines);
         let error = percent(error);
-        let line = format!("{name:<widest$}  best validation error {error:>8} after epoch {epoch} of {epochs}");
+        let so_far = if epochs < *planned { format!("; {epochs} are done") } else { String::new() };
+        let line =
+            format!("{name:<widest$}  best validation error {error:>8} after epoch {epoch} of {planned}{so_far}");
         say(&wrapped(&line, width(), 4))?;
     }
     say(&format!("wrote {}", args.out.display()))?;

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use datasets::shown;
 use ram::config::{Base, Config, Source};
 use ram::data::fingerprint::Fingerprint;
-use ram::data::{TestData, foreign};
+use ram::data::{self, TestData, foreign};
 use ram::error::RamError;
 use ram::evaluate::evaluator::evaluate_on;
 use ram::evaluate::stopping::{Rule, Stopping, compare};
@@ -111,6 +111,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         );
         return Err(RamError::Config(message).into());
     }
+    if passes > 1 && trained.network.agent().is_none() {
+        let message = format!("--passes {passes}: {} sees the whole image, so every pass is the same", chosen.path());
+        return Err(RamError::Config(message).into());
+    }
     if let Some(least) = args.stop_at {
         stop_at(&mut trained, least)?;
     }
@@ -145,9 +149,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         return Ok(Ended::Done);
     }
     let averaged = if passes > 1 { format!(", probabilities averaged over {passes} passes") } else { String::new() };
-    let data = checkpoint.config()?.data;
-    let path = shown::name(&data.path);
-    let part = match (data.source.is_user_pictures(), is_whole) {
+    let config = checkpoint.config()?;
+    let path = shown::name(&config.data.path);
+    let part = match (config.data.source.is_user_pictures(), is_whole) {
+        (false, _) if args.data.is_some() => format!(" of {}", data::name(&config)),
         (false, _) => String::new(),
         (true, true) => format!(", all of {path}"),
         // Only a part of a user's pictures is used for evaluation.
@@ -311,6 +316,10 @@ fn other_data(
         };
         let given = args.machine.data_dir.as_deref();
         is_foreign = named.source.is_user_pictures() && files(&named, given) != files(&config.data, own_dir);
+        if !named.source.is_user_pictures() && named.source != config.data.source {
+            // Of another data set, all examples of the part are taken.
+            (config.data.validation, config.data.test) = (0, 0);
+        }
         if is_foreign || !named.source.is_user_pictures() {
             (config.data.source, config.data.path, config.data.labels) = (named.source, named.path, named.labels);
             if named.source == Source::Frames {

@@ -60,7 +60,7 @@ fn explained(args: &Args) -> Result<(Explanation, String), RamError> {
         let data_dir = chosen.data_dir(args.data_dir.as_deref());
         let told = explain(&chosen.config()?, Some(&chosen.checkpoint), data_dir.as_deref());
         let explanation = chosen.of_its_data(told)?;
-        let of = format!("The step of {} after {} epochs", chosen.path(), explanation.epoch);
+        let of = format!("The step of {} after epoch {}", chosen.path(), explanation.epoch);
         return Ok((explanation, of));
     }
     let config = args.configuration.load(args.data_dir.as_deref())?;
@@ -90,7 +90,7 @@ fn text(explanation: &Explanation, of: &str, all: bool) -> String {
             "{of}: M = {batch} episodes, T = {glimpses} glimpses,\nσ = {}; nothing is updated. All files are in ram/src.\n\n\
              eq. (1)  {}\n\
              eq. (2)  {}",
-            explanation.std,
+            number(explanation.std),
             equation("Eq. (1)"),
             equation("Eq. (2)"),
         ),
@@ -265,7 +265,9 @@ fn number(x: f64) -> String {
     if x == 0.0 {
         "0".to_owned()
     } else if (1e-3..1e4).contains(&x.abs()) {
-        let decimals = (2 - x.abs().log10().floor() as i32).clamp(0, 5) as usize;
+        // 0.9999 has the decimals of the 1.00 to which it is rounded.
+        let rounded: f64 = format!("{x:.2e}").parse().unwrap_or(x);
+        let decimals = (2 - rounded.abs().log10().floor() as i32).clamp(0, 5) as usize;
         format!("{x:.decimals$}")
     } else {
         format!("{x:.1e}")
@@ -292,8 +294,8 @@ mod tests {
     #[test]
     fn numbers_have_three_figures() {
         assert_eq!(
-            [0.0, 1.0, 0.01234, -12.345, 1234.5, 1e-9].map(number),
-            ["0", "1.00", "0.0123", "-12.3", "1234", "1.0e-9"]
+            [0.0, 1.0, 0.999_99, 0.01234, -12.345, 1234.5, 1e-9].map(number),
+            ["0", "1.00", "1.00", "0.0123", "-12.3", "1234", "1.0e-9"]
         );
     }
 

@@ -123,7 +123,7 @@ impl Handling {
 /// The number of threads.
 #[derive(clap::Args)]
 pub struct Threads {
-    /// The number of threads; every number gives the same bytes [default: one per core]
+    /// The number of threads; it changes the time, and no result [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
 }

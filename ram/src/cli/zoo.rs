@@ -89,6 +89,7 @@ fn list(args: &List) -> anyhow::Result<Ended> {
     let numbers = ["test error", "of", "size", "numbers"].map(|head| (head, Column::Right));
     let mut table = Table::new([&[("name", Column::Left), ("row", Column::Long)][..], &numbers].concat());
     let mut failed: Option<RamError> = None;
+    let mut whole = 0;
     for name in &names {
         let model = match zoo.read(name) {
             Ok(model) => model,
@@ -100,6 +101,7 @@ fn list(args: &List) -> anyhow::Result<Ended> {
                 continue;
             }
         };
+        whole += 1;
         let row = row(name);
         let Pretrained { facts, number, size, .. } = &model;
         if args.json {
@@ -121,18 +123,21 @@ fn list(args: &List) -> anyhow::Result<Ended> {
         }
     }
     if !args.json {
-        say(&table.text(width()))?;
-        let word = if names.len() == 1 { "model" } else { "models" };
+        if whole > 0 {
+            say(&table.text(width()))?;
+        }
+        let word = if whole == 1 { "model" } else { "models" };
         if names.is_empty() {
             say(&format!("\nThere is no model in {}; `ram zoo add RUN` makes one.", zoo.path().display()))?;
             return Ok(Ended::Done);
         }
         let note = format!(
-            "\n{} {word} in {}. Use one with --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.",
-            names.len(),
+            "\n{whole} {word} in {}. Use one with --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.",
             zoo.path().display()
         );
-        say(&wrapped(&note, width(), 0))?;
+        if whole > 0 {
+            say(&wrapped(&note, width(), 0))?;
+        }
     }
     failed.map_or(Ok(Ended::Done), |error| Err(error.into()))
 }
@@ -172,7 +177,7 @@ fn add(args: &Add) -> anyhow::Result<Ended> {
     let Made { facts, number, reason, bytes } = made;
     let file = zoo.write(&name, &bytes, args.force)?;
     say(&format!(
-        "{name}: stored as {}. {reason}.\n\
+        "{name}: stored as {}: {reason}.\n\
          validation error {}, test error {} of {}{}\n\
          wrote {}, {} of at most {}",
         number.name(),

@@ -76,7 +76,9 @@ impl TryFrom<String> for Source {
     fn try_from(name: String) -> Result<Source, String> {
         let named = Source::NAMED.iter().find(|(_, known)| *known == name).map(|(source, _)| *source);
         named.or_else(|| game(&name).map(Source::Game)).ok_or_else(|| {
-            let all = Source::NAMED.iter().map(|(_, name)| *name).chain(GAMES.iter().map(|game| game.name));
+            // A program's own data set cannot be named in a configuration.
+            let named = Source::NAMED.iter().filter(|(source, _)| *source != Source::Own);
+            let all = named.map(|(_, name)| *name).chain(GAMES.iter().map(|game| game.name));
             // In the form of serde's own message, which the reader of configurations takes apart.
             let all: Vec<_> = all.map(|name| format!("`{name}`")).collect();
             format!("unknown variant `{name}`, expected one of {}", all.join(", "))

@@ -158,7 +158,7 @@ impl Config {
         faults.number("optimiser.weight_decay", decay, |x| (0.0..=1.0).contains(&x), "from 0 (off) to 1");
         // A step would turn the sign of the parameters that it should shrink.
         faults.unless(
-            decay * optimiser.learning_rate <= 1.0,
+            decay == 0.0 || !optimiser.learning_rate.is_finite() || decay * optimiser.learning_rate <= 1.0,
             "optimiser.weight_decay",
             decay,
             "at most 1 / optimiser.learning_rate",

@@ -58,12 +58,13 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
 
 /// Powers of ten from low to high: at most about eight of them, and where there are few, twice and five times them too.
 fn log_ticks(low: f64, high: f64) -> Vec<f64> {
-    let factors: &[f64] = if high / low > 300.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let inside = |x: &f64| (low * 0.999..=high * 1.001).contains(x);
     let powers = log10(low).floor() as i32..=log10(high).ceil() as i32;
     let every = ((log10(high) - log10(low)) / 6.0).ceil().max(1.0) as i32;
-    let kept = powers.filter(|power| power % every == 0);
-    let all = kept.flat_map(|power| factors.iter().map(move |factor| factor * power_of_ten(power)));
-    all.filter(|x| (low * 0.999..=high * 1.001).contains(x)).collect()
+    let kept: Vec<f64> = powers.filter(|power| power % every == 0).map(power_of_ten).collect();
+    let few = high / low <= 300.0 || kept.iter().filter(|x| inside(x)).count() < 3;
+    let factors: &[f64] = if few { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    kept.iter().flat_map(|power| factors.iter().map(move |factor| factor * power)).filter(inside).collect()
 }
 
 /// Pictures need no exact logarithm.

@@ -122,7 +122,9 @@ fn glimpse(scene: &mut Scene, square: Rect, trace: &Trace, step: usize, captions
     let leader = glimpse.leader();
     let right = trace.label.map(|label| label == leader);
     let y = square.bottom() + 11.0;
-    let expects = glimpse.baseline.map_or(String::new(), |b| format!("b {b:.2}"));
+    let zoom = glimpse.zoom.map(|zoom| format!("×{}", 1 << zoom));
+    let expects = glimpse.baseline.map(|b| format!("b {b:.2}"));
+    let expects = zoom.into_iter().chain(expects).collect::<Vec<_>>().join("  ");
     let room = square.width - font(Weight::Regular).width(&expects, 8.0) - 4.0;
     let share = format!(" {:.0} %", 100.0 * glimpse.probabilities[leader]);
     let name = parts::name(&captions.classes, leader);
@@ -169,6 +171,9 @@ impl Sign {
         });
         if traces.iter().flat_map(|trace| &trace.glimpses).any(|glimpse| glimpse.baseline.is_some()) {
             signs.push((Sign::Word, "b: the return it expects"));
+        }
+        if traces.iter().flat_map(|trace| &trace.glimpses).any(|glimpse| glimpse.zoom.is_some()) {
+            signs.push((Sign::Word, "×2: twice as wide as the finest glimpse"));
         }
         signs
     }

@@ -47,7 +47,7 @@ pub fn gather(path: &Path, options: &Options) -> Result<Report, RamError> {
     let info = read_info(path)?;
     let checkpoint = RunFolder::read(path, options.which)?;
     let (mut report, config) = evaluated(&checkpoint, options)?;
-    let mut epochs = RunFolder::metrics(path)?;
+    let mut epochs = RunFolder::curves(path)?;
     report.results = results(path, &config, &epochs, options.split, report.found.error);
     // The matrices of the checkpoint's own evaluation are there; those of every epoch would be most of the file.
     for line in &mut epochs {

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::RamError;
 use crate::runs::checkpoint::{BEST, Checkpoint, LAST, PREVIOUS, unwritable};
 use crate::runs::metrics::{EpochMetrics, Line, Timing};
-use crate::runs::run_folder::{CONFIG, DAMAGED, METRICS, RunFolder, TIMING, lines, read_config};
+use crate::runs::run_folder::{CONFIG, DAMAGED, METRICS, RunFolder, TIMING, check_reach, lines, read_config};
 use crate::runs::run_info::{INFO, read_info};
 
 /// A run that goes on.
@@ -64,17 +64,7 @@ impl RunFolder {
             ));
         }
         let metrics = RunFolder::metrics(path)?;
-        if metrics.len() < checkpoint.state.epoch {
-            return Err(RamError::run(
-                &path.join(METRICS),
-                format!(
-                    "has {} epochs, but the checkpoint {} is of epoch {}; put the file back, or train again with --force",
-                    metrics.len(),
-                    checkpoint.path.display(),
-                    checkpoint.state.epoch
-                ),
-            ));
-        }
+        check_reach(path, &metrics, &checkpoint)?;
         run.rewind::<EpochMetrics>(METRICS, checkpoint.state.epoch)?;
         run.rewind::<Timing>(TIMING, checkpoint.state.epoch)?;
         let checkpoint = run.with_best(checkpoint, &config, &mut notices)?;

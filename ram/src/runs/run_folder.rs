@@ -101,7 +101,7 @@ impl TestError {
     pub fn write(&self, path: &Path) -> Result<(), RamError> {
         let text = serde_json::to_string(self).expect("numbers") + "\n";
         let file = path.join(TEST_ERROR);
-        atomic::write(&file, text.as_bytes()).map_err(|error| unwritable(&file, &error))
+        atomic::write(&file, text.as_bytes()).map_err(|error| RamError::unwritable(&file, &error))
     }
 
     /// That of the run at `path`, if there is one of the checkpoint of this epoch.
@@ -220,7 +220,8 @@ impl RunFolder {
                      or train again with --force"
                 }
                 _ => {
-                    "the run has no such checkpoint: it has not completed an epoch; train it with `ram train --resume`"
+                    "the run has no such checkpoint: it has not completed an epoch. If nothing trains it now, go on with \
+                     `ram train --resume --name` and its name, and --runs if it is not in `runs`"
                 }
             };
             return Err(RamError::run(&file, advice));
@@ -288,6 +289,20 @@ impl RunFolder {
         let file = path.join(METRICS);
         let lines: Vec<EpochMetrics> = lines(&file)?;
         check_epochs(&file, &lines)?;
+        Ok(lines)
+    }
+
+    /// As [`RunFolder::metrics`], for those who show the curves: none may be missing at the end either.
+    ///
+    /// # Errors
+    /// [`RamError::Run`] where the file cannot be read, is damaged, or lacks epochs that a checkpoint of the run has seen.
+    pub fn curves(path: &Path) -> Result<Vec<EpochMetrics>, RamError> {
+        let lines = RunFolder::metrics(path)?;
+        // A checkpoint that cannot be read is the matter of those who need its weights.
+        let saved = [LAST, BEST].iter().filter_map(|name| Checkpoint::read(&path.join(name)).ok());
+        saved
+            .max_by_key(|checkpoint| checkpoint.state.epoch)
+            .map_or(Ok(()), |newest| check_reach(path, &lines, &newest))?;
         Ok(lines)
     }
 
@@ -411,6 +426,24 @@ pub(super) fn check_epochs(path: &Path, lines: &[EpochMetrics]) -> Result<(), Ra
     }
 }
 
+/// Whether there is a line for every epoch that a checkpoint of the run at `path` has seen.
+///
+/// # Errors
+/// [`RamError::Run`] with both numbers.
+pub(super) fn check_reach(path: &Path, lines: &[EpochMetrics], checkpoint: &Checkpoint) -> Result<(), RamError> {
+    let (found, expected) = (lines.len(), checkpoint.state.epoch);
+    if found >= expected {
+        return Ok(());
+    }
+    Err(RamError::run(
+        &path.join(METRICS),
+        format!(
+            "has {found} of the {expected} epochs of the checkpoint {}; put the file back, or train again with --force",
+            checkpoint.path.display()
+        ),
+    ))
+}
+
 /// The `config.toml` in the folder of a run or of a record.
 ///
 /// # Errors
@@ -435,8 +468,8 @@ pub fn check_name(name: &str) -> Result<(), RamError> {
         return Ok(());
     }
     Err(RamError::Config(format!(
-        "--name {name:?}: the name of a run has up to 100 letters, digits, `-`, `_` and `.`, and begins with a letter, a digit or `_`; \
-         --runs chooses the folder of all runs"
+        "--name {name:?}: a name has up to 100 letters, digits, `-`, `_` and `.`, and begins with a letter, a digit or `_`; \
+         another option chooses the folder"
     )))
 }
 

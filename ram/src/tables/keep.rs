@@ -1,7 +1,6 @@
 //! Keeps what a finished run proved, and takes over runs that `ram train` made.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::plan::{Plan, Planned};
@@ -56,13 +55,13 @@ pub fn keep(run: &Path, planned: &Planned, tested: Tested, records: &Path) -> Re
         }
         keeping = Keeping::Completed;
     }
-    fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
+    fs::create_dir_all(&folder).map_err(|error| RamError::unwritable(&folder, &error))?;
     copy(&run.join(CONFIG), &folder.join(CONFIG))?;
     let (path, lines) = (folder.join(METRICS), thinned(RunFolder::metrics(run)?, record.best_epoch));
-    atomic::write(&path, lines.as_bytes()).map_err(|error| unwritable(&path, &error))?;
+    atomic::write(&path, lines.as_bytes()).map_err(|error| RamError::unwritable(&path, &error))?;
     let text = serde_json::to_string_pretty(&record).expect("numbers and names") + "\n";
     let path = folder.join(RESULT);
-    atomic::write(&path, text.as_bytes()).map_err(|error| unwritable(&path, &error))?;
+    atomic::write(&path, text.as_bytes()).map_err(|error| RamError::unwritable(&path, &error))?;
     Ok(keeping)
 }
 
@@ -83,10 +82,10 @@ fn thinned(metrics: Vec<EpochMetrics>, best: usize) -> String {
 /// # Errors
 /// As [`Kept::read_all`], or the file cannot be written.
 pub fn write_summary(records: &Path) -> Result<(PathBuf, usize), RamError> {
-    fs::create_dir_all(records).map_err(|error| unwritable(records, &error))?;
+    fs::create_dir_all(records).map_err(|error| RamError::unwritable(records, &error))?;
     let (path, all) = (records.join(SUMMARY), Kept::read_all(records)?);
     let lines: String = all.iter().map(Kept::to_line).collect();
-    atomic::write(&path, lines.as_bytes()).map_err(|error| unwritable(&path, &error))?;
+    atomic::write(&path, lines.as_bytes()).map_err(|error| RamError::unwritable(&path, &error))?;
     Ok((path, all.len()))
 }
 
@@ -184,10 +183,5 @@ fn check_beginning(
 fn copy(from: &Path, to: &Path) -> Result<(), RamError> {
     let bytes =
         fs::read(from).map_err(|error| RamError::run(from, format!("cannot be read: {error}; allow reading it")))?;
-    atomic::write(to, &bytes).map_err(|error| unwritable(to, &error))
-}
-
-/// The error of a file that cannot be written.
-pub fn unwritable(path: &Path, error: &io::Error) -> RamError {
-    RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then run it again"))
+    atomic::write(to, &bytes).map_err(|error| RamError::unwritable(to, &error))
 }

@@ -110,21 +110,22 @@ fn about(rows: &[Row], form: Form) -> String {
     text
 }
 
-/// How the first location is chosen, from the configurations of the rows; `None` where no network has locations.
+/// How the first location is chosen, from the configurations of the rows: as in most of them, and where it differs. `None` where no
+/// network has locations.
 fn first_location(rows: &[Row]) -> Option<String> {
-    // A table is named as a whole where all its rows agree.
-    let mut by_first: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for table in TABLES {
-        let firsts = || {
-            rows.iter().filter(|row| row.table == table.id).filter_map(|row| Some((row.first.as_deref()?, row.name)))
-        };
-        let agree = firsts().map(|(first, _)| first).collect::<BTreeSet<_>>().len() == 1;
-        for (first, name) in firsts() {
-            let name = if agree { table.title } else { name };
-            let names = by_first.entry(first).or_default();
-            if !names.contains(&name) {
-                names.push(name);
-            }
+    let firsts = || rows.iter().filter_map(|row| Some((row.first.as_deref()?, row)));
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    firsts().for_each(|(first, _)| *counts.entry(first).or_default() += 1);
+    let (&usual, _) = counts.iter().max_by_key(|(_, count)| **count)?;
+    let mut others: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (first, row) in firsts().filter(|(first, _)| *first != usual) {
+        // A table is named as a whole where all its rows agree.
+        let agree = firsts().filter(|(_, other)| other.table == row.table).all(|(other, _)| other == first);
+        let table = TABLES.iter().find(|table| table.id == row.table && agree);
+        let name = table.map_or(format!("`{}`", row.name), |table| format!("\"{}\"", table.title));
+        let names = others.entry(first).or_default();
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     let in_words = |first: &str| match first {
@@ -133,14 +134,10 @@ fn first_location(rows: &[Row]) -> Option<String> {
         "centre" => "the centre of the image".to_owned(),
         other => format!("as `policy.first = \"{other}\"` says"),
     };
-    let one = by_first.len() == 1;
-    let parts: Vec<_> = by_first
-        .into_iter()
-        .map(
-            |(first, names)| if one { in_words(first) } else { format!("{} in {}", in_words(first), names.join(", ")) },
-        )
-        .collect();
-    (!parts.is_empty()).then(|| parts.join(" and "))
+    let differs = |(first, names): (&str, Vec<String>)| format!("in {} it is {}", names.join(", "), in_words(first));
+    let others: Vec<_> = others.into_iter().map(differs).collect();
+    let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join("; ")) };
+    Some(in_words(usual) + &others)
 }
 
 /// The table of errors.

@@ -7,7 +7,6 @@ use crate::config::entries::{nearest, suggestion};
 use crate::error::RamError;
 use crate::experiments::Experiment;
 use crate::runs::atomic;
-use crate::runs::checkpoint::unwritable;
 
 /// The environment variable that names the folder.
 pub const VARIABLE: &str = "RAM_ZOO";
@@ -141,7 +140,7 @@ impl Zoo {
         self.check_free(name, replace)?;
         let path = self.file(name);
         let written = std::fs::create_dir_all(&self.path).and_then(|()| atomic::write(&path, bytes));
-        written.map_err(|error| unwritable(&path, &error))?;
+        written.map_err(|error| RamError::unwritable(&path, &error))?;
         Ok(path)
     }
 }

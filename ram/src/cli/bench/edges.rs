@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use ram::bench::{ANSWERING, Answer, Contender, EDGES};
 use ram::figures::Format;
+use ram::figures::axis::Axis;
 use ram::figures::plot::{Curve, Plot, legend};
 use ram::figures::scene::{Rect, Scene};
 use ram::threads::Threads;
@@ -71,20 +72,25 @@ fn draw(points: &[(usize, usize, f64)]) -> Scene {
     const WIDTH: f64 = 560.0;
     const HEIGHT: f64 = 340.0;
     const MARGIN: f64 = 16.0;
+    // The edges are powers of two, side by side.
+    let widest = points.iter().map(|&(_, edge, _)| edge).max().unwrap_or(0);
+    let edges: Vec<usize> = EDGES.into_iter().filter(|&edge| edge <= widest).collect();
+    let place = |edge: usize| edges.iter().position(|&other| other == edge).unwrap_or(0) as f64;
     let curves: Vec<Curve> = (0..ANSWERING.len())
         .map(|style| {
             let own = points.iter().filter(|(network, ..)| *network == style);
-            Curve { style, points: own.map(|&(_, edge, time)| [f64::from(edge.ilog2()), time]).collect() }
+            Curve { style, points: own.map(|&(_, edge, time)| [place(edge), time]).collect() }
         })
         .collect();
     let names: Vec<String> = ANSWERING.iter().map(|(_, name, _)| (*name).to_owned()).collect();
     let mut scene = Scene::new(WIDTH, 0.0, "The time of an answer by the edge of the image");
-    let top = MARGIN + legend(&mut scene, [MARGIN, MARGIN], WIDTH - 2.0 * MARGIN, &names);
-    let rect = Rect::new(MARGIN, top, WIDTH - 2.0 * MARGIN, HEIGHT);
+    let rect = Rect::new(MARGIN, MARGIN, WIDTH - 2.0 * MARGIN, HEIGHT);
     if let Some(plot) = Plot::around(Plot::frame_in(rect), &curves, true) {
-        plot.draw_titled(&mut scene, rect, "microseconds for an answer, on one thread", "log₂ of the edge in pixels");
+        let plot = Plot { across: Axis::Names(edges.iter().map(usize::to_string).collect()), ..plot };
+        plot.draw_titled(&mut scene, rect, "microseconds for an answer, on one thread", "edge of the image, pixels");
         curves.iter().for_each(|curve| plot.curve(&mut scene, curve));
     }
-    scene.height = top + HEIGHT + MARGIN;
+    let below = legend(&mut scene, [MARGIN, rect.bottom()], WIDTH - 2.0 * MARGIN, &names);
+    scene.height = rect.bottom() + below + MARGIN;
     scene
 }

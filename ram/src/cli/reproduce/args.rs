@@ -10,10 +10,12 @@ use crate::cli::options::Machine;
 
 /// Options of `ram reproduce`.
 #[derive(clap::Args)]
-#[command(after_help = "\
-Without --status, --adopt, --keep or --report, the missing runs are trained and tested: of every experiment the first seed, then the
-other seeds, and at last the controls. The command can be stopped at any moment and run again. Several processes may do this in one
-folder at the same time; a run that another process is training is skipped.")]
+#[command(
+    after_help = "Without --status, --adopt, --keep or --report, the missing runs are trained and tested: of every experiment the first \
+                  seed, then the other seeds, and at last the controls. The command can be stopped at any moment and run again. Several \
+                  processes may do this in one folder at the same time; a run that another process is training is skipped, or waited \
+                  for where another run begins with its weights."
+)]
 pub struct Args {
     /// The table.
     #[arg(value_parser = targets())]

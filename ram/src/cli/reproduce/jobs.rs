@@ -19,7 +19,7 @@ use ram::runs::resume::Resumed;
 use ram::runs::run_folder::{Existing, Name, RunFolder, Which};
 use ram::runs::run_info::{InitFrom, RunInfo};
 use ram::split::SplitName;
-use ram::tables::keep::{same_configuration, unwritable};
+use ram::tables::keep::same_configuration;
 use ram::tables::page::PASSES;
 use ram::tables::plan::Planned;
 use ram::tables::record::{RESULT, Tested, is_complete, losses};
@@ -184,7 +184,7 @@ impl<'a> Jobs<'a> {
         let tested = self.test(planned, &path)?;
         let text = serde_json::to_string_pretty(&tested).expect("numbers and names") + "\n";
         let result = path.join(RESULT);
-        atomic::write(&result, text.as_bytes()).map_err(|error| unwritable(&result, &error))?;
+        atomic::write(&result, text.as_bytes()).map_err(|error| RamError::unwritable(&result, &error))?;
         Ok(Ran::Tested(Box::new(tested)))
     }
 

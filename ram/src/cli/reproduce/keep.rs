@@ -10,6 +10,7 @@ use ram::tables::record::Tested;
 
 use super::args::Args;
 use super::jobs::{Jobs, Ran};
+use crate::cli::chosen::find;
 use crate::cli::interrupt;
 use crate::cli::output::{Ended, complain, percent, say};
 use crate::cli::progress::Console;
@@ -80,6 +81,7 @@ pub fn adopt_all(args: &Args, plan: &Plan) -> anyhow::Result<Ended> {
     let folder = args.folder();
     let jobs = Jobs::new(1, &folder, &args.machine, stop);
     for from in &args.adopt {
+        let from = &find(from, Path::new("runs"));
         let planned = keep::adopt(plan, from, &folder)?;
         say(&format!("{} is now {}", from.display(), folder.join(&planned.name).display()))?;
         let mut console = Console::new(&planned.name, planned.config.train.epochs, false);

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use ram::error::RamError;
 use ram::runs::atomic;
-use ram::tables::keep::{same_configuration, unwritable};
+use ram::tables::keep::same_configuration;
 use ram::tables::page::{Form, page};
 use ram::tables::plan::{Plan, Planned};
 use ram::tables::record::{RESULT, Record};
@@ -76,7 +76,7 @@ fn train(args: &Args, plan: &Plan) -> anyhow::Result<Ended> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), RamError> {
-    atomic::write(path, text.as_bytes()).map_err(|error| unwritable(path, &error))
+    atomic::write(path, text.as_bytes()).map_err(|error| RamError::unwritable(path, &error))
 }
 
 /// The error of some runs, which the others survived.

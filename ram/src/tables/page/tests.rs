@@ -121,8 +121,13 @@ fn the_first_location_is_told_for_each_kind_of_row() {
     rows.last_mut().unwrap().first = Some("random".to_owned());
     assert_eq!(
         first_location(&rows).unwrap(),
-        "the centre of the image in translated-60-ram-4, translated-60-ram-6 and drawn uniformly on the image in translated-60-ram-8"
+        "the centre of the image (in `translated-60-ram-8` it is drawn uniformly on the image)"
     );
+    rows.iter_mut().for_each(|row| row.first = row.first.as_ref().map(|_| "random".to_owned()));
+    rows.extend(crate::tables::rows::rows(&plan("recipe"), []).unwrap());
+    let told = first_location(&rows).unwrap();
+    let expected = "(in \"Table 1b\", `recipe-anywhere`, `recipe-none` it is drawn uniformly on the image)";
+    assert!(told.ends_with(expected), "{told}");
     rows.truncate(3);
     assert_eq!(first_location(&rows), None);
 }
