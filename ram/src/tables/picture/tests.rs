@@ -19,7 +19,9 @@ fn bars(scene: &Scene) -> Vec<Rect> {
 }
 
 fn texts(scene: &Scene) -> Vec<&str> {
-    let text = |shape| if let &Shape::Text { ref text, .. } = shape { Some(text.as_str()) } else { None };
+    fn text(shape: &Shape) -> Option<&str> {
+        if let Shape::Text { text, .. } = shape { Some(text) } else { None }
+    }
     scene.shapes.iter().filter_map(text).collect()
 }
 
