@@ -159,8 +159,9 @@ pub fn source(config: &Config, dir: Option<&Path>) -> Result<Box<dyn Source>, Ra
             // Without data.path, the preset's own is a folder that nobody has named.
             if !folder.path.exists() {
                 return Err(RamError::Data(format!(
-                    "data.path is {}, and there is no such folder; name yours with --data folder:PATH. It has a folder for each class, \
-                     with PNG or JPEG pictures",
+                    "data.path is {}, and there is no folder {}; name yours with --data folder:PATH. In it must be a folder for each \
+                     class, with PNG or JPEG pictures",
+                    shown::name(&config.data.path),
                     shown::path(&folder.path)
                 )));
             }

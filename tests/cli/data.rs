@@ -281,7 +281,9 @@ fn what_is_no_data_set_of_ones_own_is_told() {
     place.ram("train --data idx:one").fails(2, &["two files are needed"]);
     place.ram("train --set data.source=folder").fails(2, &["data.path", "--data folder:PATH"]);
     place.ram("train --data digits --set data.channels=3").fails(2, &["data.channels is 3"]);
-    place.ram("train --preset pictures").fails(3, &["data.path is pictures", "no such folder", "--data folder:PATH"]);
+    place
+        .ram("train --preset pictures")
+        .fails(3, &["data.path is pictures", "no folder pictures", "--data folder:PATH"]);
 
     let idx = |name: &str, dims: &[u32]| {
         let data = (0..dims.iter().product::<u32>()).map(|i| (i % 2) as u8).collect();

@@ -188,21 +188,40 @@ fn a_row_begins_with_the_weights_of_another() {
         assert_eq!((&found["run"], &found["weights"]), (&pair[0].into(), &best(pair[0])), "{}", pair[1]);
     }
 
+    // Whoever began with weights that are no more is no row of the table any more.
+    fs::remove_dir_all(place.path("runs/quick/large-100-seed1")).unwrap();
+    place.ram(&format!("{small} --keep records")).fails(1, &["large-200-seed1", "no result yet"]);
+    let again = place.ram(&format!("{small} --threads 1"));
+    again.succeeds();
+    place.ram(&format!("{small} --keep records")).succeeds();
+    let report = format!("{small} --report --records records");
+    assert!(!place.ram(&report).succeeds().contains("left out"));
+    let first = "records/large-100-seed1/test.json";
+    let text = String::from_utf8(place.bytes(first)).unwrap();
+    place.write(first, text.replace(best("large-100-seed1").as_str().unwrap(), &"0".repeat(64)).as_bytes());
+    let told = place.ram(&report);
+    for run in &chain[1..] {
+        let line = format!("- `{run}`: it did not begin with the weights of a record of");
+        assert!(told.succeeds().contains(&line), "{}", told.out);
+    }
+
     // The command of a row, word for word; its earlier run is found by its name.
     let rows = read("runs/quick/large.json");
     let command = |row: usize| rows[row]["command"].as_str().unwrap().strip_prefix("ram ").unwrap().to_owned();
     let [first, second] = [0, 1].map(|row| {
-        place.ram(&format!("{} --name {}", command(row), chain[row])).succeeds();
+        place.ram(&command(row)).succeeds();
         format!("runs/{}", chain[row])
     });
     let last = |run: &str| place.bytes(&format!("{run}/last.safetensors"));
     assert!(last(&second) == last("runs/quick/large-200-seed1"), "the command repeats the run");
     let adopt = |run: &str| place.ram(&format!("{small} --runs others --adopt {run}"));
-    adopt(&second).fails(4, &["large-200-seed1", "others does not have yet", "adopt it first"]);
+    adopt(&second).fails(4, &["large-200-seed1", "of which others has no result yet", "adopt that run first"]);
     adopt(&first).succeeds();
     adopt(&second).succeeds();
     let drawn = command(1).split(" --init-from").next().unwrap().to_owned();
-    place.ram(&format!("{drawn} --name drawn")).succeeds();
+    let told = place.ram(&format!("{drawn} --name drawn"));
+    told.succeeds();
+    assert!(told.err.contains("warning: large-200 begins with the best weights of large-100"), "{}", told.err);
     adopt("runs/drawn").fails(4, &["runs/drawn", "drawn weights", "large-100-seed1", "train it anew"]);
     place.ram(&format!("{drawn} --name wrong --init-from runs/drawn")).succeeds();
     adopt("runs/wrong").fails(4, &["runs/wrong", "other weights than the best ones of large-100-seed1"]);

@@ -393,10 +393,10 @@ fn gradients_at_a_zoom() {
 #[test]
 fn a_gain_of_a_patch_is_a_gain_of_its_weights() {
     const SIDE: usize = 40;
-    let states = |zoom: usize, [gain, coarse_gain]: [f64; 2], weights: [f64; 3]| -> Vec<f32> {
+    let states_of = |zoom: usize, zooms: usize, [gain, coarse_gain]: [f64; 2], weights: [f64; 3]| -> Vec<f32> {
         let mut config = Config::default();
         (config.model.patch, config.model.scales, config.model.glimpses, config.model.zoom) = (4, 3, 2, zoom);
-        (config.model.gain, config.model.coarse_gain) = (gain, coarse_gain);
+        (config.model.gain, config.model.coarse_gain, config.policy.zooms) = (gain, coarse_gain, zooms);
         let mut params = Params::<f32>::new();
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let agent = Agent::new(&mut params, agent_options(&config, Decisions::Last), 2, 10, &mut rng);
@@ -411,17 +411,22 @@ fn a_gain_of_a_patch_is_a_gain_of_its_weights() {
         });
         let pixels: Vec<u8> = (0..2 * 2 * SIDE * SIDE).map(|_| rng.random()).collect();
         let shape = Shape::new(&[2, 2, SIDE, SIDE]);
-        let draws = Draws { first: vec![0.3, -0.2, 0.1, 0.5], noise: vec![0.0; 4], ..Draws::default() };
+        let (first, zoom) = (vec![0.3, -0.2, 0.1, 0.5], vec![0.5; 2]);
+        let draws = Draws { first, noise: vec![0.0; 4], zoom, ..Draws::default() };
         let mut tape = Tape::new();
         let t = tape.begin(&params);
         let images = Images::Pixels { data: &pixels, shape };
         let episode = agent.look(&t, Labelled { images, labels: &[0, 1] }, &draws);
-        episode.states[1].value().to_vec()
+        // The first of several zooms is always the widest; later ones may differ.
+        episode.states[usize::from(zooms == 1)].value().to_vec()
     };
+    let states = |zoom, gains, weights| states_of(zoom, 1, gains, weights);
     let plain = states(0, [1.0, 1.0], [1.0; 3]);
     assert_eq!(states(0, [1.0, 2.0], [1.0; 3]), states(0, [1.0, 1.0], [1.0, 2.0, 4.0]));
     assert_eq!(states(0, [0.5, 4.0], [1.0; 3]), states(0, [1.0, 1.0], [0.5, 2.0, 8.0]));
     // A zoom of 1 makes all patches twice as wide.
     assert_eq!(states(1, [1.0, 2.0], [1.0; 3]), states(1, [1.0, 1.0], [2.0, 4.0, 8.0]));
     assert_ne!(states(0, [1.0, 2.0], [1.0; 3]), plain);
+    // So does a zoom that the agent takes.
+    assert_eq!(states_of(0, 2, [1.0, 2.0], [1.0; 3]), states_of(0, 2, [1.0, 1.0], [2.0, 4.0, 8.0]));
 }

@@ -11,6 +11,7 @@ use ram::figures::{Format, Scene};
 use ram::runs::atomic;
 use ram::runs::metrics::{EpochMetrics, best};
 use ram::runs::run_folder::RunFolder;
+use ram::tables::record::is_complete;
 use serde_json::json;
 
 use super::chosen::find;
@@ -73,12 +74,12 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     let mut runs = Vec::new();
     for run in &args.run {
         let path = find(run, &args.runs);
-        let planned = RunFolder::config(&path)?.train.epochs;
+        let config = RunFolder::config(&path)?;
         let lines = RunFolder::curves(&path)?;
         if lines.is_empty() {
             return Err(RamError::run(&path, "the run has no curves yet, because it has not completed an epoch").into());
         }
-        runs.push((name(run, &args.run), path, lines, planned));
+        runs.push((name(run, &args.run), path, lines, config));
     }
     let names: Vec<String> = runs.iter().map(|(name, ..)| name.clone()).collect();
     let lines: Vec<&[EpochMetrics]> = runs.iter().map(|(_, _, lines, _)| lines.as_slice()).collect();
@@ -94,20 +95,22 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         (best.validation.error, best.epoch, lines.len())
     };
     if args.json {
-        let rows = runs.iter().map(|(_, path, lines, planned)| {
+        let rows = runs.iter().map(|(_, path, lines, config)| {
             let (error, epoch, epochs) = best(lines);
             let path = path.display().to_string();
-            json!({"run": path, "best_error": error, "best_epoch": epoch, "epochs": epochs, "planned_epochs": planned})
+            json!({"run": path, "best_error": error, "best_epoch": epoch, "epochs": epochs, "planned_epochs": config.train.epochs})
         });
         let rows: Vec<_> = rows.collect();
         say(&json!({ "picture": args.out.display().to_string(), "runs": rows }).to_string())?;
         return Ok(Ended::Done);
     }
     let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    for (name, _, lines, planned) in &runs {
+    for (name, _, lines, config) in &runs {
         let (error, epoch, epochs) = best(lines);
         let error = percent(error);
-        let so_far = if epochs < *planned { format!("; {epochs} are done") } else { String::new() };
+        // With patience, a run may be complete before its last planned epoch.
+        let so_far = if is_complete(config, lines) { String::new() } else { format!("; {epochs} are done") };
+        let planned = config.train.epochs;
         let line =
             format!("{name:<widest$}  best validation error {error:>8} after epoch {epoch} of {planned}{so_far}");
         say(&wrapped(&line, width(), 4))?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ram::config::{Base, Config};
 use ram::data::fingerprint::Fingerprint;
 use ram::error::RamError;
+use ram::experiments::Experiment;
 use ram::losses::Losses;
 use ram::report::{self, Options};
 use ram::runs::metrics::EpochMetrics;
@@ -143,6 +144,7 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
                 (from, _) => Some(Chosen::open(from.as_deref(), &args.places, None)?),
             };
             let config = configuration(args, start.as_ref(), data_dir)?;
+            warn_of_drawn_weights(args, start.is_some())?;
             // This comes before the folder is made, so that missing data cannot leave an empty run.
             let mut trainer = Trainer::new(config.clone(), data_dir, threads)?;
             let start = start.map(|start| begin_from(&mut trainer, &start)).transpose()?;
@@ -221,6 +223,17 @@ fn configuration(args: &Args, start: Option<&Chosen>, data_dir: Option<&Path>) -
         },
         _ => args.configuration.load(data_dir),
     }
+}
+
+/// Says so if an experiment begins with the weights of another, and none were named.
+fn warn_of_drawn_weights(args: &Args, has_start: bool) -> Result<(), RamError> {
+    let Some(name) = args.configuration.experiment.as_deref().filter(|_| !has_start) else { return Ok(()) };
+    if let Some(earlier) = Experiment::find(name)?.begins_with {
+        complain(&format!(
+            "warning: {name} begins with the best weights of {earlier} in its table, and now with drawn ones; --init-from names a run"
+        ));
+    }
+    Ok(())
 }
 
 /// Gives a new trainer the weights of a trained model.

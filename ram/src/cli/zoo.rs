@@ -89,7 +89,7 @@ fn list(args: &List) -> anyhow::Result<Ended> {
     let numbers = ["test error", "of", "size", "numbers"].map(|head| (head, Column::Right));
     let mut table = Table::new([&[("name", Column::Left), ("row", Column::Long)][..], &numbers].concat());
     let mut failed: Option<RamError> = None;
-    let mut whole = 0;
+    let mut readable = 0;
     for name in &names {
         let model = match zoo.read(name) {
             Ok(model) => model,
@@ -101,7 +101,7 @@ fn list(args: &List) -> anyhow::Result<Ended> {
                 continue;
             }
         };
-        whole += 1;
+        readable += 1;
         let row = row(name);
         let Pretrained { facts, number, size, .. } = &model;
         if args.json {
@@ -123,19 +123,19 @@ fn list(args: &List) -> anyhow::Result<Ended> {
         }
     }
     if !args.json {
-        if whole > 0 {
+        if readable > 0 {
             say(&table.text(width()))?;
         }
-        let word = if whole == 1 { "model" } else { "models" };
+        let word = if readable == 1 { "model" } else { "models" };
         if names.is_empty() {
             say(&format!("\nThere is no model in {}; `ram zoo add RUN` makes one.", zoo.path().display()))?;
             return Ok(Ended::Done);
         }
         let note = format!(
-            "\n{whole} {word} in {}. Use one with --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.",
+            "\n{readable} {word} in {}. Use one with --pretrained NAME in `ram eval`, `look`, `report`, `predict`, `play` and `train`.",
             zoo.path().display()
         );
-        if whole > 0 {
+        if readable > 0 {
             say(&wrapped(&note, width(), 0))?;
         }
     }

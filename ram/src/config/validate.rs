@@ -158,7 +158,7 @@ impl Config {
         faults.number("optimiser.weight_decay", decay, |x| (0.0..=1.0).contains(&x), "from 0 (off) to 1");
         // A step would turn the sign of the parameters that it should shrink.
         faults.unless(
-            decay == 0.0 || !optimiser.learning_rate.is_finite() || decay * optimiser.learning_rate <= 1.0,
+            !optimiser.learning_rate.is_finite() || decay * optimiser.learning_rate <= 1.0,
             "optimiser.weight_decay",
             decay,
             "at most 1 / optimiser.learning_rate",
@@ -258,6 +258,7 @@ mod tests {
             ("schedule.warmup=23460", "schedule.warmup is 23460, but must be below 23460, all steps"),
             ("model.patch=7", "model.patch is 7, but must be an even number"),
             ("model.glimpses=0", "model.glimpses is 0"),
+            ("model.coarse_gain=0", "model.coarse_gain is 0, but must be from 0.1 to 10"),
             ("data.clutter=4", "data.canvas=cluttered"),
             ("data.frames=7", "data.frames is 7, but must be 20, its default, but with data.canvas=moving or"),
             ("data.canvas=moving", "data.size is 28, but must be above 28, the edge of the largest image"),
@@ -315,5 +316,10 @@ mod tests {
         let text = message("mnist", &["data.scale=[0.5, 1]", "data.source=catch", "data.size=24"]);
         assert!(text.contains("data.scale is [0.5, 1], but must be [1, 1] with data.source=catch"), "{text}");
         assert!(message("translated", &["data.size=27"]).contains("from 28 to 16384"));
+        let infinite = message("mnist", &["optimiser.learning_rate=inf"]);
+        assert!(
+            infinite.contains("optimiser.learning_rate is inf") && !infinite.contains("weight_decay"),
+            "{infinite}"
+        );
     }
 }

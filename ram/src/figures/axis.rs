@@ -92,6 +92,13 @@ mod tests {
     }
 
     #[test]
+    fn a_logarithmic_axis_has_ticks_all_along_it() {
+        let expected = ["20", "50", "100", "200", "500", "1000", "2000", "5000"];
+        assert_eq!(labels(&Axis::Logarithmic([13.0, 5500.0])), expected);
+        assert_eq!(labels(&Axis::Logarithmic([0.9, 20_000.0])), ["1", "10", "100", "1000", "10000"]);
+    }
+
+    #[test]
     fn ticks_are_round_and_inside() {
         assert_eq!(ticks(0.0, 100.0), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
         assert_eq!(ticks(0.0, 83.0), [0.0, 20.0, 40.0, 60.0, 80.0]);

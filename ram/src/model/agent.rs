@@ -11,7 +11,7 @@ use super::draws::{DrawPlan, Draws, First};
 use super::episode::{Episode, FirstChoice};
 use super::glimpse::GlimpseNetwork;
 use super::location::{Chosen, LocationNetwork, Locations};
-use super::options::{Model, Policy};
+use super::options::{Gains, Model, Policy};
 use super::retina::{Images, Retina};
 use super::steps::MAX_GLIMPSES;
 use super::stop::{Stop, StopNetwork, StopRule, Stops};
@@ -22,8 +22,7 @@ use super::zoom::{self, Zoom, ZoomNetwork, ZoomPolicy, Zooms};
 #[derive(Clone, Debug)]
 pub struct Agent {
     retina: Retina,
-    gain: f64,
-    coarse_gain: f64,
+    gains: Gains,
     glimpse: GlimpseNetwork,
     pub(super) core: Core,
     location: LocationNetwork,
@@ -99,8 +98,7 @@ impl Agent {
         let chooses_first = policy.first == First::Learned && policy.locations == Locations::Learned;
         let mut agent = Agent {
             retina,
-            gain: model.gain,
-            coarse_gain: model.coarse_gain,
+            gains: model.gains(),
             glimpse,
             core,
             location,
@@ -237,21 +235,20 @@ impl Agent {
     /// The glimpse with the gain of each patch, `gain · coarse_gainˢ⁺ᶻ`.
     #[track_caller]
     fn amplified<'t, R: Real>(&self, t: &'t Recording<'t, R>, rho: Var<'t, R>, l: Var<'t, R>) -> Var<'t, R> {
-        let Agent { retina, gain, coarse_gain, .. } = *self;
-        if coarse_gain == 1.0 {
+        let Agent { retina, gains, .. } = *self;
+        if let Some(gain) = gains.of_all() {
             return if gain == 1.0 { rho } else { rho.scale(R::from_f64(gain)) };
         }
-        let gain_of = |halvings: usize| (0..halvings).fold(gain, |gain, _| gain * coarse_gain);
         let (places, len) = (l.shape().columns(), rho.shape().columns());
-        let gains = t.filled_from("gains", rho.shape(), l, |l, y| {
+        let factors = t.filled_from("gains", rho.shape(), l, |l, y| {
             for (place, y) in l.chunks_exact(places).zip(y.chunks_exact_mut(len)) {
                 let zoom = retina.zoom + place.get(2).map_or(0, |zoom| zoom.to_f64() as usize);
                 for (patch, y) in y.chunks_exact_mut(retina.patch * retina.patch).enumerate() {
-                    y.fill(R::from_f64(gain_of(patch % retina.scales + zoom)));
+                    y.fill(R::from_f64(gains.of(patch % retina.scales + zoom)));
                 }
             }
         });
-        rho * gains
+        rho * factors
     }
 
     /// An episode: N glimpses at each input, and the decisions.

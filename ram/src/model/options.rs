@@ -28,9 +28,9 @@ pub struct Model {
     /// The glimpse is multiplied by this number. It helps where images have few bright pixels: in the third patch a single
     /// one is only 1/16.
     pub gain: f64,
-    /// c: besides, a patch is multiplied by cˢ⁺ᶻ, so each by c times as much as one that is half as wide. With 2, a patch holds
-    /// sums over 2ˢ⁺ᶻ in place of means over 4ˢ⁺ᶻ pixels (as in Haar's orthonormal wavelets), and a digit that is small on a large
-    /// canvas does not fade from the coarse patches. 1 is the paper's.
+    /// c: besides, a patch is multiplied by cˢ⁺ᶻ, so each by c times as much as one that is half as wide. With 2, each number of a
+    /// patch is the sum of its 4ˢ⁺ᶻ pixels divided by 2ˢ⁺ᶻ, not by 4ˢ⁺ᶻ (as in Haar's orthonormal wavelets), and a digit that is small
+    /// on a large canvas does not fade from the coarse patches. 1 is the paper's.
     pub coarse_gain: f64,
     /// Width of h_g and of h_l. Sec. 4: 128.
     pub features: usize,
@@ -45,6 +45,32 @@ pub struct Model {
     pub core_init: CoreInit,
     /// Number of filters of `conv` (Tables 1 and 2 say 8, the text of Sec. 4.1 says 16), or of the first convolution of `cnn`.
     pub filters: usize,
+}
+
+/// By how much the numbers of a glimpse are multiplied before the network sees them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gains {
+    all: f64,
+    coarse: f64,
+}
+
+impl Gains {
+    /// The gain of a patch that is 2ⁿ times as wide as the finest could be: `gain · coarse_gainⁿ`.
+    pub fn of(self, n: usize) -> f64 {
+        (0..n).fold(self.all, |gain, _| gain * self.coarse)
+    }
+
+    /// The gain of all patches, if they have the same.
+    pub fn of_all(self) -> Option<f64> {
+        (self.coarse == 1.0).then_some(self.all)
+    }
+}
+
+impl Model {
+    /// The gains of its glimpses.
+    pub fn gains(&self) -> Gains {
+        Gains { all: self.gain, coarse: self.coarse_gain }
+    }
 }
 
 /// `model.kind`

@@ -12,7 +12,7 @@ use crate::error::RamError;
 use crate::evaluate::trace::{Glimpse, Trace, Tracer, Window};
 use crate::evaluate::trained::Trained;
 use crate::model::action::argmax;
-use crate::model::{DrawKey, Draws, Images, Mode};
+use crate::model::{DrawKey, Draws, Images, Mode, Model};
 use crate::network::Network;
 use crate::tasks::Examples;
 
@@ -117,7 +117,7 @@ pub fn items(
         let trace = tracer.map(|tracer| tracer.trace(examples, index..index + 1).remove(0));
         match (&examples.images, trace) {
             (Some(images), trace) => image(trained, images, index, trace, embedding, &mut tape),
-            (None, Some(trace)) => game(&trace, trained.config.model.gain),
+            (None, Some(trace)) => game(&trace, &trained.config.model),
             (None, None) => Item { index, ..Item::default() },
         }
     };
@@ -133,7 +133,7 @@ fn image(
     embedding: Embedding,
     tape: &mut Tape<f32>,
 ) -> Item {
-    let (size, gain) = (images.layout().size(), trained.config.model.gain);
+    let (size, model) = (images.layout().size(), &trained.config.model);
     let embedded = |rows: &[u8]| {
         let levels: Vec<f32> = rows.iter().map(|&level| f32::from(level)).collect();
         let bytes: Vec<u8> = embedding.shrunk(&levels, size).iter().map(|&level| (level + 0.5) as u8).collect();
@@ -155,11 +155,11 @@ fn image(
     if let Some(trace) = trace.as_ref().filter(|_| images.frames() > 1 || is_large(size)) {
         let frame = |i: usize| (images.frames() > 1).then(|| embedded(trace.picture(i)));
         let steps = trace.glimpses.iter().enumerate();
-        return item(trace.answer(), steps.map(|(i, at)| Step { frame: frame(i), ..step(at, gain) }).collect());
+        return item(trace.answer(), steps.map(|(i, at)| Step { frame: frame(i), ..step(at, model) }).collect());
     }
     let (probabilities, saliency) = saliency(trained, images, index, tape);
     let steps = match trace {
-        Some(trace) => trace.glimpses.iter().map(|glimpse| step(glimpse, gain)).collect(),
+        Some(trace) => trace.glimpses.iter().map(|glimpse| step(glimpse, model)).collect(),
         // A network that sees everything has one look, and no place.
         None => vec![Step { probabilities: rounded(&probabilities), ..Step::default() }],
     };
@@ -168,23 +168,23 @@ fn image(
 }
 
 /// A game, as it was played.
-fn game(trace: &Trace, gain: f64) -> Item {
+fn game(trace: &Trace, model: &Model) -> Item {
     let steps = trace.glimpses.iter().enumerate();
     Item {
         index: trace.index,
         right: trace.right() == Some(true),
         size: [trace.channels, trace.height, trace.width],
-        steps: steps.map(|(i, glimpse)| Step { lit: Some(lit(trace.picture(i))), ..step(glimpse, gain) }).collect(),
+        steps: steps.map(|(i, glimpse)| Step { lit: Some(lit(trace.picture(i))), ..step(glimpse, model) }).collect(),
         end: Some(lit(trace.picture(trace.glimpses.len()))),
         ..Item::default()
     }
 }
 
-fn step(glimpse: &Glimpse, gain: f64) -> Step {
+fn step(glimpse: &Glimpse, model: &Model) -> Step {
     Step {
         at: Some(glimpse.location.map(|l| round(l, 1e4))),
         windows: glimpse.windows.iter().map(corner).collect(),
-        rho: Some(bytes(&glimpse.rho, gain)),
+        rho: Some(bytes(glimpse, model)),
         probabilities: rounded(&glimpse.probabilities),
         baseline: glimpse.baseline.map(|b| round(b, 1e4)),
         frame: None,
@@ -238,9 +238,14 @@ fn lit(screen: &[u8]) -> Vec<usize> {
 }
 
 /// ρ as the network is given it, in bytes.
-fn bytes(rho: &[f32], gain: f64) -> String {
-    let byte = |x: &f32| ((f64::from(*x) * gain).clamp(0.0, 1.0) * 255.0).round() as u8;
-    STANDARD.encode(rho.iter().map(byte).collect::<Vec<_>>())
+fn bytes(glimpse: &Glimpse, model: &Model) -> String {
+    let zoom = model.zoom + glimpse.zoom.unwrap_or(0);
+    let patches = glimpse.rho.chunks(model.patch * model.patch).enumerate();
+    let bytes = patches.flat_map(|(patch, rho)| {
+        let gain = model.gains().of(patch % model.scales + zoom);
+        rho.iter().map(move |x| ((f64::from(*x) * gain).clamp(0.0, 1.0) * 255.0).round() as u8)
+    });
+    STANDARD.encode(bytes.collect::<Vec<_>>())
 }
 
 fn rounded(x: &[f64]) -> Vec<f64> {

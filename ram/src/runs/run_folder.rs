@@ -221,7 +221,7 @@ impl RunFolder {
                 }
                 _ => {
                     "the run has no such checkpoint: it has not completed an epoch. If nothing trains it now, go on with \
-                     `ram train --resume --name` and its name, and --runs if it is not in `runs`"
+                     `ram train --resume --name NAME`, and --runs DIR if it is not in `runs`"
                 }
             };
             return Err(RamError::run(&file, advice));
@@ -297,12 +297,12 @@ impl RunFolder {
     /// # Errors
     /// [`RamError::Run`] where the file cannot be read, is damaged, or lacks epochs that a checkpoint of the run has seen.
     pub fn curves(path: &Path) -> Result<Vec<EpochMetrics>, RamError> {
-        let lines = RunFolder::metrics(path)?;
-        // A checkpoint that cannot be read is the matter of those who need its weights.
+        // The line of an epoch is written before its checkpoint, so who reads the checkpoint first finds the line, also while the run
+        // is being trained. A checkpoint that cannot be read is the matter of those who need its weights.
         let saved = [LAST, BEST].iter().filter_map(|name| Checkpoint::read(&path.join(name)).ok());
-        saved
-            .max_by_key(|checkpoint| checkpoint.state.epoch)
-            .map_or(Ok(()), |newest| check_reach(path, &lines, &newest))?;
+        let newest = saved.max_by_key(|checkpoint| checkpoint.state.epoch);
+        let lines = RunFolder::metrics(path)?;
+        newest.map_or(Ok(()), |newest| check_reach(path, &lines, &newest))?;
         Ok(lines)
     }
 

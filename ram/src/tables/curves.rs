@@ -45,7 +45,7 @@ fn stopping(rows: &[&Row]) -> Vec<Panel> {
                 row.runs.iter().filter_map(|run| Some([run.tested.glimpses?, 100.0 * run.tested.error])).collect();
             mean_point(&found)
         };
-        // A rule without a threshold or a number of its own has one point for each run.
+        // A point for each rule: its mean over the runs.
         let of_rule = |wanted: fn(&Rule) -> bool| -> Vec<[f64; 2]> {
             let point = |found: &Stopping| [found.glimpses, 100.0 * found.error];
             let rules = runs(false).next().map(|run| &run.tested.rules);
@@ -57,7 +57,7 @@ fn stopping(rows: &[&Row]) -> Vec<Panel> {
             points.collect()
         };
         let curves = [
-            ("learned to stop, at five prices", rows.iter().filter_map(of_price).collect()),
+            ("learned to stop, a point for each price", rows.iter().filter_map(of_price).collect()),
             ("never stops: a threshold on the probability", of_rule(|rule| matches!(rule, Rule::Threshold(_)))),
             ("never stops: a fixed number", of_rule(|rule| matches!(rule, Rule::Fixed(_)))),
             ("never stops: an oracle, when first right", of_rule(|rule| *rule == Rule::Oracle)),

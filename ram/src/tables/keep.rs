@@ -9,7 +9,7 @@ use crate::error::RamError;
 use crate::runs::atomic;
 use crate::runs::metrics::{EpochMetrics, Line};
 use crate::runs::run_folder::{CONFIG, METRICS, Name, RunFolder};
-use crate::runs::run_info::{InitFrom, read_info};
+use crate::runs::run_info::read_info;
 
 /// What became of a run that was to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Keeping {
 /// [`RamError::Run`] where such a record is there, the run has other settings than the plan's, or a file cannot be read or
 /// written.
 pub fn keep(run: &Path, planned: &Planned, tested: Tested, records: &Path) -> Result<Keeping, RamError> {
-    same_configuration(run, planned)?;
+    same_run(run, planned, run.parent().unwrap_or(Path::new("")))?;
     let record = Record::of_run(run, planned, tested)?;
     let folder = records.join(&planned.name);
     let mut keeping = Keeping::New;
@@ -114,11 +114,11 @@ pub fn same_configuration(path: &Path, planned: &Planned) -> Result<(), RamError
 /// [`RamError::Run`] where there is no finished run, it began with other weights than those of the plan, no experiment of the plan has
 /// its configuration, or there is a run of that name already; [`RamError::Locked`] if a process writes to either.
 pub fn adopt(plan: &Plan, from: &Path, runs: &Path) -> Result<Planned, RamError> {
-    let info = read_info(from)?;
+    read_info(from)?;
     let planned = plan.with_configuration(&RunFolder::config(from)?).map_err(|error| {
         RamError::run(from, format!("{error}; choose another target, or train it with the settings of a row"))
     })?;
-    check_beginning(from, info.init_from.as_ref(), planned.begins_with.as_deref(), runs)?;
+    check_beginning(from, &planned, runs)?;
     let metrics = RunFolder::metrics(from)?;
     if !is_complete(&planned.config, &metrics) {
         return Err(RamError::run(
@@ -147,14 +147,19 @@ pub fn adopt(plan: &Plan, from: &Path, runs: &Path) -> Result<Planned, RamError>
     Ok(planned)
 }
 
+/// Checks that the run at `path` is the one of the plan: it has its configuration, and began with the weights of the same run, of
+/// which the result lies in the folder `runs`.
+///
+/// # Errors
+/// [`RamError::Run`] that says what differs.
+pub fn same_run(path: &Path, planned: &Planned, runs: &Path) -> Result<(), RamError> {
+    same_configuration(path, planned)?;
+    check_beginning(path, planned, runs)
+}
+
 /// Checks that a run began with the weights with which the plan says that it begins.
-fn check_beginning(
-    from: &Path,
-    found: Option<&InitFrom>,
-    planned: Option<&Planned>,
-    runs: &Path,
-) -> Result<(), RamError> {
-    let wrong = match (found, planned) {
+fn check_beginning(path: &Path, planned: &Planned, runs: &Path) -> Result<(), RamError> {
+    let wrong = match (read_info(path)?.init_from, &planned.begins_with) {
         (None, None) => return Ok(()),
         (Some(init), None) => {
             format!("began with the weights of {}, but the runs of this row begin with drawn ones", init.run)
@@ -166,18 +171,16 @@ fn check_beginning(
             Some(tested) if tested.weights == init.weights => return Ok(()),
             Some(_) => format!("began with other weights than the best ones of {}", earlier.name),
             None => {
-                let folder = runs.display();
-                return Err(RamError::run(
-                    from,
-                    format!(
-                        "began with the weights of {}, which {folder} does not have yet; adopt it first",
-                        earlier.name
-                    ),
-                ));
+                let message = format!(
+                    "began with the weights of {}, of which {} has no result yet; train or adopt that run first",
+                    earlier.name,
+                    runs.display()
+                );
+                return Err(RamError::run(path, message));
             }
         },
     };
-    Err(RamError::run(from, format!("{wrong}; train it anew")))
+    Err(RamError::run(path, format!("{wrong}; remove it and train it anew")))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), RamError> {

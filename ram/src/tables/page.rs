@@ -66,10 +66,10 @@ pub fn page(rows: &[Row], left_out: &[String], form: Form, quick: bool) -> Strin
         text += &wrapped(&format!("\nNothing of these tables has been measured yet: {}.\n", unmeasured.join(", ")));
     }
     if !left_out.is_empty() {
-        let (records, their) = if left_out.len() == 1 { ("record is", "its") } else { ("records are", "their") };
+        let records = if left_out.len() == 1 { "record is" } else { "records are" };
         _ = writeln!(
             text,
-            "\n{} {records} left out, since {their} settings are not those of the row today (the record's, the row's):\n",
+            "\n{} {records} left out, since the row is trained in another way today (the record's settings, the row's):\n",
             left_out.len()
         );
         left_out.iter().for_each(|line| _ = writeln!(text, "- {line}"));

@@ -1,4 +1,4 @@
-//! The tables as a picture: a bar for the error of each row, and curves where a table shows more than errors.
+//! The tables as a picture: a bar for each error, and curves where a table shows more than errors.
 
 use super::curves::{self, Panel};
 use super::page::cells::mean;
@@ -77,7 +77,8 @@ fn bars_of(row: &Row) -> Vec<Bar> {
 fn draw_bars(scene: &mut Scene, bars: &[Bar]) {
     let percents = |bar: &Bar| bar.errors.iter().map(|error| 100.0 * error).collect::<Vec<_>>();
     let all = bars.iter().flat_map(|bar| percents(bar).into_iter().chain(bar.paper));
-    let axis = Axis::Linear([0.0, all.fold(0.0, f64::max)]);
+    let longest = all.fold(0.0, f64::max);
+    let axis = Axis::Linear([0.0, if longest > 0.0 { longest } else { 1.0 }]);
     let width = WIDTH - 2.0 * MARGIN - NAMES - FIGURES;
     let frame = Rect::new(MARGIN + NAMES, scene.height, width, bars.len() as f64 * STEP);
     let at = |percent: f64| frame.x + axis.share(percent) * frame.width;

@@ -112,10 +112,14 @@ impl Plan {
         }
         let earlier = experiment.begins_with.as_deref().map(Experiment::find).transpose()?;
         let earlier = earlier.map(|earlier| self.planned(&earlier, locations, seed)).transpose()?;
+        let name = format!("{}-seed{seed}", stem_of(experiment.name, locations));
         if let Some(earlier) = &earlier {
             command += &format!(" --init-from {}", earlier.name);
         }
-        let name = format!("{}-seed{seed}", stem_of(experiment.name, locations));
+        // Where runs begin with the weights of others, they are found by their names.
+        if earlier.is_some() || experiment.is_begun_with() {
+            command += &format!(" --name {name}");
+        }
         Ok(Planned { experiment: experiment.clone(), config, name, command, begins_with: earlier.map(Box::new) })
     }
 
@@ -243,11 +247,12 @@ mod tests {
         let earlier = run.begins_with.as_deref().unwrap();
         assert_eq!((&*earlier.name, earlier.config.seed, earlier.config.train.epochs), ("large-100-seed2", 2, 3));
         assert!(
-            run.command.ends_with("--set train.epochs=3 --set seed=2 --init-from large-100-seed2"),
+            run.command
+                .ends_with("--set train.epochs=3 --set seed=2 --init-from large-100-seed2 --name large-200-seed2"),
             "{}",
             run.command
         );
-        assert!(earlier.begins_with.is_none() && !earlier.command.contains("--init-from"));
+        assert!(earlier.begins_with.is_none() && earlier.command.ends_with("--set seed=2 --name large-100-seed2"));
         let names: Vec<_> = plan.runs().unwrap().into_iter().map(|run| run.name).collect();
         let at = |name: &str| names.iter().position(|known| known == name).unwrap();
         assert!(at("large-100-seed1") < at("large-200-seed1") && at("large-800-seed2") < at("large-2048-seed2"));

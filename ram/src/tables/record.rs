@@ -53,6 +53,9 @@ pub struct Tested {
     pub epochs: usize,
     /// The SHA-256 of the weights that were tested, those of the best epoch.
     pub weights: String,
+    /// That of the weights with which the training began, where another run had made them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_with: Option<String>,
     /// The mean number of glimpses of an image, where the network stops by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glimpses: Option<f64>,

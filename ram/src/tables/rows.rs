@@ -138,13 +138,26 @@ pub fn rows(plan: &Plan, records: impl IntoIterator<Item = Record>) -> Result<Ve
     Ok(rows)
 }
 
+/// A record that began with other weights than those of the record with which the plan says that it begins, and the name of that one.
+fn first_orphan(plan: &Plan, records: &[Record]) -> Result<Option<(usize, String)>, RamError> {
+    for (at, record) in records.iter().enumerate() {
+        let planned = plan.with_name(&record.name())?;
+        let Some(earlier) = planned.and_then(|planned| planned.begins_with) else { continue };
+        let weights = records.iter().find(|other| other.name() == earlier.name).map(|other| &other.tested.weights);
+        if weights.is_none() || record.tested.began_with.as_ref() != weights {
+            return Ok(Some((at, earlier.name)));
+        }
+    }
+    Ok(None)
+}
+
 /// The records that have the settings of the plan today, and of each of the others a line that says why it is left out. Records of
 /// other tables are passed over.
 ///
 /// # Errors
 /// As [`rows`].
 pub fn current(plan: &Plan, kept: Vec<Kept>) -> Result<(Vec<Record>, Vec<String>), RamError> {
-    let (mut records, mut left_out) = (Vec::new(), Vec::new());
+    let (mut records, mut left_out): (Vec<Record>, Vec<String>) = (Vec::new(), Vec::new());
     let known: Vec<_> = Experiment::all().into_iter().map(|experiment| experiment.name).collect();
     for Kept { record, config } in kept {
         let name = record.name();
@@ -156,6 +169,11 @@ pub fn current(plan: &Plan, kept: Vec<Kept>) -> Result<(Vec<Record>, Vec<String>
                 differences => left_out.push(format!("`{name}`: {}", differences.join("; "))),
             }
         }
+    }
+    // Whoever began with a record that is left out is left out too, and so is who began with that one.
+    while let Some((at, earlier)) = first_orphan(plan, &records)? {
+        let name = records.remove(at).name();
+        left_out.push(format!("`{name}`: it did not begin with the weights of a record of `{earlier}`"));
     }
     Ok((records, left_out))
 }

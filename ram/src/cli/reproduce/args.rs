@@ -13,8 +13,8 @@ use crate::cli::options::Machine;
 #[command(
     after_help = "Without --status, --adopt, --keep or --report, the missing runs are trained and tested: of every experiment the first \
                   seed, then the other seeds, and at last the controls. The command can be stopped at any moment and run again. Several \
-                  processes may do this in one folder at the same time; a run that another process is training is skipped, or waited \
-                  for where another run begins with its weights."
+                  processes may do this in one folder at the same time; a run that another process is training is skipped, \
+                  and so is one that begins with its weights."
 )]
 pub struct Args {
     /// The table.
@@ -74,7 +74,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "report")]
     pub into: Option<PathBuf>,
 
-    /// With --report: also draw the tables, with a bar for each row.
+    /// With --report: also draw the tables, with a bar for each error.
     #[arg(long, value_name = "FILE.png|FILE.svg", requires = "report")]
     pub picture: Option<PathBuf>,
 

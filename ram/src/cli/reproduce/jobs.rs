@@ -17,9 +17,9 @@ use ram::runs::checkpoint::Checkpoint;
 use ram::runs::metrics::best;
 use ram::runs::resume::Resumed;
 use ram::runs::run_folder::{Existing, Name, RunFolder, Which};
-use ram::runs::run_info::{InitFrom, RunInfo};
+use ram::runs::run_info::{InitFrom, RunInfo, read_info};
 use ram::split::SplitName;
-use ram::tables::keep::same_configuration;
+use ram::tables::keep::same_run;
 use ram::tables::page::PASSES;
 use ram::tables::plan::Planned;
 use ram::tables::record::{RESULT, Tested, is_complete, losses};
@@ -39,6 +39,8 @@ pub enum Ran {
     Interrupted,
     /// Another process is training it.
     Locked,
+    /// The run with whose weights it begins has no result: it failed, or another process is training it.
+    Waits,
 }
 
 /// What became of all runs.
@@ -48,10 +50,47 @@ pub struct Worked<'a> {
     pub tested: Vec<(&'a Planned, Tested)>,
     /// The names of those that another process is training.
     pub locked: Vec<String>,
+    /// Those that have not begun, since the run with whose weights they begin has no result.
+    pub waiting: Vec<&'a Planned>,
     /// Those that failed, and why.
     pub failed: Vec<(&'a Planned, RamError)>,
     /// Whether the work was asked to stop before its end.
     pub interrupted: bool,
+}
+
+/// The runs that are still to be made, as their places in the plan.
+struct Queue {
+    waiting: Vec<usize>,
+    working: Vec<usize>,
+}
+
+/// What a job does next.
+enum Next {
+    Run(usize),
+    /// The runs that are left begin with the weights of runs that other jobs are making.
+    NotYet,
+    None,
+}
+
+impl Queue {
+    /// Takes the first run that need not wait for another of this queue.
+    fn next(&mut self, runs: &[Planned]) -> Next {
+        let Queue { waiting, working } = self;
+        let ready = waiting.iter().position(|&at| {
+            let earlier = runs[at].begins_with.as_deref();
+            earlier
+                .is_none_or(|earlier| !waiting.iter().chain(&*working).any(|&other| runs[other].name == earlier.name))
+        });
+        match ready {
+            Some(place) => {
+                let at = waiting.remove(place);
+                working.push(at);
+                Next::Run(at)
+            }
+            None if waiting.is_empty() => Next::None,
+            None => Next::NotYet,
+        }
+    }
 }
 
 /// How runs are made.
@@ -76,13 +115,20 @@ impl<'a> Jobs<'a> {
     /// Makes the runs in their order. One that fails does not stop the others, unless its reason is missing or damaged data, which
     /// would stop them too.
     pub fn work<'p>(&self, runs: &'p [Planned]) -> anyhow::Result<Worked<'p>> {
-        let queue = Mutex::new(runs.iter().enumerate());
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let queue = Mutex::new(Queue { waiting: (0..runs.len()).collect(), working: Vec::new() });
+        let queue = || queue.lock().unwrap_or_else(PoisonError::into_inner);
         let ended: Mutex<Vec<(usize, Result<Ran, RamError>)>> = Mutex::new(Vec::new());
         let work = || {
-            while !self.stop.load(Ordering::Relaxed)
-                && let Some((at, planned)) = next()
-            {
+            while !self.stop.load(Ordering::Relaxed) {
+                let next = match queue().next(runs) {
+                    Next::Run(at) => at,
+                    Next::NotYet => {
+                        std::thread::sleep(Duration::from_millis(100));
+                        continue;
+                    }
+                    Next::None => break,
+                };
+                let (at, planned) = (next, &runs[next]);
                 let fault = |_| Err(RamError::Training("the program failed in this run".to_owned()));
                 let result = catch_unwind(AssertUnwindSafe(|| self.told(planned))).unwrap_or_else(fault);
                 match &result {
@@ -92,6 +138,7 @@ impl<'a> Jobs<'a> {
                     Ok(_) => {}
                 }
                 ended.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
+                queue().working.retain(|&working| working != at);
             }
         };
         std::thread::scope(|scope| {
@@ -103,7 +150,12 @@ impl<'a> Jobs<'a> {
         for (at, result) in ended {
             match result {
                 Ok(Ran::Tested(tested)) => worked.tested.push((&runs[at], *tested)),
-                Ok(Ran::Locked) => worked.locked.push(runs[at].name.clone()),
+                // By now it may have been trained to its end.
+                Ok(Ran::Locked) => match Tested::read(&self.runs.join(&runs[at].name))? {
+                    Some(tested) => worked.tested.push((&runs[at], tested)),
+                    None => worked.locked.push(runs[at].name.clone()),
+                },
+                Ok(Ran::Waits) => worked.waiting.push(&runs[at]),
                 Ok(Ran::Interrupted) => worked.interrupted = true,
                 Err(error @ RamError::Data(_)) => return Err(error.into()),
                 Err(error) => worked.failed.push((&runs[at], error)),
@@ -130,7 +182,7 @@ impl<'a> Jobs<'a> {
                 _ = say(&format!("{} is done: validation error {validation}, test error {test}", planned.name));
             }
             Ran::Interrupted => _ = say(&format!("{} is interrupted and saved", planned.name)),
-            Ran::Tested(_) | Ran::Locked => {}
+            Ran::Tested(_) | Ran::Locked | Ran::Waits => {}
         }
         Ok(ran)
     }
@@ -139,7 +191,7 @@ impl<'a> Jobs<'a> {
     pub fn make(&self, planned: &Planned, progress: &mut dyn Progress) -> Result<Ran, RamError> {
         let path = self.runs.join(&planned.name);
         let known = || match Tested::read(&path)? {
-            Some(tested) => same_configuration(&path, planned).map(|()| Some(tested)),
+            Some(tested) => same_run(&path, planned, self.runs).map(|()| Some(tested)),
             None => Ok(None),
         };
         if let Some(tested) = known()? {
@@ -152,7 +204,7 @@ impl<'a> Jobs<'a> {
         }
         let config = &planned.config;
         let (mut run, trainer) = if run.has_checkpoint() {
-            same_configuration(&path, planned)?;
+            same_run(&path, planned, self.runs)?;
             let Resumed { run, checkpoint, config, notice } = run.go_on()?;
             notice.iter().for_each(|notice| complain(&format!("warning: {notice}")));
             let left = !is_complete(&config, &RunFolder::metrics(&path)?);
@@ -160,13 +212,13 @@ impl<'a> Jobs<'a> {
             (run, trainer.transpose()?)
         } else {
             if let Some(earlier) = &planned.begins_with
-                && !self.await_run(earlier)?
+                && !self.runs.join(&earlier.name).join(RESULT).exists()
             {
-                return Ok(Ran::Interrupted);
+                return Ok(Ran::Waits);
             }
             let mut trainer = Trainer::new(config.clone(), self.data_dir, self.threads)?;
             let init_from =
-                planned.begins_with.as_ref().map(|earlier| self.begin(&mut trainer, earlier)).transpose()?;
+                planned.begins_with.as_ref().map(|earlier| self.begin_from(&mut trainer, earlier)).transpose()?;
             let info = RunInfo::new("reproduce", self.command.clone(), config).with_data_dir(self.data_dir);
             let info = RunInfo { init_from, ..info };
             (run.begin(config, &info, Existing::ReplaceMadeBy("reproduce"))?, Some(trainer))
@@ -188,20 +240,8 @@ impl<'a> Jobs<'a> {
         Ok(Ran::Tested(Box::new(tested)))
     }
 
-    /// Makes a run with whose weights another begins, or waits for whoever is making it. Returns whether it has a result.
-    fn await_run(&self, planned: &Planned) -> Result<bool, RamError> {
-        loop {
-            match self.make(planned, &mut ())? {
-                Ran::Tested(_) => return Ok(true),
-                Ran::Interrupted => return Ok(false),
-                Ran::Locked if self.stop.load(Ordering::Relaxed) => return Ok(false),
-                Ran::Locked => std::thread::sleep(Duration::from_secs(1)),
-            }
-        }
-    }
-
     /// Gives a new trainer the best weights of a run.
-    fn begin(&self, trainer: &mut Trainer, earlier: &Planned) -> Result<InitFrom, RamError> {
+    fn begin_from(&self, trainer: &mut Trainer, earlier: &Planned) -> Result<InitFrom, RamError> {
         let checkpoint = RunFolder::read(&self.runs.join(&earlier.name), Which::Best)?;
         let drawn = trainer.begin_from(&checkpoint)?;
         let (epoch, weights) = (checkpoint.state.epoch, checkpoint.weights_hash());
@@ -234,6 +274,7 @@ impl<'a> Jobs<'a> {
         let [first_loss, last_loss] = losses(config, &metrics);
         Ok(Tested {
             seed: config.seed,
+            began_with: read_info(path)?.init_from.map(|init| init.weights),
             locations: config.policy.locations.name().to_owned(),
             error: evaluation.error,
             error_of_passes: if chooses { Some(test(PASSES)?.error) } else { None },

@@ -89,7 +89,8 @@ pub fn adopt_all(args: &Args, plan: &Plan) -> anyhow::Result<Ended> {
         console.finish();
         match ran? {
             Ran::Tested(tested) => say(&format!("{}: test error {}", planned.name, percent(tested.error)))?,
-            Ran::Interrupted => return Ok(Ended::Interrupted),
+            // What is adopted is complete, and waits for no other run.
+            Ran::Interrupted | Ran::Waits => return Ok(Ended::Interrupted),
             Ran::Locked => return Err(RamError::Locked { path: folder.join(&planned.name) }.into()),
         }
     }

@@ -52,7 +52,7 @@ fn train(args: &Args, plan: &Plan) -> anyhow::Result<Ended> {
         }
     }
     let jobs = Jobs::new(args.jobs, &folder, &args.machine, stop);
-    let Worked { tested, locked, failed, interrupted } = jobs.work(&runs)?;
+    let Worked { tested, locked, waiting, failed, interrupted } = jobs.work(&runs)?;
     if interrupted {
         complain(&format!("interrupted; continue with\n  {} {}", program(), arguments()));
         return Ok(Ended::Interrupted);
@@ -71,6 +71,13 @@ fn train(args: &Args, plan: &Plan) -> anyhow::Result<Ended> {
     if !locked.is_empty() {
         let runs = if locked.len() == 1 { "a run" } else { "runs" };
         complain(&format!("skipped {runs} that another process is training: {}", locked.join(", ")));
+    }
+    for planned in waiting {
+        let earlier = planned.begins_with.as_deref().map_or("", |earlier| &earlier.name);
+        complain(&format!(
+            "{} has not begun, since {earlier}, with whose weights it begins, has no result",
+            planned.name
+        ));
     }
     if failed.is_empty() { Ok(Ended::Done) } else { Err(failure(&failed, runs.len())) }
 }

@@ -12,7 +12,7 @@ use ram::tables::record::Kept;
 use ram::tables::rows::{current, rows};
 
 use super::args::Args;
-use crate::cli::output::{Ended, say};
+use crate::cli::output::{Ended, complain, say};
 
 /// The lines in a document between which the tables stand.
 const MARKS: [&str; 2] = ["<!-- tables -->\n", "<!-- /tables -->"];
@@ -40,6 +40,7 @@ pub fn run(args: &Args, plan: &Plan) -> anyhow::Result<Ended> {
             );
         }
         atomic::write(path, &format.write(&drawn)).map_err(io("write", path))?;
+        complain(&format!("the tables are drawn in {}", path.display()));
     }
     let Some(path) = &args.into else {
         say(text.trim_end())?;

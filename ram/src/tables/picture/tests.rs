@@ -59,6 +59,8 @@ fn what_has_no_record_is_not_drawn() {
     assert_eq!(picture(&rows_of("all", [])).shapes, []);
     let scene = picture(&rows_of("all", [example("catch", "learned", 1, 0.01)]));
     assert_eq!(bars(&scene).len(), 1);
+    let perfect = picture(&rows_of("catch-48", [example("catch-48", "learned", 1, 0.0)]));
+    assert_eq!(bars(&perfect)[0].width, 0.0, "no error, no bar");
     assert!(!texts(&scene).contains(&"Table 1a"));
 }
 
