@@ -279,7 +279,7 @@ fn a_step_is_explained() {
     // The step that a run would go on with.
     place.ram("train --config tiny.toml --name a").succeeds();
     let next = place.ram("explain a --which last");
-    assert!(next.succeeds().starts_with("The step of runs/a after 2 epochs: M = 64"), "{}", next.out);
+    assert!(next.succeeds().starts_with("The step of runs/a after epoch 2: M = 64"), "{}", next.out);
     place.ram("explain a --preset demo").fails(2, &["cannot be used with"]);
 }
 

@@ -293,9 +293,13 @@ fn every_row_is_reported_from_the_records_of_the_program() {
     for experiment in &experiments {
         let row = format!("| {} |", experiment["row"].as_str().unwrap());
         assert!(text.contains(&row), "no {row} in {text}");
-        let earlier = experiment["begins_with"].as_str().map(|earlier| format!(" --init-from {earlier}-seed1"));
         let name = experiment["name"].as_str().unwrap();
-        let command = format!("`ram train --experiment {name}{}`", earlier.unwrap_or_default());
+        // Where weights are handed on, the command also names the run, and the one with whose weights it begins.
+        let is_begun_with = experiments.iter().any(|other| other["begins_with"] == name);
+        let earlier = experiment["begins_with"].as_str().map(|earlier| format!(" --init-from {earlier}-seed1"));
+        let own = (is_begun_with || earlier.is_some()).then(|| format!(" --name {name}-seed1"));
+        let parts = [earlier, own].map(Option::unwrap_or_default).concat();
+        let command = format!("`ram train --experiment {name}{parts}`");
         assert_eq!(text.contains(&command), experiment["beside"].is_null(), "{command}");
     }
     assert!(text.contains("the first location is ") && text.contains("| LSTM core |"), "{text}");

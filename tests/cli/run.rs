@@ -146,7 +146,7 @@ fn a_wrong_key_or_value_is_answered_with_the_right_one() {
     place.ram("train --preset mnits").fails(2, &["did you mean `mnist`?"]);
     place.ram("train --preset demo --config tiny.toml").fails(2, &["cannot be used with"]);
     place.ram("train --resume").fails(2, &["--name"]);
-    place.ram("train --config tiny.toml --name a/b").fails(2, &["the name of a run has"]);
+    place.ram("train --config tiny.toml --name a/b").fails(2, &["a name has up to 100", "--runs"]);
     place.ram("train --config tiny.toml --threads 0").fails(2, &["--threads"]);
     place
         .ram_with("RAM_KERNELS", "abacus", "train --config tiny.toml")

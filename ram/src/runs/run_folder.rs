@@ -469,7 +469,7 @@ pub fn check_name(name: &str) -> Result<(), RamError> {
     }
     Err(RamError::Config(format!(
         "--name {name:?}: a name has up to 100 letters, digits, `-`, `_` and `.`, and begins with a letter, a digit or `_`; \
-         another option chooses the folder"
+         the folder is chosen by --runs, or by --zoo for a model"
     )))
 }
 
