@@ -327,8 +327,11 @@ fn the_readme_has_the_tables_of_the_records() {
         place.ram(&format!("reproduce all --report --compact --into README.md --picture tables.svg {from}")).succeeds();
         let command = "ram reproduce all --report --compact --into README.md --picture ram/pictures/tables.svg";
         assert!(place.bytes("README.md") == readme, "stale: run `{command}` ({from})");
-        let picture = fs::read(repository().join("ram/pictures/tables.svg")).unwrap();
-        assert!(place.bytes("tables.svg") == picture, "the picture is stale: run `{command}` ({from})");
+        place.ram(&format!("reproduce recipe --report --compact --picture recipe.svg {from}")).succeeds();
+        for file in ["tables.svg", "recipe.svg"] {
+            let kept = fs::read(repository().join("ram/pictures").join(file)).unwrap();
+            assert!(place.bytes(file) == kept, "ram/pictures/{file} is stale: draw it with --picture ({from})");
+        }
     }
     place.ram("reproduce large --report --records tiny --picture large.svg").fails(4, &["tiny"]);
     fs::create_dir(place.path("empty")).unwrap();
