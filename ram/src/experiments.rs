@@ -1,5 +1,7 @@
 //! The rows of the paper's tables: a configuration for each, with the paper's result.
 
+use std::sync::LazyLock;
+
 use autograd::Params;
 use serde::Deserialize;
 
@@ -119,10 +121,14 @@ pub struct Experiment {
     pub minutes: u32,
 }
 
+/// The experiments, which are read once.
+static ALL: LazyLock<Vec<Experiment>> =
+    LazyLock::new(|| built_in::EXPERIMENTS.iter().map(|&(name, text)| Experiment::read(name, text)).collect());
+
 impl Experiment {
     /// All experiments, in the order of the paper.
     pub fn all() -> Vec<Experiment> {
-        built_in::EXPERIMENTS.iter().map(|&(name, text)| Experiment::read(name, text)).collect()
+        ALL.clone()
     }
 
     fn read(name: &'static str, text: &str) -> Experiment {
@@ -152,7 +158,7 @@ impl Experiment {
 
     /// Whether the training of another experiment begins with the weights of this one.
     pub fn is_begun_with(&self) -> bool {
-        Experiment::all().iter().any(|other| other.begins_with.as_deref() == Some(self.name))
+        ALL.iter().any(|other| other.begins_with.as_deref() == Some(self.name))
     }
 
     /// The variants of this row, which stand beside it.

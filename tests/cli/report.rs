@@ -217,6 +217,7 @@ fn curves_of_runs_are_laid_over_each_other() {
     assert!(fs::read(place.path("c.png")).unwrap().starts_with(b"\x89PNG"));
     let json: Value = serde_json::from_str(place.ram("compare a b --json").succeeds()).unwrap();
     assert_eq!(json["runs"].as_array().unwrap().len(), 2);
+    assert_eq!(json["runs"][0]["planned_epochs"], done);
 
     place.ram("compare a").fails(2, &["2"]);
     place.ram("compare a none").fails(4, &["none", "no such run"]);

@@ -339,5 +339,6 @@ fn the_readme_has_the_tables_of_the_records() {
     place
         .ram("reproduce large --report --records empty --picture large.svg")
         .fails(2, &["large.svg: none of these tables has a record to draw"]);
-    assert!(!place.path("large.svg").exists());
+    place.ram("reproduce catch --report --picture large.svg --into none.md").fails(1, &["none.md"]);
+    assert!(!place.path("large.svg").exists(), "nothing is drawn where the document cannot be read");
 }

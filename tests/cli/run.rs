@@ -143,6 +143,9 @@ fn a_wrong_key_or_value_is_answered_with_the_right_one() {
     fs::write(place.path("bad.toml"), b"\xff\xfe").unwrap();
     place.ram("train --config bad.toml").fails(2, &["bad.toml", "UTF-8"]);
     place.ram("train --config none.toml").fails(2, &["none.toml", "--preset"]);
+    let sources = place.ram("train --set data.source=nowhere");
+    sources.fails(2, &["`data.source` is", "catch-hidden"]);
+    assert!(!sources.err.contains(", own"), "nobody can name a program's own data: {}", sources.err);
     place.ram("train --preset mnits").fails(2, &["did you mean `mnist`?"]);
     place.ram("train --preset demo --config tiny.toml").fails(2, &["cannot be used with"]);
     place.ram("train --resume").fails(2, &["--name"]);

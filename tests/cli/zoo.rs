@@ -106,6 +106,21 @@ fn a_pretrained_model_is_drawn_reported_asked_and_trained_further() {
 }
 
 #[test]
+fn a_zoo_counts_the_models_that_can_be_read() {
+    let place = with_model();
+    let listed = place.ram("zoo --zoo zoo");
+    assert!(listed.succeeds().contains("1 model in zoo."), "{}", listed.out);
+    place.write("zoo/broken.safetensors", b"nothing of the kind");
+    let listed = place.ram("zoo --zoo zoo");
+    listed.fails(4, &["broken.safetensors"]);
+    assert!(listed.out.contains("1 model in zoo."), "{}", listed.out);
+    fs::remove_file(place.path("zoo/tiny.safetensors")).unwrap();
+    let listed = place.ram("zoo --zoo zoo");
+    listed.fails(4, &["broken.safetensors"]);
+    assert!(listed.out.is_empty(), "{}", listed.out);
+}
+
+#[test]
 fn a_pretrained_agent_plays() {
     let place = Place::with_files(&[]);
     let sets =

@@ -98,7 +98,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         let rows = runs.iter().map(|(_, path, lines, config)| {
             let (error, epoch, epochs) = best(lines);
             let path = path.display().to_string();
-            json!({"run": path, "best_error": error, "best_epoch": epoch, "epochs": epochs, "planned_epochs": config.train.epochs})
+            let planned = config.train.epochs;
+            json!({
+                "run": path, "best_error": error, "best_epoch": epoch, "epochs": epochs, "planned_epochs": planned,
+            })
         });
         let rows: Vec<_> = rows.collect();
         say(&json!({ "picture": args.out.display().to_string(), "runs": rows }).to_string())?;

@@ -41,8 +41,9 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             })
             .to_string())?;
         } else {
-            let row = match (beside, column) {
-                (Some(beside), Some(column)) => format!("  {column}, beside {beside}"),
+            let row = match (beside, column, begins_with) {
+                (Some(beside), Some(column), _) => format!("  {column}, beside {beside}"),
+                (_, _, Some(earlier)) => format!("{row}, begins with {earlier}"),
                 _ => row,
             };
             lines.row(vec![

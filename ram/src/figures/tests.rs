@@ -418,3 +418,19 @@ fn a_path_of_nothing_is_nothing() {
     sheet(Vec::new(), "none", "");
     animation::sequences(&[], &[], "none");
 }
+
+#[test]
+fn a_chosen_zoom_is_written_below_its_glimpse() {
+    let texts = |trace: Trace| -> Vec<String> {
+        let text = |shape: Shape| if let Shape::Text { text, .. } = shape { Some(text) } else { None };
+        look(&[trace], &captions()).shapes.into_iter().filter_map(text).collect()
+    };
+    let mut zoomed = trace(Some(1));
+    (zoomed.glimpses[0].zoom, zoomed.glimpses[1].zoom) = (Some(3), Some(0));
+    zoomed.glimpses[1].baseline = None;
+    let found = texts(zoomed);
+    for expected in ["×8  b 0.25", "×1", "×2: twice as wide as the finest glimpse"] {
+        assert!(found.iter().any(|text| text == expected), "no {expected} in {found:?}");
+    }
+    assert!(!texts(trace(Some(1))).iter().any(|text| text.contains('×')));
+}

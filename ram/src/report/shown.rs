@@ -263,6 +263,19 @@ mod tests {
     use crate::split::SplitName;
 
     #[test]
+    fn a_glimpse_is_shown_as_the_network_is_given_it() {
+        let model = Model { patch: 2, scales: 2, zoom: 1, gain: 0.5, coarse_gain: 2.0, ..Model::default() };
+        // Two channels of two patches of four numbers.
+        let glimpse = Glimpse { rho: vec![0.1; 16], zoom: Some(1), ..Glimpse::default() };
+        let found = STANDARD.decode(bytes(&glimpse, &model)).unwrap();
+        // 0.1 · 0.5 · 2ˢ⁺² of 255
+        let expected: Vec<u8> = [51, 102, 51, 102].into_iter().flat_map(|byte| [byte; 4]).collect();
+        assert_eq!(found, expected);
+        let plain = Model { zoom: 3, coarse_gain: 1.0, ..model };
+        assert_eq!(STANDARD.decode(bytes(&glimpse, &plain)).unwrap(), [13; 16]);
+    }
+
+    #[test]
     fn wrong_ones_come_first_and_none_comes_twice() {
         let pick = |chosen: &[usize], wrong: &[u32], total, count| choose(chosen, wrong, total, count).unwrap();
         assert_eq!(pick(&[], &[3, 5, 7], 10, 4), [3, 5, 0, 1]);

@@ -114,7 +114,6 @@ pub fn same_configuration(path: &Path, planned: &Planned) -> Result<(), RamError
 /// [`RamError::Run`] where there is no finished run, it began with other weights than those of the plan, no experiment of the plan has
 /// its configuration, or there is a run of that name already; [`RamError::Locked`] if a process writes to either.
 pub fn adopt(plan: &Plan, from: &Path, runs: &Path) -> Result<Planned, RamError> {
-    read_info(from)?;
     let planned = plan.with_configuration(&RunFolder::config(from)?).map_err(|error| {
         RamError::run(from, format!("{error}; choose another target, or train it with the settings of a row"))
     })?;

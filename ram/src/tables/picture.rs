@@ -38,7 +38,7 @@ struct Bar {
 
 /// Draws every table that has a figure; an empty page where none has one.
 pub fn picture(rows: &[Row]) -> Scene {
-    let mut scene = Scene::new(WIDTH, MARGIN, "The test errors of our tables");
+    let mut scene = Scene::new(WIDTH, MARGIN, "The errors of our tables, on the test sets");
     for table in TABLES {
         let rows: Vec<_> = rows.iter().filter(|row| row.table == table.id && !row.is_empty()).collect();
         if rows.is_empty() {
@@ -102,9 +102,12 @@ fn draw_bars(scene: &mut Scene, bars: &[Bar]) {
         }
         scene.text([frame.right() + FIGURES, base], Align::Right, &mean(&bar.errors), TEXT);
     }
-    let mut notes = vec!["test error, %"];
+    let mut notes = vec!["error, %"];
     if bars.iter().any(|bar| bar.errors.len() > 1) {
         notes.push("a dot is a seed");
+    }
+    if bars.iter().any(|bar| bar.errors.len() == 1) {
+        notes.push("without dots, 1 seed");
     }
     if bars.iter().any(|bar| bar.paper.is_some()) {
         notes.push("a red line is the paper's figure");

@@ -120,7 +120,7 @@ impl<'a> Jobs<'a> {
         let ended: Mutex<Vec<(usize, Result<Ran, RamError>)>> = Mutex::new(Vec::new());
         let work = || {
             while !self.stop.load(Ordering::Relaxed) {
-                let next = match queue().next(runs) {
+                let at = match queue().next(runs) {
                     Next::Run(at) => at,
                     Next::NotYet => {
                         std::thread::sleep(Duration::from_millis(100));
@@ -128,7 +128,7 @@ impl<'a> Jobs<'a> {
                     }
                     Next::None => break,
                 };
-                let (at, planned) = (next, &runs[next]);
+                let planned = &runs[at];
                 let fault = |_| Err(RamError::Training("the program failed in this run".to_owned()));
                 let result = catch_unwind(AssertUnwindSafe(|| self.told(planned))).unwrap_or_else(fault);
                 match &result {
@@ -296,5 +296,33 @@ impl<'a> Jobs<'a> {
         let trained = Trained::of(checkpoint)?;
         let examples = trained.examples(SplitName::Test, self.data_dir)?;
         Threads::new(self.threads)?.install(|| compare(&trained, &examples))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ram::tables::plan::Plan;
+
+    use super::*;
+
+    #[test]
+    fn what_begins_with_the_weights_of_another_waits_for_it_and_for_nothing_else() {
+        let runs = Plan::new("large", 1, false, Vec::new()).unwrap().runs().unwrap();
+        let at = |name: &str| runs.iter().position(|run| run.name == format!("large-{name}-seed1")).unwrap();
+        let mut queue = Queue { waiting: (0..runs.len()).collect(), working: Vec::new() };
+        let takes = |queue: &mut Queue| match queue.next(&runs) {
+            Next::Run(at) => Some(at),
+            Next::NotYet => None,
+            Next::None => panic!("runs are left"),
+        };
+        assert_eq!(takes(&mut queue), Some(at("100")));
+        assert_eq!(takes(&mut queue), Some(at("conv")), "it waits for no other, though it stands last");
+        assert_eq!(takes(&mut queue), None, "all that are left wait");
+        queue.working.clear();
+        for name in ["200", "400", "800", "2048"] {
+            assert_eq!(takes(&mut queue), Some(at(name)));
+            queue.working.clear();
+        }
+        assert!(matches!(queue.next(&runs), Next::None));
     }
 }

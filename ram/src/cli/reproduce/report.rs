@@ -32,24 +32,27 @@ pub fn run(args: &Args, plan: &Plan) -> anyhow::Result<Ended> {
         let path = path.to_owned();
         move |source| RamError::Io { action, path, source }
     };
+    // Both are ready before one of them is written.
+    let changed = args.into.as_ref().map(|path| {
+        let document = std::fs::read_to_string(path).map_err(io("read", path))?;
+        replaced(&document, &text, path)
+    });
+    let changed = changed.transpose()?;
     if let Some((path, format)) = args.picture.as_ref().zip(format) {
         let drawn = picture(&rows);
         if drawn.shapes.is_empty() {
-            return Err(
-                RamError::Config(format!("{}: none of these tables has a record to draw", path.display())).into()
-            );
+            let message = format!("{}: none of these tables has a record to draw", path.display());
+            return Err(RamError::Config(message).into());
         }
         atomic::write(path, &format.write(&drawn)).map_err(io("write", path))?;
         complain(&format!("the tables are drawn in {}", path.display()));
     }
-    let Some(path) = &args.into else {
+    if let Some((path, changed)) = args.into.as_ref().zip(changed) {
+        atomic::write(path, changed.as_bytes()).map_err(io("write", path))?;
+        say(&format!("the tables are written into {}", path.display()))?;
+    } else {
         say(text.trim_end())?;
-        return Ok(Ended::Done);
-    };
-    let document = std::fs::read_to_string(path).map_err(io("read", path))?;
-    let changed = replaced(&document, &text, path)?;
-    atomic::write(path, changed.as_bytes()).map_err(io("write", path))?;
-    say(&format!("the tables are written into {}", path.display()))?;
+    }
     Ok(Ended::Done)
 }
 
