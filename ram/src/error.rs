@@ -2,6 +2,7 @@
 //!
 //! Every message names the file or key, says what was found and what was expected, and what the user can do.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use datasets::shown;
@@ -53,14 +54,14 @@ pub enum RamError {
     },
 
     /// A file that is not part of a run or a data set cannot be read or written. Exit code 1.
-    #[error("cannot {action} {}: {source}", shown::path(path))]
+    #[error("cannot {action} {}: {source}{}", shown::path(path), what_to_do(source.kind()))]
     Io {
-        /// A verb: `read`, `write`.
+        /// A verb: `read`, `write`. What to do follows from the error's kind.
         action: &'static str,
         /// The file.
         path: PathBuf,
         /// The error of the system.
-        source: std::io::Error,
+        source: io::Error,
     },
 
     /// Training cannot continue because a thread failed. Exit code 1.
@@ -102,14 +103,36 @@ impl RamError {
     }
 
     /// A [`RamError::Run`] for a file that cannot be written, where the command can simply be run again.
-    pub fn unwritable(path: &Path, error: &std::io::Error) -> RamError {
+    pub fn unwritable(path: &Path, error: &io::Error) -> RamError {
         RamError::run(path, format!("cannot be written: {error}; make room or allow writing there, then run it again"))
+    }
+}
+
+/// The end of a message about a file: what a user can do.
+fn what_to_do(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "; look at the path: its folders must exist",
+        io::ErrorKind::IsADirectory | io::ErrorKind::AlreadyExists => "; name a file, not a folder",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; allow it there, or choose another path"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room, or choose another path",
+        _ => "",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_a_file_says_what_to_do() {
+        let path = PathBuf::from("no/such/look.png");
+        let source = std::fs::write(&path, "").unwrap_err();
+        let message = RamError::Io { action: "write", path, source }.to_string();
+        assert!(message.starts_with("cannot write no/such/look.png: "), "{message}");
+        assert!(message.ends_with("; look at the path: its folders must exist"), "{message}");
+    }
 
     #[test]
     fn a_message_names_the_file_and_the_code_tells_the_kind() {

@@ -87,7 +87,8 @@ pub const ENTRIES: &[Entry] = &[
         equation: Some("gₜ = f_g(xₜ, lₜ₋₁)"),
         code: &[
             here!("model/agent.rs", "let g = self.glimpse.see("),
-            here!("model/glimpse.rs", "pub fn see<'t, R: Real>("),
+            here!("model/glimpse.rs", "let hg = rho.linear_then(self.retina"),
+            here!("model/glimpse.rs", "let hl = location.linear_then(self.location"),
         ],
         tests: &[test(FLOW, "the_classification_term_reaches_what_sees_and_the_action_network")],
     },
@@ -194,7 +195,7 @@ pub const ENTRIES: &[Entry] = &[
         equation: Some("lₜ ∼ N(f_l(hₜ), σ²)"),
         code: &[
             here!("model/agent.rs", "let chosen = self.location.choose("),
-            here!("model/location.rs", "pub fn gaussian_log_prob<'t, R: Real>("),
+            here!("model/location.rs", "sum + (constant - R::from_f64(0.5) * z * z)"),
         ],
         tests: &[test(RETINA, "the_gaussian_is_a_density"), test(FLOW, "the_mean_moves_toward_what_was_rewarded")],
     },
@@ -211,7 +212,7 @@ pub const ENTRIES: &[Entry] = &[
         equation: Some("hₜ = Rect(Linear(hₜ₋₁) + Linear(gₜ))"),
         code: &[
             here!("model/core.rs", "linear_sum(&[(state.h, hidden), (g, glimpse)]"),
-            there("autograd/src/ops/lstm.rs", "pub fn step<'t, R: Real>("),
+            there("autograd/src/ops/lstm.rs", "linear_sum(&[(x, self.input), (h, self.hidden)]"),
         ],
         tests: &[test(GOLDEN, "layers_agree_with_pytorch")],
     },
@@ -297,6 +298,20 @@ pub const ENTRIES: &[Entry] = &[
         equation: None,
         code: &[here!("model/world.rs", "pub struct Film<")],
         tests: &[test("tests/tests/clips.rs", "each_glimpse_is_of_its_own_frame")],
+    },
+    Entry {
+        place: "Sec. 5, large scale object recognition",
+        about: "pictures larger than a network could take: tiles, and a gain so that a small digit does not fade from coarse patches",
+        equation: None,
+        code: &[
+            here!("model/options.rs", "gain * self.coarse"),
+            there("datasets/src/layout.rs", "pub fn tiled("),
+            here!("bench/edges.rs", "pub fn new(kind: ModelKind, edge: usize)"),
+        ],
+        tests: &[
+            test(RETINA, "a_gain_of_a_patch_is_a_gain_of_its_weights"),
+            test("tests/cli/extensions.rs", "the_time_of_an_answer_is_measured_and_drawn_by_the_edge"),
+        ],
     },
 ];
 

@@ -149,7 +149,16 @@ fn parsed() -> Cli {
 
 /// The command line's description, with help as wide as the terminal.
 fn command() -> clap::Command {
-    Cli::command().term_width(terminal::help_width())
+    with_negative_numbers(Cli::command()).term_width(terminal::help_width())
+}
+
+/// Takes `-3` for a value, so that the option says what it expects. Otherwise it is taken for an unknown option.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let takes = |arg: clap::Arg| {
+        let is_option = !arg.is_positional() && arg.get_action().takes_values();
+        if is_option { arg.allow_negative_numbers(true) } else { arg }
+    };
+    command.mut_args(takes).mut_subcommands(with_negative_numbers)
 }
 
 fn run(cli: Cli) -> anyhow::Result<Ended> {
@@ -217,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

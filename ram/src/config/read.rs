@@ -1,5 +1,7 @@
 //! Reads a configuration from a preset, a file and `--set`, and writes it as TOML.
 
+use std::collections::HashMap;
+
 use toml::{Table, Value};
 
 use super::Config;
@@ -87,12 +89,15 @@ impl Config {
     fn from_settings(settings: Vec<Setting>) -> Result<Config, RamError> {
         let schema = table_of(&Config::default());
         let mut table = Table::new();
+        let mut origins = HashMap::new();
         for setting in settings {
             setting.check(&schema)?;
             put(&mut table, &setting.key, setting.value);
+            // Of two settings the last one counts.
+            origins.insert(setting.key, setting.origin);
         }
         let config: Config = table.try_into().map_err(|error| RamError::Config(error.to_string()))?;
-        config.validate()?;
+        config.validate_with(|key| origins.get(key).map(String::as_str))?;
         Ok(config)
     }
 }

@@ -17,6 +17,11 @@ impl Config {
     /// # Errors
     /// [`RamError::Config`] with a line for every fault: key, what was found, what is expected.
     pub fn validate(&self) -> Result<(), RamError> {
+        self.validate_with(|_| None)
+    }
+
+    /// As [`Config::validate`]; a fault begins with the place where its key was set, as far as `origin` knows it.
+    pub(super) fn validate_with<'a>(&self, origin: impl Fn(&str) -> Option<&'a str>) -> Result<(), RamError> {
         let mut faults = Faults(Vec::new());
         // TOML's integers are signed.
         faults.unless(self.seed <= i64::MAX as u64, "seed", self.seed, "at most 9223372036854775807");
@@ -25,7 +30,14 @@ impl Config {
         self.validate_policy_and_loss(&mut faults);
         self.validate_optimiser_and_schedule(&mut faults);
         self.validate_train(&mut faults);
-        if faults.0.is_empty() { Ok(()) } else { Err(RamError::Config(faults.0.join("\n"))) }
+        if faults.0.is_empty() {
+            return Ok(());
+        }
+        let line = |(key, fault): (String, String)| match origin(&key) {
+            Some(origin) => format!("{origin}: {fault}"),
+            None => fault,
+        };
+        Err(RamError::Config(faults.0.into_iter().map(line).collect::<Vec<_>>().join("\n")))
     }
 
     /// `[model]`
@@ -212,14 +224,18 @@ impl Config {
     }
 }
 
-/// The faults that [`Config::validate`] has found.
-struct Faults(Vec<String>);
+/// The faults that [`Config::validate`] has found, each with the key that it is about.
+struct Faults(Vec<(String, String)>);
 
 impl Faults {
     fn unless(&mut self, ok: bool, key: &str, found: impl std::fmt::Display, expected: &str) {
         if !ok {
-            self.0.push(format!("{key} is {found}, but must be {expected}"));
+            self.add(key, format!("{key} is {found}, but must be {expected}"));
         }
+    }
+
+    fn add(&mut self, key: &str, fault: String) {
+        self.0.push((key.to_owned(), fault));
     }
 
     fn within(&mut self, key: &str, found: usize, low: usize, high: usize) {

@@ -38,6 +38,7 @@ impl Tracer<'_> {
             windows: windows(self.retina().zoomed(zoom), location, [width, height]),
             zoom: has_zooms.then_some(zoom),
             rho: glance.rho.value().to_vec(),
+            gains: self.gains(zoom),
             stop: glance.stop,
             baseline: self.learned_baseline().then(|| f64::from(glance.baseline.value()[0])),
             ..Glimpse::default()

@@ -59,6 +59,9 @@ pub struct Glimpse {
     pub windows: Vec<Window>,
     /// ρ(x, lₜ₋₁), [channels, scales, patch, patch]: grey levels from 0 to 1, and 0 outside of the image.
     pub rho: Vec<f32>,
+    /// By how much each patch is multiplied before the network sees it, from fine to coarse.
+    #[serde(skip)]
+    pub gains: Vec<f64>,
     /// The probability of each action, or of each class if the agent decided now.
     pub probabilities: Vec<f64>,
     /// z, where the agent has several zooms: the windows are 2ᶻ times as wide as at the finest.
@@ -111,6 +114,14 @@ impl Glimpse {
     pub fn leader(&self) -> usize {
         argmax(&self.probabilities)
     }
+
+    /// What the network sees: ρ multiplied by the gains, [channels, scales, patch, patch], in bytes from 0 (black) to 255 (1 or more).
+    pub fn seen(&self, channels: usize) -> Vec<u8> {
+        let numbers = (self.rho.len() / (channels * self.gains.len()).max(1)).max(1);
+        let level = |x: f32, gain: f64| ((f64::from(x) * gain).clamp(0.0, 1.0) * 255.0).round() as u8;
+        let patches = self.rho.chunks(numbers).zip(self.gains.iter().cycle());
+        patches.flat_map(|(rho, &gain)| rho.iter().map(move |&x| level(x, gain))).collect()
+    }
 }
 
 /// Traces the agent of a trained network.
@@ -150,6 +161,12 @@ impl<'a> Tracer<'a> {
     /// The agent's retina.
     pub fn retina(&self) -> Retina {
         self.agent.retina()
+    }
+
+    /// The gains of the patches at a zoom, from fine to coarse.
+    pub(super) fn gains(&self, zoom: usize) -> Vec<f64> {
+        let (gains, retina) = (self.config().model.gains(), self.retina().zoomed(zoom));
+        (0..retina.scales).map(|scale| gains.of(scale + retina.zoom)).collect()
     }
 
     /// The number of channels of the images that it can look at.
@@ -257,6 +274,7 @@ impl<'a> Tracer<'a> {
                 windows: windows(self.retina().zoomed(zoom.unwrap_or(0)), location, [width, height]),
                 zoom,
                 rho: rhos[step][i].clone(),
+                gains: self.gains(zoom.unwrap_or(0)),
                 probabilities: softmax(&decisions[step][i]),
                 stop: episode.stops.as_ref().and_then(|stops| stops.probability(step, i)),
                 baseline: self.learned_baseline().then(|| f64::from(baselines[step][i][0])),

@@ -54,7 +54,7 @@ pub fn image(trace: &Trace, step: usize) -> Bitmap {
     Bitmap { pixels: trace.picture(step).to_vec(), channels, height, width }
 }
 
-/// What a glimpse shows the agent, as large as its largest patch: full resolution in the middle, and lower resolution farther out
+/// What a glimpse shows the network, as large as its largest patch: full resolution in the middle, and lower resolution farther out
 /// (Figures 3 to 6, columns 2 to 7).
 pub fn seen(glimpse: &Glimpse, channels: usize) -> Bitmap {
     let windows = &glimpse.windows;
@@ -63,6 +63,7 @@ pub fn seen(glimpse: &Glimpse, channels: usize) -> Bitmap {
     };
     // At a zoom, a number of the finest patch stands for several pixels too.
     let (patch, side) = ((glimpse.rho.len() / (channels * windows.len())).isqrt() as i64, widest.side);
+    let levels = glimpse.seen(channels);
     let mut pixels = Vec::with_capacity(channels * (side * side) as usize);
     for channel in 0..channels {
         for (y, x) in (0..side * side).map(|at| (widest.y + at / side, widest.x + at % side)) {
@@ -71,8 +72,7 @@ pub fn seen(glimpse: &Glimpse, channels: usize) -> Bitmap {
             let block = windows[scale].side / patch;
             let (row, column) = ((y - windows[scale].y) / block, (x - windows[scale].x) / block);
             let patches = (channel * windows.len() + scale) as i64;
-            let level = glimpse.rho[((patches * patch + row) * patch + column) as usize];
-            pixels.push((255.0 * level).round() as u8);
+            pixels.push(levels[((patches * patch + row) * patch + column) as usize]);
         }
     }
     Bitmap { pixels, channels, height: side as usize, width: side as usize }

@@ -18,6 +18,7 @@ fn trace(label: Option<usize>) -> Trace {
         location,
         windows: vec![Window { x: x + 1, y: y + 1, side: 2 }, Window { x, y, side: 4 }],
         rho: vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8],
+        gains: vec![1.0; 2],
         probabilities: probabilities.to_vec(),
         baseline: Some(0.25),
         ..Glimpse::default()
@@ -186,7 +187,7 @@ fn no_text_leaves_the_page_and_none_covers_another() {
 #[test]
 fn a_glimpse_is_fine_in_the_middle_and_coarse_around() {
     let seen = parts::seen(&trace(None).glimpses[0], 1);
-    let level = |x: f64| (255.0 * x).round() as u8;
+    let level = |x: f32| (255.0 * f64::from(x)).round() as u8;
     let (a, b, c, d) = (level(0.5), level(0.6), level(0.7), level(0.8));
     let fine = [0.1, 0.2, 0.3, 0.4].map(level);
     #[rustfmt::skip]
@@ -197,6 +198,10 @@ fn a_glimpse_is_fine_in_the_middle_and_coarse_around() {
         c, c,       d,       d,
     ]);
     assert_eq!([seen.width, seen.height], [4, 4]);
+    let mut brighter = trace(None).glimpses[0].clone();
+    brighter.gains = vec![2.0, 1.25];
+    let seen = parts::seen(&brighter, 1);
+    assert_eq!([seen.pixels[5], seen.pixels[6], seen.pixels[0], seen.pixels[3]], [51, 102, level(0.625), level(0.75)]);
     let mut colour = trace(None).glimpses[0].clone();
     colour.rho = (0..24).map(|at| at as f32 / 255.0).collect();
     let seen = parts::seen(&colour, 3);

@@ -12,7 +12,7 @@ use crate::error::RamError;
 use crate::evaluate::trace::{Glimpse, Trace, Tracer, Window};
 use crate::evaluate::trained::Trained;
 use crate::model::action::argmax;
-use crate::model::{DrawKey, Draws, Images, Mode, Model};
+use crate::model::{DrawKey, Draws, Images, Mode};
 use crate::network::Network;
 use crate::tasks::Examples;
 
@@ -117,7 +117,7 @@ pub fn items(
         let trace = tracer.map(|tracer| tracer.trace(examples, index..index + 1).remove(0));
         match (&examples.images, trace) {
             (Some(images), trace) => image(trained, images, index, trace, embedding, &mut tape),
-            (None, Some(trace)) => game(&trace, &trained.config.model),
+            (None, Some(trace)) => game(&trace),
             (None, None) => Item { index, ..Item::default() },
         }
     };
@@ -133,7 +133,7 @@ fn image(
     embedding: Embedding,
     tape: &mut Tape<f32>,
 ) -> Item {
-    let (size, model) = (images.layout().size(), &trained.config.model);
+    let size = images.layout().size();
     let embedded = |rows: &[u8]| {
         let levels: Vec<f32> = rows.iter().map(|&level| f32::from(level)).collect();
         let bytes: Vec<u8> = embedding.shrunk(&levels, size).iter().map(|&level| (level + 0.5) as u8).collect();
@@ -155,11 +155,14 @@ fn image(
     if let Some(trace) = trace.as_ref().filter(|_| images.frames() > 1 || is_large(size)) {
         let frame = |i: usize| (images.frames() > 1).then(|| embedded(trace.picture(i)));
         let steps = trace.glimpses.iter().enumerate();
-        return item(trace.answer(), steps.map(|(i, at)| Step { frame: frame(i), ..step(at, model) }).collect());
+        return item(
+            trace.answer(),
+            steps.map(|(i, at)| Step { frame: frame(i), ..step(at, trace.channels) }).collect(),
+        );
     }
     let (probabilities, saliency) = saliency(trained, images, index, tape);
     let steps = match trace {
-        Some(trace) => trace.glimpses.iter().map(|glimpse| step(glimpse, model)).collect(),
+        Some(trace) => trace.glimpses.iter().map(|glimpse| step(glimpse, trace.channels)).collect(),
         // A network that sees everything has one look, and no place.
         None => vec![Step { probabilities: rounded(&probabilities), ..Step::default() }],
     };
@@ -168,23 +171,25 @@ fn image(
 }
 
 /// A game, as it was played.
-fn game(trace: &Trace, model: &Model) -> Item {
+fn game(trace: &Trace) -> Item {
     let steps = trace.glimpses.iter().enumerate();
     Item {
         index: trace.index,
         right: trace.right() == Some(true),
         size: [trace.channels, trace.height, trace.width],
-        steps: steps.map(|(i, glimpse)| Step { lit: Some(lit(trace.picture(i))), ..step(glimpse, model) }).collect(),
+        steps: steps
+            .map(|(i, glimpse)| Step { lit: Some(lit(trace.picture(i))), ..step(glimpse, trace.channels) })
+            .collect(),
         end: Some(lit(trace.picture(trace.glimpses.len()))),
         ..Item::default()
     }
 }
 
-fn step(glimpse: &Glimpse, model: &Model) -> Step {
+fn step(glimpse: &Glimpse, channels: usize) -> Step {
     Step {
         at: Some(glimpse.location.map(|l| round(l, 1e4))),
         windows: glimpse.windows.iter().map(corner).collect(),
-        rho: Some(bytes(glimpse, model)),
+        rho: Some(STANDARD.encode(glimpse.seen(channels))),
         probabilities: rounded(&glimpse.probabilities),
         baseline: glimpse.baseline.map(|b| round(b, 1e4)),
         frame: None,
@@ -237,17 +242,6 @@ fn lit(screen: &[u8]) -> Vec<usize> {
     (0..screen.len()).filter(|&at| screen[at] > 0).collect()
 }
 
-/// ρ as the network is given it, in bytes.
-fn bytes(glimpse: &Glimpse, model: &Model) -> String {
-    let zoom = model.zoom + glimpse.zoom.unwrap_or(0);
-    let patches = glimpse.rho.chunks(model.patch * model.patch).enumerate();
-    let bytes = patches.flat_map(|(patch, rho)| {
-        let gain = model.gains().of(patch % model.scales + zoom);
-        rho.iter().map(move |x| ((f64::from(*x) * gain).clamp(0.0, 1.0) * 255.0).round() as u8)
-    });
-    STANDARD.encode(bytes.collect::<Vec<_>>())
-}
-
 fn rounded(x: &[f64]) -> Vec<f64> {
     x.iter().map(|&x| round(x, 1e4)).collect()
 }
@@ -261,19 +255,6 @@ mod tests {
     use super::*;
     use crate::evaluate::trace::tests::trained;
     use crate::split::SplitName;
-
-    #[test]
-    fn a_glimpse_is_shown_as_the_network_is_given_it() {
-        let model = Model { patch: 2, scales: 2, zoom: 1, gain: 0.5, coarse_gain: 2.0, ..Model::default() };
-        // Two channels of two patches of four numbers.
-        let glimpse = Glimpse { rho: vec![0.1; 16], zoom: Some(1), ..Glimpse::default() };
-        let found = STANDARD.decode(bytes(&glimpse, &model)).unwrap();
-        // 0.1 · 0.5 · 2ˢ⁺² of 255
-        let expected: Vec<u8> = [51, 102, 51, 102].into_iter().flat_map(|byte| [byte; 4]).collect();
-        assert_eq!(found, expected);
-        let plain = Model { zoom: 3, coarse_gain: 1.0, ..model };
-        assert_eq!(STANDARD.decode(bytes(&glimpse, &plain)).unwrap(), [13; 16]);
-    }
 
     #[test]
     fn wrong_ones_come_first_and_none_comes_twice() {

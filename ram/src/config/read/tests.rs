@@ -63,6 +63,25 @@ fn the_mnist_preset_spells_out_every_key() {
 }
 
 #[test]
+fn a_value_out_of_range_is_told_with_the_line_that_gave_it() {
+    let text = "[train]\nbatch = 64\nepochs = 0\n[policy]\nstd = 0\n";
+    assert_eq!(
+        text_message(text).lines().collect::<Vec<_>>(),
+        [
+            "ram.toml, line 5: policy.std is 0, but must be from 1e-6 to 10",
+            "ram.toml, line 3: train.epochs is 0, but must be from 1 to 1000000",
+        ]
+    );
+    // Of two settings, the one that counts; and none where the default is at fault.
+    let told = message("mnist", &["train.batch=64", "train.batch=0"]);
+    assert!(told.starts_with("--set train.batch=0: train.batch is 0, but must be"), "{told}");
+    let told = text_message("[data]\ncanvas = \"translated\"\nsize = 27\n");
+    assert!(told.starts_with("ram.toml, line 3: data.size is 27"), "{told}");
+    let told = text_message("[data]\ncanvas = \"moving\"\n");
+    assert!(told.starts_with("data.size is 28, but must be above 28"), "{told}");
+}
+
+#[test]
 fn an_unknown_preset_lists_those_that_exist() {
     let text = message("mnits", &[]);
     assert!(text.contains("`mnits`; did you mean `mnist`?") && text.contains("demo, mnist"), "{text}");

@@ -73,11 +73,15 @@ impl Config {
         );
         faults.within("data.size", data.size, 4, 1024);
         match (game.open)(data.size).map(|game| game.frames()) {
-            Err(error) => faults.0.push(error.to_string()),
-            Ok(frames) if frames > MAX_GLIMPSES => faults.0.push(format!(
-                "data.size is {} {with}, which makes a game of {frames} moves, but at most {MAX_GLIMPSES} are possible",
-                data.size
-            )),
+            Err(error) => faults.add("data.size", error.to_string()),
+            Ok(frames) if frames > MAX_GLIMPSES => faults.unless(
+                false,
+                "data.size",
+                data.size,
+                &format!(
+                    "smaller {with}: this makes a game of {frames} moves, and at most {MAX_GLIMPSES} are possible"
+                ),
+            ),
             Ok(frames) => faults.unless(
                 model.glimpses == frames,
                 "model.glimpses",

@@ -215,3 +215,24 @@ fn a_network_that_sees_everything_has_no_glimpses() {
         assert!(error.to_string().contains(&format!("model.kind is {kind}")), "{error}");
     }
 }
+
+#[test]
+fn a_glimpse_is_seen_with_the_gains_of_its_patches() {
+    // Two channels of two patches of four numbers.
+    let glimpse = Glimpse { rho: vec![0.1; 16], gains: vec![2.0, 4.0], ..Glimpse::default() };
+    let expected: Vec<u8> = [51, 102, 51, 102].into_iter().flat_map(|byte| [byte; 4]).collect();
+    assert_eq!(glimpse.seen(2), expected);
+    let bright = Glimpse { gains: vec![0.5, 20.0], ..glimpse };
+    assert_eq!(bright.seen(2)[..8], [13, 13, 13, 13, 255, 255, 255, 255]);
+
+    let sets = ["model.scales=2", "model.zoom=1", "model.gain=0.5", "model.coarse_gain=2", "policy.zooms=2"];
+    let checkpoint = trained("demo", &sets);
+    let trained = Trained::of(&checkpoint).unwrap();
+    let tracer = Tracer::new(&trained).unwrap();
+    let traced = tracer.trace(&tracer.examples(SplitName::Test, None).unwrap(), 0..1);
+    for glimpse in &traced[0].glimpses {
+        // 0.5 · 2ˢ⁺¹⁺ᶻ
+        let finest = [1.0, 2.0][glimpse.zoom.unwrap()];
+        assert_eq!(glimpse.gains, [finest, 2.0 * finest]);
+    }
+}
