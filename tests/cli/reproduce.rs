@@ -177,6 +177,23 @@ fn only_a_finished_run_of_a_row_is_adopted() {
 fn a_row_begins_with_the_weights_of_another() {
     let place = place();
     let small = format!("reproduce large {SMALL} --set data.size=40 --set model.scales=2");
+
+    // Another process is training the first row: those that begin with its weights wait, and what needs none of them is trained.
+    place.write("runs/quick/large-100-seed1/.lock", b"");
+    let lock = fs::File::open(place.path("runs/quick/large-100-seed1/.lock")).unwrap();
+    lock.lock().unwrap();
+    let told = place.ram(&format!("{small} --threads 1"));
+    told.succeeds();
+    assert!(told.err.contains("skipped a run that another process is training: large-100-seed1"), "{}", told.err);
+    for [row, earlier] in [["200", "100"], ["400", "200"], ["800", "400"], ["2048", "800"]] {
+        let line =
+            format!("large-{row}-seed1 has not begun, since large-{earlier}-seed1, with whose weights it begins");
+        assert!(told.err.contains(&line), "{}", told.err);
+        assert!(!place.path(&format!("runs/quick/large-{row}-seed1/last.safetensors")).exists());
+    }
+    assert!(place.path("runs/quick/large-conv-seed1/test.json").exists());
+    drop(lock);
+
     place.ram(&format!("{small} --jobs 2 --threads 1")).succeeds();
     let read = |file: &str| -> Value { serde_json::from_slice(&place.bytes(file)).unwrap() };
     let init = |run: &str| read(&format!("{run}/run.json"))["init_from"].clone();
@@ -314,6 +331,10 @@ fn every_row_is_reported_from_the_records_of_the_program() {
     place.ram("reproduce all --report --records none").fails(4, &["none", "cannot be listed"]);
     place.ram("reproduce all --report --into tiny.toml").fails(2, &["tiny.toml", "<!-- tables -->"]);
     place.ram("reproduce all --report --into none.md").fails(1, &["cannot read none.md"]);
+    // A folder that cannot be written is told once, not for each run.
+    let told = place.ram("reproduce table1a --quick --runs tiny.toml");
+    told.fails(4, &["tiny.toml: cannot hold runs: ", "choose another with --runs"]);
+    assert_eq!(told.err.lines().count(), 1, "{}", told.err);
 }
 
 /// What stands in the README is what the records say.

@@ -111,6 +111,25 @@ impl TestError {
     }
 }
 
+/// Makes the folder in which runs lie, if it does not exist, and makes sure that runs can be made in it.
+///
+/// # Errors
+/// [`RamError::Run`] where that is not possible.
+pub fn make_folder_of_runs(runs: &Path) -> Result<(), RamError> {
+    let made = fs::create_dir_all(runs).and_then(|()| {
+        let probe = runs.join(format!(".probe-{}", std::process::id()));
+        fs::create_dir(&probe)?;
+        fs::remove_dir(&probe)
+    });
+    made.map_err(|error| {
+        RamError::run(runs, format!("cannot hold runs: {error}; allow writing there or choose another with --runs"))
+    })
+}
+
+fn denied(path: &Path, error: io::Error) -> RamError {
+    RamError::run(path, format!("cannot create the folder: {error}; choose another with --runs"))
+}
+
 /// The folder of a run. While this value lives, other processes cannot write to the folder.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -153,9 +172,6 @@ impl RunFolder {
     /// # Errors
     /// As [`RunFolder::create`].
     pub fn claim(runs: &Path, name: Name) -> Result<RunFolder, RamError> {
-        let denied = |path: &Path, error: io::Error| {
-            RamError::run(path, format!("cannot create the folder: {error}; choose another with --runs"))
-        };
         if let Name::Given(name) = name {
             check_name(name)?;
         }

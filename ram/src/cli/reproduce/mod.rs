@@ -10,6 +10,7 @@ use std::path::Path;
 
 use ram::error::RamError;
 use ram::runs::atomic;
+use ram::runs::run_folder::make_folder_of_runs;
 use ram::tables::keep::same_configuration;
 use ram::tables::page::{Form, page};
 use ram::tables::plan::{Plan, Planned};
@@ -51,6 +52,7 @@ fn train(args: &Args, plan: &Plan) -> anyhow::Result<Ended> {
             same_configuration(&path, planned)?;
         }
     }
+    make_folder_of_runs(&folder)?;
     let jobs = Jobs::new(args.jobs, &folder, &args.machine, stop);
     let Worked { tested, locked, waiting, failed, interrupted } = jobs.work(&runs)?;
     if interrupted {
