@@ -1,15 +1,18 @@
-//! The paths that the documents name exist: those of their links, and those between backticks that lead into the repository.
+//! The paths that the documents name exist: those of their links, and those between backticks that lead into the repository. What the
+//! records say of trials can be repeated.
 
 use std::path::{Path, PathBuf};
 
+use ram::config::{Base, Config};
 use ram::paper::{ENTRIES, Entry, Item, Test, markdown};
 
 /// The documents, and how many paths each of them names at least.
-const DOCUMENTS: [(&str, usize); 5] = [
+const DOCUMENTS: [(&str, usize); 6] = [
     ("README.md", 40),
     ("CONTRIBUTING.md", 15),
     ("benches/README.md", 4),
     ("ram/record/README.md", 12),
+    ("ram/record/findings.md", 3),
     ("ram/zoo/README.md", 1),
 ];
 
@@ -139,4 +142,30 @@ fn equations_are_quoted_where_they_are_computed() {
 fn the_readme_has_the_map_of_the_paper() {
     let map = format!("<!-- paper -->\n\n{}\n<!-- /paper -->", markdown());
     assert!(text("README.md").contains(&map), "write it again: cargo run --release -- paper --into README.md");
+}
+
+#[test]
+fn every_trial_of_the_recipe_has_its_configuration_and_its_command() {
+    let (root, mut names) = (root(), Vec::new());
+    for line in text("ram/record/recipe/trials.jsonl").lines() {
+        let trial: serde_json::Value = serde_json::from_str(line).unwrap();
+        let name = trial["name"].as_str().unwrap().to_owned();
+        let file = format!("ram/record/recipe/{name}.toml");
+        assert_eq!(trial["command"], format!("ram train --config {file}"));
+        let config = Config::load(Base::File(&root.join(&file)), &[]).unwrap();
+        assert_eq!(ram::config::old_names(Base::File(&root.join(&file)), &[]), [""; 0]);
+        let errors: Vec<f64> =
+            trial["validation_errors"].as_array().unwrap().iter().map(|error| error.as_f64().unwrap()).collect();
+        assert!(errors.len() <= config.train.epochs, "{name}");
+        let best = trial["best_epoch"].as_u64().unwrap() as usize;
+        let lowest = errors.iter().copied().fold(f64::INFINITY, f64::min);
+        assert_eq!((errors[best - 1], trial["best_validation_error"].as_f64()), (lowest, Some(lowest)), "{name}");
+        names.push(format!("{name}.toml"));
+    }
+    let files = std::fs::read_dir(root.join("ram/record/recipe")).unwrap();
+    let mut files: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.retain(|name| name != "trials.jsonl");
+    files.sort();
+    names.sort();
+    assert_eq!(files, names);
 }
