@@ -78,7 +78,7 @@ pub const TABLES: [Table; 13] = [
             "recipe",
             "recipe",
             "The recipe, one thing left out",
-            "Cluttered 60×60 after 10 epochs, without one thing at a time",
+            "Cluttered 60×60, 10 epochs: our recipe, and the same with one of its parts left out",
         ])
     },
 ];

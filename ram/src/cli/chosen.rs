@@ -20,7 +20,7 @@ pub struct Places {
     #[arg(long, value_name = "NAME")]
     pub pretrained: Option<String>,
 
-    /// The folder of the pretrained models [default: $RAM_ZOO, else ram/zoo in the checkout]
+    /// The folder of the pretrained models [default: $RAM_ZOO, else ram/zoo above the program, here, or in the sources]
     #[arg(long, value_name = "DIR", requires = "pretrained")]
     pub zoo: Option<PathBuf>,
 

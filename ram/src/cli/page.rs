@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pretrained: Vec<String>,
 
-    /// The folder of the pretrained models [default: $RAM_ZOO, else ram/zoo in the checkout]
+    /// The folder of the pretrained models [default: $RAM_ZOO, else ram/zoo above the program, here, or in the sources]
     #[arg(long, value_name = "DIR")]
     zoo: Option<PathBuf>,
 

@@ -31,7 +31,7 @@ pub struct Args {
 /// Options of the list.
 #[derive(clap::Args)]
 struct List {
-    /// The folder of the pretrained models [default: $RAM_ZOO, else ram/zoo in the checkout]
+    /// The folder of the pretrained models [default: $RAM_ZOO, else ram/zoo above the program, here, or in the sources]
     #[arg(long, value_name = "DIR")]
     zoo: Option<PathBuf>,
 
@@ -58,7 +58,7 @@ struct Add {
     #[arg(long)]
     name: Option<String>,
 
-    /// The folder of the pretrained models, which is made if it does not exist [default: $RAM_ZOO, else ram/zoo in the checkout]
+    /// The folder of the pretrained models, which is made if it does not exist [default: $RAM_ZOO, else ram/zoo above the program, here, or in the sources]
     #[arg(long, value_name = "DIR")]
     zoo: Option<PathBuf>,
 

@@ -6,7 +6,7 @@ mod extensions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use self::cells::{figure, markdown, mean, number};
+use self::cells::{few, figure, markdown, mean, number};
 use self::extensions::{distances, sizes_of_digits, stopping};
 use super::record::Record;
 use super::rows::Row;
@@ -80,8 +80,9 @@ pub fn page(rows: &[Row], left_out: &[String], form: Form, quick: bool) -> Strin
 /// What the figures mean.
 fn about(rows: &[Row], form: Form) -> String {
     let mut text = "Test error in per cent (for games, the share of lost games). The figure of several seeds is their mean ± the \
-                    standard deviation; where there is one, it is marked. ✓ marks a figure at or below the paper's, and ★ one at \
-                    or below our goal. \"Later\" is what other authors quote from the paper's published version. The checkpoint is \
+                    standard deviation; where there are fewer than three, their number is told. ✓ marks a figure at or below the paper's, \
+                    and ★ one at or below the goal that we set. \"Later\" is what public implementations quote from the paper's later \
+                    version at a conference. The checkpoint is \
                     chosen by its validation error. The test set is used once for each run, in one pass"
         .to_owned();
     match first_location(rows) {
@@ -90,7 +91,8 @@ fn about(rows: &[Row], form: Form) -> String {
     }
     _ = writeln!(
         text,
-        "\"{PASSES} first locations\" is another protocol, in which the probabilities are averaged over {PASSES} first locations."
+        "\"{PASSES} first locations\" is another protocol: each image is looked at {PASSES} times, from {PASSES} first locations, and the probabilities \
+         are averaged. It takes {PASSES} times as many glimpses."
     );
     if form == Form::Full {
         let runs = || rows.iter().flat_map(|row| row.runs.iter().filter(|run| run.seconds_to_paper.is_some()));
@@ -230,8 +232,7 @@ fn controls(row: &Row) -> String {
     ];
     let parts = known.into_iter().filter_map(|(words, name)| {
         let errors = row.errors_of_control(name);
-        let seeds = if errors.len() == 1 { " (1 seed)" } else { "" };
-        (!errors.is_empty()).then(|| format!("{} % with {words}{seeds}", mean(&errors)))
+        (!errors.is_empty()).then(|| format!("{} % with {words}{}", mean(&errors), few(&errors)))
     });
     let parts: Vec<_> = parts.collect();
     if parts.is_empty() {

@@ -54,7 +54,8 @@ pub struct Args {
     #[arg(long, value_name = "RUN", group = "mode")]
     pub adopt: Vec<PathBuf>,
 
-    /// Only copy what each tested run proved into this folder of records, and write the summary there.
+    /// Only copy the configuration, the metrics and the test result of each tested run into this folder of records, and write the
+    /// summary there.
     #[arg(long, value_name = "DIR", group = "mode")]
     pub keep: Option<PathBuf>,
 

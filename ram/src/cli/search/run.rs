@@ -32,12 +32,12 @@ const VARIABLES: [&str; 4] = ["RAM_TRIAL", "SLURM_ARRAY_TASK_ID", "HQ_TASK_ID", 
 /// Options of `ram search run`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-With --trial one trial is run; without it, the first of the environment variables RAM_TRIAL, SLURM_ARRAY_TASK_ID, HQ_TASK_ID
-and PARALLEL_SEQ that is set gives its number. Trials are numbered from 1. A trial that is done returns at once, an unfinished one
-is resumed, and the last line on standard output is the result as JSON. With halving, a trial waits at the end of a rung for the
+With --trial one trial is run; without it, the first of the environment variables RAM_TRIAL, SLURM_ARRAY_TASK_ID, HQ_TASK_ID \
+and PARALLEL_SEQ that is set gives its number. Trials are numbered from 1. A trial that is done returns at once, an unfinished one \
+is resumed, and the last line on standard output is the result as JSON. With halving, a trial waits at the end of a rung for the \
 others: run all of them again until none is waiting.
 
-Without these, or with --trials or --jobs, all trials are run on this machine. Several processes may do this at the same time; a
+Without these, or with --trials or --jobs, all trials are run on this machine. Several processes may do this at the same time; a \
 trial that another process is running is skipped.")]
 pub struct Args {
     #[command(flatten)]

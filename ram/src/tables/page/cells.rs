@@ -13,15 +13,25 @@ pub fn number(x: Option<f64>) -> String {
     x.map_or("–".to_owned(), |x| format!("{x:.2}"))
 }
 
-/// The mean with what is to be known of it: whether it is of one seed, at or below the paper's figure, at or below the goal.
+/// The number of seeds that a figure should have.
+const SEEDS: usize = 3;
+
+/// How many seeds a figure has, where these are fewer than it should have: ` (1 seed)`.
+pub fn few(errors: &[f64]) -> String {
+    match errors.len() {
+        1 => " (1 seed)".to_owned(),
+        n if n < SEEDS => format!(" ({n} seeds)"),
+        _ => String::new(),
+    }
+}
+
+/// The mean with what is to be known of it: whether it is of few seeds, at or below the paper's figure, at or below the goal.
 pub fn figure(errors: &[f64], paper: Option<f64>, goal: Option<f64>) -> String {
     let mut text = mean(errors);
     if errors.is_empty() {
         return text;
     }
-    if errors.len() == 1 {
-        text += " (1 seed)";
-    }
+    text += &few(errors);
     let percent = 100.0 * errors.iter().sum::<f64>() / errors.len() as f64;
     // A share of test images is not exact in binary.
     let reached = |bar: Option<f64>| bar.is_some_and(|bar| percent <= bar + 1e-9);

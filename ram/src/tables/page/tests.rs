@@ -24,8 +24,9 @@ fn the_mean_has_a_deviation_from_two_runs_on() {
 fn a_figure_at_a_bar_has_reached_it() {
     assert_eq!(figure(&[0.0129], Some(1.29), Some(0.75)), "1.29 (1 seed) ✓");
     assert_eq!(figure(&[0.0130], Some(1.29), Some(0.75)), "1.30 (1 seed)");
-    assert_eq!(figure(&[0.0075, 0.0075], Some(1.29), Some(0.75)), "0.75 ± 0.00 ✓★");
+    assert_eq!(figure(&[0.0075, 0.0075], Some(1.29), Some(0.75)), "0.75 ± 0.00 (2 seeds) ✓★");
     assert_eq!(figure(&[0.02], None, Some(2.0)), "2.00 (1 seed) ★");
+    assert_eq!(figure(&[0.0075; 3], Some(1.29), None), "0.75 ± 0.00 ✓");
     assert_eq!(figure(&[], Some(1.0), Some(1.0)), "–");
 }
 
@@ -43,7 +44,7 @@ fn records_stand_in_their_row_and_column() {
     assert!(text.contains("| ours | 10 first locations | LSTM core | paper | later | goal |"), "{text}");
     assert_eq!(
         line(&text, "| RAM, 6"),
-        "| RAM, 6 glimpses, 8×8, 1 scale | **1.10 ± 0.14 ✓** | 1.00 ± 0.14 | 0.70 (1 seed) ✓★ | 1.29 | 1.12 | 0.75 |"
+        "| RAM, 6 glimpses, 8×8, 1 scale | **1.10 ± 0.14 (2 seeds) ✓** | 1.00 ± 0.14 | 0.70 (1 seed) ✓★ | 1.29 | 1.12 | 0.75 |"
     );
     // A row without a record is shown all the same; only one row has the variant.
     assert_eq!(line(&text, "| RAM, 5"), "| RAM, 5 glimpses, 8×8, 1 scale | – | – |  | 1.55 | 1.34 | 0.95 |");
