@@ -112,8 +112,9 @@ fn draw_bars(scene: &mut Scene, bars: &[Bar]) {
     if bars.iter().any(|bar| bar.paper.is_some()) {
         notes.push("a red line is the paper's figure");
     }
-    scene.text([MARGIN, frame.bottom() + 12.0], Align::Left, &notes.join("; "), SMALL);
-    scene.height = frame.bottom() + 20.0;
+    // On a line of its own: all notes together are longer than the names, and would run into the numbers of the axis.
+    scene.text([MARGIN, frame.bottom() + 26.0], Align::Left, &notes.join("; "), SMALL);
+    scene.height = frame.bottom() + 34.0;
 }
 
 /// Draws curves over each other, with a legend below them.

@@ -48,6 +48,17 @@ fn a_bar_is_as_long_as_the_mean_error() {
     };
     let lines: Vec<_> = scene.shapes.iter().filter_map(line).map(|share| (500.0 * share).round()).collect();
     assert_eq!(lines, [129.0, 147.0]);
+    let height = |wanted: &str| {
+        let at = |shape: &Shape| match shape {
+            Shape::Text { at, text, .. } if text.starts_with(wanted) => Some(at[1]),
+            _ => None,
+        };
+        scene.shapes.iter().find_map(at).unwrap()
+    };
+    assert!(
+        height("error, %; a dot is a seed; without dots, 1 seed; a red line is") > height("0") + 9.5,
+        "below the axis"
+    );
     let texts = texts(&scene);
     for expected in ["Table 1a", "2.00 ± 1.41", "the same, LSTM core", "the same, random locations"] {
         assert!(texts.contains(&expected), "no {expected} in {texts:?}");
