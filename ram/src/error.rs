@@ -111,7 +111,9 @@ impl RamError {
 /// The end of a message about a file: what a user can do.
 fn what_to_do(kind: io::ErrorKind) -> &'static str {
     match kind {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "; look at the path: its folders must exist",
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            "; a part of this path does not exist: look at it again"
+        }
         io::ErrorKind::IsADirectory | io::ErrorKind::AlreadyExists => "; name a file, not a folder",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; allow it there, or choose another path"
@@ -131,7 +133,14 @@ mod tests {
         let source = std::fs::write(&path, "").unwrap_err();
         let message = RamError::Io { action: "write", path, source }.to_string();
         assert!(message.starts_with("cannot write no/such/look.png: "), "{message}");
-        assert!(message.ends_with("; look at the path: its folders must exist"), "{message}");
+        assert!(message.ends_with("; a part of this path does not exist: look at it again"), "{message}");
+        for (kind, advice) in [
+            (io::ErrorKind::IsADirectory, "name a file"),
+            (io::ErrorKind::PermissionDenied, "choose another path"),
+            (io::ErrorKind::StorageFull, "make room"),
+        ] {
+            assert!(what_to_do(kind).contains(advice), "{kind}");
+        }
     }
 
     #[test]

@@ -335,6 +335,12 @@ fn every_row_is_reported_from_the_records_of_the_program() {
     let told = place.ram("reproduce table1a --quick --runs tiny.toml");
     told.fails(4, &["tiny.toml: cannot hold runs: ", "choose another with --runs"]);
     assert_eq!(told.err.lines().count(), 1, "{}", told.err);
+    // A folder that is there, but in which nobody makes folders, whatever the rights.
+    if cfg!(target_os = "linux") && Path::new("/proc").exists() {
+        let told = place.ram("reproduce table1a --quick --runs /proc");
+        told.fails(4, &["/proc: cannot hold runs: "]);
+        assert_eq!(told.err.lines().count(), 1, "{}", told.err);
+    }
 }
 
 /// What stands in the README is what the records say.

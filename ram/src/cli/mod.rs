@@ -230,6 +230,12 @@ mod tests {
     }
 
     #[test]
+    fn a_negative_number_reaches_the_option_that_refuses_it() {
+        let told = command().try_get_matches_from(["ram", "eval", "a", "--passes", "-3"]).unwrap_err().to_string();
+        assert!(told.contains("-3 is not in 1..=1000"), "{told}");
+    }
+
+    #[test]
     fn the_help_names_every_preset_and_exit_code() {
         let mut command = Cli::command();
         let top = command.render_long_help().to_string();
