@@ -208,6 +208,28 @@ impl Labelled {
         self.labels.is_empty()
     }
 
+    /// These images, and after them those of another set.
+    ///
+    /// # Errors
+    /// [`DataError::Mismatch`] if the images of the two sets differ in shape or in their number of classes, or if there is not
+    /// enough memory for all of them.
+    pub fn followed_by(&self, other: &Labelled) -> Result<Labelled, DataError> {
+        let shape = |set: &Labelled| (set.images.frames, set.images.layout, set.classes);
+        if shape(self) != shape(other) {
+            return Err(DataError::Mismatch {
+                what: "two sets cannot become one",
+                found: format!("frames, layout and classes {:?}", shape(other)),
+                expected: format!("{:?}", shape(self)),
+            });
+        }
+        let mut pixels = zeros(self.len() + other.len(), self.images.frames * self.images.layout.len())?;
+        let (own, others) = pixels.split_at_mut(self.images.pixels.len());
+        own.copy_from_slice(&self.images.pixels);
+        others.copy_from_slice(&other.images.pixels);
+        let images = Images { pixels, count: self.len() + other.len(), ..self.images };
+        Labelled::new(images, [self.labels.as_slice(), &other.labels].concat(), self.classes)
+    }
+
     /// Consecutive images and their classes, without copying them.
     ///
     /// # Panics
@@ -250,6 +272,20 @@ mod tests {
         assert!(Labelled::new(images.clone(), vec![0, 1], 3).is_err());
         let error = Labelled::new(images, vec![0, 1, 7], 3).unwrap_err().to_string();
         assert!(error.contains("label 7") && error.contains("below 3"), "{error}");
+    }
+
+    #[test]
+    fn sets_follow_each_other() {
+        let both = numbered(2).followed_by(&numbered(4)).unwrap();
+        assert_eq!((both.len(), both.images.len()), (6, 6));
+        assert_eq!(both.labels, [0, 1, 0, 1, 2, 0]);
+        assert_eq!([both.images.image(1), both.images.image(3)], [numbered(2).images.image(1); 2]);
+        let wider = Labelled::new(Images::new(vec![0; 24], 1, 4, 6).unwrap(), vec![0], 3).unwrap();
+        let more = Labelled { classes: 4, ..numbered(1) };
+        for other in [wider, more] {
+            let error = numbered(2).followed_by(&other).unwrap_err().to_string();
+            assert!(error.contains("two sets cannot become one"), "{error}");
+        }
     }
 
     #[test]

@@ -81,6 +81,16 @@ impl TrainingData {
         let validation = selected(config, Split::Validation, validation, &mut notes)?;
         let canvas = canvas(config, &train);
         canvas.validate(&train.images)?;
+        let train = if config.data.train_on_validation {
+            notes.push(format!(
+                "data.train_on_validation: the {} validation images are trained on too, so their error says nothing of new images, \
+                 and the weights after the last epoch are kept as the best",
+                validation.len()
+            ));
+            train.followed_by(&validation)?
+        } else {
+            train
+        };
         let validation = Canvases::new(validation, &canvas, FIXED_SEED, Purpose::ValidationCanvas)?;
         let (train, object_fills_image) = (Arc::new(train), source.object_fills_image());
         Ok(TrainingData { train, validation, canvas, classes, notes, object_fills_image })

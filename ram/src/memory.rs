@@ -30,7 +30,8 @@ pub fn check_images(config: &Config) -> Result<(), RamError> {
 
 /// The images that are held in memory.
 fn images(config: &Config) -> [Part; 2] {
-    let [train, validation, _] = config.data.counts().map(|count| count as u64);
+    let [_, validation, _] = config.data.counts().map(|count| count as u64);
+    let train = config.data.trained_on() as u64;
     let original = 28 * 28;
     let canvases = product(&[validation, (config.data.size as u64).pow(2)]);
     let held = if config.data.clip_frames() > 1 || canvases > HELD { 0 } else { canvases };

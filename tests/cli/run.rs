@@ -323,6 +323,37 @@ fn a_run_is_trained_evaluated_and_never_overwritten() {
     assert!(place.path("runs/tiny-1/config.toml").exists() && place.path("runs/tiny-2/config.toml").exists());
 }
 
+/// A last training, on the validation images too: its errors on them are told for what they are, and choose nothing.
+#[test]
+fn a_network_is_trained_on_the_validation_images_too() {
+    let place = place();
+    let all = "--set data.train_on_validation=true";
+    let said =
+        place.ram(&format!("train --config tiny.toml --name all {all} --set train.epochs=3 --set train.batch=50"));
+    assert!(
+        said.err.contains("warning: data.train_on_validation: the 50 validation images are trained on too"),
+        "{}",
+        said.err
+    );
+    assert_eq!(said.succeeds().matches(" % (trained on)").count(), 3, "{}", said.out);
+    assert!(said.out.contains("nothing was chosen: the weights after epoch 3, the last one, are kept"), "{}", said.out);
+    let [best, last] = ["best", "last"].map(|name| place.bytes(&format!("runs/all/{name}.safetensors")));
+    assert!(best == last, "the best weights are the last ones");
+    // Five steps for 250 images; the 200 training images alone would make four.
+    let lines = String::from_utf8(place.bytes("runs/all/metrics.jsonl")).unwrap();
+    let line: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&line["step"], &line["validation"]["trained_on"]), (&5.into(), &true.into()));
+    place.ram("eval all").succeeds();
+    let told = place.ram("compare all --out curves.svg");
+    assert!(told.succeeds().contains("all  last error on its own images"), "{}", told.out);
+    place.ram("zoo add all --name mine --zoo zoo").fails(1, &["trained on the validation images too"]);
+    place.write(
+        "s.toml",
+        b"[base]\nconfig = \"runs/all/config.toml\"\n[space]\npolicy.std = { uniform = [0.1, 0.2] }\n",
+    );
+    place.ram("search run s.toml").fails(2, &["data.train_on_validation is true, but a search compares"]);
+}
+
 #[test]
 fn off_a_terminal_there_is_a_line_an_epoch_and_no_escape_code() {
     let place = place();

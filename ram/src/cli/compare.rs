@@ -114,8 +114,10 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         // With patience, a run may be complete before its last planned epoch.
         let so_far = if is_complete(config, lines) { String::new() } else { format!("; {epochs} are done") };
         let planned = config.train.epochs;
-        let line =
-            format!("{name:<widest$}  best validation error {error:>8} after epoch {epoch} of {planned}{so_far}");
+        // Where the validation images were trained on too, nothing is the best.
+        let which =
+            if config.data.train_on_validation { "last error on its own images" } else { "best validation error" };
+        let line = format!("{name:<widest$}  {which} {error:>8} after epoch {epoch} of {planned}{so_far}");
         say(&wrapped(&line, width(), 4))?;
     }
     say(&format!("wrote {}", args.out.display()))?;

@@ -186,9 +186,10 @@ fn epoch_line(
 ) -> String {
     let EpochMetrics { epoch, train, validation, learning_rate, .. } = metrics;
     let digits = epochs.to_string().len();
+    let trained_on = if validation.trained_on { " (trained on)" } else { "" };
     let parts = [
         format!("epoch {epoch:>digits$}/{epochs}"),
-        format!("  validation error {}", percent(validation.error)),
+        format!("  validation error {}{trained_on}", percent(validation.error)),
         format!("  training error {}", percent(train.error)),
         metrics.glimpses.map_or_else(String::new, |glimpses| format!("  {glimpses:.2} glimpses")),
         format!("  {seconds:.1} s"),
@@ -231,7 +232,7 @@ mod tests {
             step: 30,
             learning_rate: 9.5e-4,
             train: Losses { classification: 0.0712, location: 0.5, baseline: 0.09, error: 0.0231, ..Losses::default() },
-            validation: Validation { error: 0.019, loss: 0.061 },
+            validation: Validation { error: 0.019, loss: 0.061, ..Validation::default() },
             fixation_spread: vec![0.5],
             ..EpochMetrics::default()
         }

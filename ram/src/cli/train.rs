@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
     drop(trainer);
 
     match outcome {
-        Outcome::Finished { best_error, best_epoch } => finished(args, &path, best_error, best_epoch),
+        Outcome::Finished { best_error, best_epoch } => finished(args, &path, &config, best_error, best_epoch),
         Outcome::Interrupted { epoch, step } => {
             let resume = resume_command(args, &path);
             if args.json {
@@ -172,7 +172,7 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
 }
 
 /// Writes the report of a finished run and says how it ended.
-fn finished(args: &Args, path: &Path, best_error: f64, best_epoch: usize) -> anyhow::Result<Ended> {
+fn finished(args: &Args, path: &Path, config: &Config, best_error: f64, best_epoch: usize) -> anyhow::Result<Ended> {
     let (data_dir, threads) =
         (run_info::data_dir(path, args.machine.data_dir.as_deref()), args.machine.threads.count());
     let weights = RunFolder::read(path, Which::Last)?.weights_hash();
@@ -192,12 +192,12 @@ fn finished(args: &Args, path: &Path, best_error: f64, best_epoch: usize) -> any
         })
         .to_string())?;
     } else {
-        say(&format!(
-            "best validation error {} after epoch {best_epoch}; final weights {weights}\ntest it: {} eval {}",
-            percent(best_error),
-            program(),
-            quoted(path)
-        ))?;
+        let chosen = if config.data.train_on_validation {
+            format!("nothing was chosen: the weights after epoch {best_epoch}, the last one, are kept")
+        } else {
+            format!("best validation error {} after epoch {best_epoch}", percent(best_error))
+        };
+        say(&format!("{chosen}; final weights {weights}\ntest it: {} eval {}", program(), quoted(path)))?;
         if let Some(report) = report {
             say(&format!("look at it: {}", report.display()))?;
         }

@@ -40,7 +40,7 @@ pub(crate) const PRESETS: &[NamedText] =
 /// a part of the configuration.
 pub(crate) const EXPERIMENTS: &[NamedText] = texts! { "experiments":
     "mnist-fc-256" "mnist-ram-1" "mnist-ram-2" "mnist-ram-3" "mnist-ram-4" "mnist-ram-5" "mnist-ram-6" "mnist-ram-7"
-    "mnist-lstm-6"
+    "mnist-lstm-6" "mnist-fc-256-all" "mnist-ram-6-all"
     "translated-60-fc-64" "translated-60-fc-256" "translated-60-conv" "translated-60-cnn"
     "translated-60-ram-4" "translated-60-ram-6" "translated-60-ram-8"
     "cluttered-60-fc-64" "cluttered-60-fc-256" "cluttered-60-conv" "cluttered-60-cnn"

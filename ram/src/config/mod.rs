@@ -85,6 +85,9 @@ pub struct Data {
     pub validation: usize,
     /// Number of test images; 0 as above.
     pub test: usize,
+    /// Whether the validation images are trained on too, for a last training once they have chosen everything. Then they choose
+    /// nothing more: the weights after the last epoch are the best.
+    pub train_on_validation: bool,
 }
 
 impl Data {
@@ -94,6 +97,14 @@ impl Data {
         let standard = self.source.counts();
         let asked = [self.train, self.validation, self.test];
         std::array::from_fn(|i| if asked[i] == 0 { standard[i] } else { asked[i] })
+    }
+
+    /// Number of images to train on; 0 where only the data tell.
+    pub fn trained_on(&self) -> usize {
+        match self.counts() {
+            [train, validation, _] if self.train_on_validation && train > 0 => train + validation,
+            [train, ..] => train,
+        }
     }
 
     /// Edge in pixels to which an image is brought before it is put on its canvas; `scale` then makes it larger or smaller.
@@ -309,6 +320,7 @@ impl Default for Data {
             train: 0,
             validation: 0,
             test: 0,
+            train_on_validation: false,
         }
     }
 }
@@ -366,6 +378,7 @@ mod tests {
     fn counts_of_zero_are_the_sources_own() {
         let mut data = Data { train: 7, ..Data::default() };
         assert_eq!(data.counts(), [7, 10_000, 10_000]);
+        assert_eq!([data.trained_on(), Data { train_on_validation: true, ..data.clone() }.trained_on()], [7, 10_007]);
         data.source = Source::Digits;
         assert_eq!(data.counts(), [7, 2_000, 5_000]);
     }

@@ -210,11 +210,17 @@ impl Config {
             );
         }
         faults.within("train.patience", train.patience, 0, 1_000_000);
+        faults.unless(
+            train.patience == 0 || !data.train_on_validation,
+            "train.patience",
+            train.patience,
+            "0 with data.train_on_validation=true, where the validation error says nothing of new images",
+        );
 
-        let steps = train.epochs.saturating_mul(data.counts()[0].div_ceil(train.batch.max(1)));
+        let steps = train.epochs.saturating_mul(data.trained_on().div_ceil(train.batch.max(1)));
         faults.unless(
             // How many pictures a folder has is not known yet.
-            schedule.warmup == 0 || schedule.warmup < steps || data.counts()[0] == 0,
+            schedule.warmup == 0 || schedule.warmup < steps || data.trained_on() == 0,
             "schedule.warmup",
             schedule.warmup,
             &format!(
@@ -298,6 +304,10 @@ mod tests {
             let text = message("mnist", &[set]);
             assert!(text.contains(part), "{text}");
         }
+        let text = message("mnist", &["data.train_on_validation=true", "train.patience=3"]);
+        assert!(text.contains("train.patience is 3, but must be 0 with data.train_on_validation=true"), "{text}");
+        let text = message("mnist", &["data.train_on_validation=true", "data.source=catch", "data.size=24"]);
+        assert!(text.contains("data.train_on_validation is true, but must be false with data.source=catch"), "{text}");
         let text = message("mnist", &["policy.first=learned", "policy.locations=random"]);
         assert!(text.contains("policy.first is learned, but must be random, inside or centre with"), "{text}");
         for set in [
@@ -306,6 +316,7 @@ mod tests {
             "optimiser.clip=1e-30",
             "optimiser.epsilon=1e-30",
             "schedule.warmup=23459",
+            "data.train_on_validation=true",
         ] {
             Config::load(Base::Preset("mnist"), &[set.to_owned()]).unwrap();
         }

@@ -60,6 +60,14 @@ fn a_source_of_ones_own_is_opened() {
     );
     assert!(test.notes.len() == 2 && test.notes[0] == "image 3 is torn", "{:?}", test.notes);
 
+    let whole =
+        TrainingData::of(&load(&["data.train=4", "data.validation=3", "data.train_on_validation=true"]), &own).unwrap();
+    assert_eq!([whole.train.len(), whole.validation.len()], [7, 3]);
+    assert_eq!(whole.train.labels, [0, 1, 0, 1, 0, 1, 0]);
+    assert_eq!([3, 4].map(|image| whole.train.images.image(image)[0]), [1, 2], "those of the validation are the last");
+    let note = whole.notes.last().unwrap();
+    assert!(note.starts_with("data.train_on_validation: the 3 validation images are trained on too"), "{note}");
+
     let refused = |sets: &[&str], own: &Own| TrainingData::of(&load(sets), own).err().unwrap().to_string();
     assert!(
         refused(&["data.validation=11"], &own).contains("data.validation is 11, but this split has only 10 images")

@@ -103,7 +103,7 @@ pub struct ResultRow {
     pub policy: String,
     /// The seed of the run.
     pub seed: u64,
-    /// The validation error of the best epoch, 0 to 1.
+    /// The validation error of the best epoch, 0 to 1; `None` also where the validation images were trained on too.
     pub validation: Option<f64>,
     /// The best epoch.
     pub epoch: Option<usize>,

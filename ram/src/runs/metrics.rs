@@ -17,6 +17,13 @@ pub struct Validation {
     pub error: f64,
     /// Mean cross-entropy, nats.
     pub loss: f64,
+    /// Whether these images were trained on too, see [`Data::train_on_validation`](crate::config::Data::train_on_validation).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub trained_on: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A line of `metrics.jsonl`.
@@ -84,7 +91,11 @@ impl EpochMetrics {
             step,
             learning_rate: rates.learning_rate,
             train,
-            validation: Validation { error: evaluation.error, loss: evaluation.loss },
+            validation: Validation {
+                error: evaluation.error,
+                loss: evaluation.loss,
+                trained_on: config.data.train_on_validation,
+            },
             fixation_spread: evaluation.fixation_spread.clone(),
             on_digit: evaluation.on_digit,
             distance: if evaluation.tracking.is_empty() { evaluation.distance.clone() } else { Vec::new() },
@@ -103,9 +114,9 @@ impl EpochMetrics {
     }
 }
 
-/// The best epoch; of equally good ones the first.
+/// The best epoch; of equally good ones the first. Where the validation images were trained on too, it is the last.
 pub fn best(metrics: &[EpochMetrics]) -> Option<&EpochMetrics> {
-    metrics.iter().reduce(|a, b| if b.cost() < a.cost() { b } else { a })
+    metrics.iter().reduce(|a, b| if b.validation.trained_on || b.cost() < a.cost() { b } else { a })
 }
 
 impl EpochMetrics {
@@ -195,7 +206,7 @@ mod tests {
             step: 391,
             learning_rate: 1e-3,
             train: Losses { classification: 0.1 + 0.2, ..Losses::default() },
-            validation: Validation { error: 0.0123, loss: 1.0 / 3.0 },
+            validation: Validation { error: 0.0123, loss: 1.0 / 3.0, trained_on: false },
             fixation_spread: vec![0.6, 0.1],
             policy_std: Some(0.1 + 0.2),
             error_after: vec![0.5, 1.0 / 3.0],
@@ -204,6 +215,19 @@ mod tests {
             density: vec![vec![8, 0, 0, 0], vec![1, 2, 2, 3]],
             ..EpochMetrics::default()
         }
+    }
+
+    #[test]
+    fn the_best_is_the_first_of_the_lowest_or_the_last_where_nothing_is_held_out() {
+        let best_of = |errors: [f64; 4], trained_on: bool| {
+            let line = |(i, error)| {
+                let validation = Validation { error, trained_on, ..Validation::default() };
+                EpochMetrics { validation, ..metrics(i + 1) }
+            };
+            best(&errors.into_iter().enumerate().map(line).collect::<Vec<_>>()).map(|line| line.epoch)
+        };
+        assert_eq!(best_of([0.3, 0.1, 0.1, 0.2], false), Some(2));
+        assert_eq!(best_of([0.3, 0.1, 0.1, 0.2], true), Some(4));
     }
 
     #[test]

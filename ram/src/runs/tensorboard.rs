@@ -182,7 +182,7 @@ mod tests {
             step: 300 * epoch as u64,
             learning_rate: 1e-3,
             train: Losses { error: 0.5 / epoch as f64, ..Losses::default() },
-            validation: Validation { error: 0.25 / epoch as f64, loss: 1.5 },
+            validation: Validation { error: 0.25 / epoch as f64, loss: 1.5, ..Validation::default() },
             policy_std: Some(0.125),
             fixation_spread: vec![0.5, 0.25],
             ..EpochMetrics::default()

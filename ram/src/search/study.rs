@@ -66,6 +66,12 @@ impl Study {
     /// [`RamError::Config`] where a trial would have a configuration that is not valid.
     pub fn check(&self) -> Result<(), RamError> {
         self.space.check(&self.base)?;
+        if self.base.data.train_on_validation {
+            return Err(RamError::Config(
+                "data.train_on_validation is true, but a search compares the errors on images that are not trained on; leave it out"
+                    .to_owned(),
+            ));
+        }
         if self.halving.is_some() && self.space.dimensions().iter().any(|d| d.key == "train.epochs") {
             return Err(RamError::Config(
                 "train.epochs is drawn, but halving compares trials after equal numbers of epochs; leave one out"

@@ -77,6 +77,9 @@ pub fn page(rows: &[Row], left_out: &[String], form: Form, quick: bool) -> Strin
     text
 }
 
+/// The column of trainings with `data.train_on_validation`.
+const ALL_IMAGES: &str = "all 60 000 images";
+
 /// What the figures mean.
 fn about(rows: &[Row], form: Form) -> String {
     let mut text = "Test error in per cent (for games, the share of lost games). The figure of several seeds is their mean ± the \
@@ -94,6 +97,13 @@ fn about(rows: &[Row], form: Form) -> String {
         "\"{PASSES} first locations\" is another protocol: each image is looked at {PASSES} times, from {PASSES} first locations, and the probabilities \
          are averaged. It takes {PASSES} times as many glimpses."
     );
+    if rows.iter().flat_map(|row| &row.columns).any(|column| column.column == ALL_IMAGES) {
+        _ = writeln!(
+            text,
+            "The column \"{ALL_IMAGES}\" is of trainings with the settings of the row on the training and the validation images \
+             together. Nothing is chosen by them: the weights after the last epoch are tested."
+        );
+    }
     if form == Form::Full {
         let runs = || rows.iter().flat_map(|row| row.runs.iter().filter(|run| run.seconds_to_paper.is_some()));
         let threads: BTreeSet<usize> = runs().flat_map(|run| run.threads.iter().copied()).collect();

@@ -175,9 +175,14 @@ impl Record {
 
 /// The seconds until the validation error was first at or below `bar` per cent.
 fn seconds_to(bar: f64, metrics: &[EpochMetrics], timings: &[Timing]) -> Option<f64> {
-    let reached = metrics.iter().find(|line| 100.0 * line.validation.error <= bar + 1e-9)?.epoch;
+    let reached = metrics.iter().find(|line| reaches(line, bar))?.epoch;
     let until: Vec<f64> = timings.iter().filter(|line| line.epoch <= reached).map(|line| line.seconds).collect();
     (until.len() == reached).then(|| until.iter().sum())
+}
+
+/// Whether the validation error is at or below `bar` per cent, and says something of new images.
+fn reaches(line: &EpochMetrics, bar: f64) -> bool {
+    !line.validation.trained_on && 100.0 * line.validation.error <= bar + 1e-9
 }
 
 fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
@@ -323,5 +328,26 @@ pub fn example(experiment: &str, locations: &str, seed: u64, error: f64) -> Reco
         threads: vec![1],
         seconds: Some(180.0),
         seconds_to_paper: (seed == 1).then_some(90.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::metrics::Validation;
+
+    #[test]
+    fn the_time_to_a_figure_is_of_images_that_were_not_trained_on() {
+        let to_two_per_cent = |trained_on| {
+            let epochs = [(1, 0.03), (2, 0.02), (3, 0.01)];
+            let line = |(epoch, error)| {
+                let validation = Validation { error, trained_on, ..Validation::default() };
+                EpochMetrics { epoch, validation, ..EpochMetrics::default() }
+            };
+            let timing =
+                |(epoch, _)| Timing { epoch, seconds: 10.0, images_per_second: 1.0, threads: 1, kernel: String::new() };
+            seconds_to(2.0, &epochs.map(line), &epochs.map(timing))
+        };
+        assert_eq!([false, true].map(to_two_per_cent), [Some(20.0), None]);
     }
 }

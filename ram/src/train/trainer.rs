@@ -340,7 +340,8 @@ impl Loop<'_> {
         if let Some((name, found)) = metrics.not_finite() {
             return Err(diverged(config, &when, &format!("{name} is {found}")));
         }
-        let is_better = state.best_cost.or(state.best_error).is_none_or(|best| metrics.cost() < best);
+        let is_better = metrics.validation.trained_on
+            || state.best_cost.or(state.best_error).is_none_or(|best| metrics.cost() < best);
         if is_better {
             (state.best_error, state.best_cost, state.best_epoch, state.epochs_since_best) =
                 (Some(evaluation.error), metrics.cost, Some(state.epoch), 0);

@@ -102,7 +102,7 @@ pub fn differences(name: &str, config: &Config) -> Result<Vec<String>, RamError>
 /// set is asked once.
 ///
 /// # Errors
-/// The checkpoint belongs to another model; data are missing, damaged, or not everyone's; the validation error is not the one of
+/// The checkpoint belongs to another model; data are missing, damaged, not everyone's, or were all trained on; the validation error is not the one of
 /// the training; the file would be larger than [`LARGEST`].
 pub fn make(
     checkpoint: &Checkpoint,
@@ -116,6 +116,10 @@ pub fn make(
     let config = &whole.trained.config;
     if config.data.source.is_user_pictures() || config.data.source == Source::Own {
         let message = "trained on data that others do not have; a pretrained model is of a built-in game or data set";
+        return Err(fail(message.to_owned()));
+    }
+    if config.data.train_on_validation {
+        let message = "trained on the validation images too (data.train_on_validation), so it has no validation error to be known by";
         return Err(fail(message.to_owned()));
     }
     let facts = Facts {

@@ -71,6 +71,12 @@ impl Config {
             format!("{:?}", data.canvas).to_lowercase(),
             &format!("centred {with}, which has screens and no canvas"),
         );
+        faults.unless(
+            !data.train_on_validation,
+            "data.train_on_validation",
+            true,
+            &format!("false {with}, whose games are drawn and never run out"),
+        );
         faults.within("data.size", data.size, 4, 1024);
         match (game.open)(data.size).map(|game| game.frames()) {
             Err(error) => faults.add("data.size", error.to_string()),

@@ -15,7 +15,7 @@ fn metrics(epoch: usize) -> EpochMetrics {
         epoch,
         step: 1,
         learning_rate: 0.1,
-        validation: Validation { error: 0.5, loss: 1.0 },
+        validation: Validation { error: 0.5, loss: 1.0, ..Validation::default() },
         on_digit: Some(1.0),
         ..EpochMetrics::default()
     }

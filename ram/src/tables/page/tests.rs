@@ -1,6 +1,7 @@
 use super::*;
 use crate::evaluate::stopping::{Rule, Stopping};
 use crate::evaluation::BySize;
+use crate::experiments::Experiment;
 use crate::tables::plan::Plan;
 use crate::tables::record::{Kept, example};
 use crate::tables::rows::{current, rows};
@@ -37,17 +38,22 @@ fn records_stand_in_their_row_and_column() {
         example("mnist-ram-6", "learned", 2, 0.012),
         example("mnist-ram-7", "random", 1, 0.3),
         example("mnist-lstm-6", "learned", 1, 0.007),
+        example("mnist-fc-256-all", "learned", 1, 0.0134),
     ];
     let rows = rows(&plan("table1a"), records).unwrap();
     assert_eq!(rows.len(), 8);
     let text = page(&rows, &[], Form::Full, false);
-    assert!(text.contains("| ours | 10 first locations | LSTM core | paper | later | goal |"), "{text}");
+    assert!(
+        text.contains("| ours | 10 first locations | all 60 000 images | LSTM core | paper | later | goal |"),
+        "{text}"
+    );
     assert_eq!(
         line(&text, "| RAM, 6"),
-        "| RAM, 6 glimpses, 8×8, 1 scale | **1.10 ± 0.14 (2 seeds) ✓** | 1.00 ± 0.14 | 0.70 (1 seed) ✓★ | 1.29 | 1.12 | 0.75 |"
+        "| RAM, 6 glimpses, 8×8, 1 scale | **1.10 ± 0.14 (2 seeds) ✓** | 1.00 ± 0.14 | – | 0.70 (1 seed) ✓★ | 1.29 | 1.12 | 0.75 |"
     );
-    // A row without a record is shown all the same; only one row has the variant.
-    assert_eq!(line(&text, "| RAM, 5"), "| RAM, 5 glimpses, 8×8, 1 scale | – | – |  | 1.55 | 1.34 | 0.95 |");
+    assert!(line(&text, "| FC").ends_with("| – | – | 1.34 (1 seed) ✓★ |  | 1.35 | 1.69 | 1.35 |"), "{text}");
+    // A row without a record is shown all the same; only some rows have a variant.
+    assert_eq!(line(&text, "| RAM, 5"), "| RAM, 5 glimpses, 8×8, 1 scale | – | – |  |  | 1.55 | 1.34 | 0.95 |");
     let sizes = |row: &str| text.lines().filter(|line| line.starts_with(row)).nth(1).unwrap().to_owned();
     assert!(sizes("| RAM, 7").contains("| 30.00 (1 seed) | – | – |"), "{text}");
     assert!(
@@ -64,6 +70,21 @@ fn records_stand_in_their_row_and_column() {
         "{compact}"
     );
     assert!(!compact.contains("ram train") && compact.contains("\n### Table 1a\n"), "{compact}");
+}
+
+/// The page explains a column of this name, so that no other may hold such trainings.
+#[test]
+fn trainings_on_all_images_stand_in_their_own_column() {
+    let mut found = 0;
+    for experiment in Experiment::all() {
+        let on_all = experiment.config(&[]).unwrap().data.train_on_validation;
+        assert_eq!(on_all, experiment.column.as_deref() == Some(ALL_IMAGES), "{}", experiment.name);
+        found += usize::from(on_all);
+    }
+    assert!(found > 0);
+    let explained =
+        |target| page(&rows(&plan(target), []).unwrap(), &[], Form::Full, false).contains("Nothing is chosen by them");
+    assert_eq!(["table1a", "table1b"].map(explained), [true, false]);
 }
 
 #[test]
