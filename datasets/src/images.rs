@@ -213,21 +213,22 @@ impl Labelled {
     /// # Errors
     /// [`DataError::Mismatch`] if the images of the two sets differ in shape or in their number of classes, or if there is not
     /// enough memory for all of them.
-    pub fn followed_by(&self, other: &Labelled) -> Result<Labelled, DataError> {
+    pub fn followed_by(mut self, other: &Labelled) -> Result<Labelled, DataError> {
         let shape = |set: &Labelled| (set.images.frames, set.images.layout, set.classes);
-        if shape(self) != shape(other) {
+        if shape(&self) != shape(other) {
             return Err(DataError::Mismatch {
                 what: "two sets cannot become one",
                 found: format!("frames, layout and classes {:?}", shape(other)),
-                expected: format!("{:?}", shape(self)),
+                expected: format!("{:?}", shape(&self)),
             });
         }
-        let mut pixels = zeros(self.len() + other.len(), self.images.frames * self.images.layout.len())?;
-        let (own, others) = pixels.split_at_mut(self.images.pixels.len());
-        own.copy_from_slice(&self.images.pixels);
-        others.copy_from_slice(&other.images.pixels);
-        let images = Images { pixels, count: self.len() + other.len(), ..self.images };
-        Labelled::new(images, [self.labels.as_slice(), &other.labels].concat(), self.classes)
+        if self.images.pixels.try_reserve_exact(other.images.pixels.len()).is_err() {
+            return Err(no_memory(other.len(), other.images.frames * other.images.layout.len()));
+        }
+        self.images.pixels.extend_from_slice(&other.images.pixels);
+        self.images.count += other.len();
+        self.labels.extend_from_slice(&other.labels);
+        Ok(self)
     }
 
     /// Consecutive images and their classes, without copying them.
@@ -244,14 +245,19 @@ pub(crate) fn zeros(count: usize, size: usize) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::new();
     let reserved = count.checked_mul(size).is_some_and(|total| bytes.try_reserve_exact(total).is_ok());
     if !reserved {
-        return Err(DataError::Mismatch {
-            what: "there is not enough memory for the images",
-            found: format!("{count} images of {size} bytes"),
-            expected: "fewer or smaller images".to_owned(),
-        });
+        return Err(no_memory(count, size));
     }
     bytes.resize(count * size, 0);
     Ok(bytes)
+}
+
+/// There is not enough memory for `count` images of `size` bytes.
+fn no_memory(count: usize, size: usize) -> DataError {
+    DataError::Mismatch {
+        what: "there is not enough memory for the images",
+        found: format!("{count} images of {size} bytes"),
+        expected: "fewer or smaller images".to_owned(),
+    }
 }
 
 #[cfg(test)]

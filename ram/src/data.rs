@@ -83,8 +83,7 @@ impl TrainingData {
         canvas.validate(&train.images)?;
         let train = if config.data.train_on_validation {
             notes.push(format!(
-                "data.train_on_validation: the {} validation images are trained on too, so their error says nothing of new images, \
-                 and the weights after the last epoch are kept as the best",
+                "data.train_on_validation: the {} validation images are trained on too, so their error says nothing of new images",
                 validation.len()
             ));
             train.followed_by(&validation)?

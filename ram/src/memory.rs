@@ -202,6 +202,9 @@ mod tests {
         }
         of(&[&digits[..], &["data.validation=1025"]].concat()).unwrap();
         let error = of(&["data.source=digits", "data.train=10000000"]).unwrap_err();
+        let both =
+            ["data.source=digits", "data.train=1000000", "data.validation=9000000", "data.train_on_validation=true"];
+        assert!(of(&both).unwrap_err().contains("training images 7.3 GiB"));
         assert!(error.contains("training images 7.3 GiB") && error.ends_with("make data.train smaller"), "{error}");
         let clips = config(&[
             "data.source=digits",

@@ -344,14 +344,32 @@ fn a_network_is_trained_on_the_validation_images_too() {
     let line: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert_eq!((&line["step"], &line["validation"]["trained_on"]), (&5.into(), &true.into()));
     place.ram("eval all").succeeds();
-    let told = place.ram("compare all --out curves.svg");
-    assert!(told.succeeds().contains("all  last error on its own images"), "{}", told.out);
-    place.ram("zoo add all --name mine --zoo zoo").fails(1, &["trained on the validation images too"]);
+    let known =
+        place.ram("train --init-from all --set data.train_on_validation=false --set train.epochs=1 --name next");
+    known.succeeds();
+    assert!(
+        known.err.contains("warning: the weights that this run begins with were trained on the validation"),
+        "{}",
+        known.err
+    );
+    let told = place.ram("compare all next --out curves.svg");
+    assert!(told.succeeds().contains("all   last error, on images trained on, "), "{}", told.out);
+    for (file, part) in [("curves.svg", " on images trained on"), ("runs/all/report.html", "validation (trained on)")] {
+        assert!(String::from_utf8(place.bytes(file)).unwrap().contains(part), "{file}");
+    }
+    let report = String::from_utf8(place.bytes("runs/all/report.html")).unwrap();
+    assert!(report.contains(r#""validation":null"#), "the table of the report has no error that was trained on");
+    place.ram("zoo add all --name mine --zoo zoo").fails(4, &["trained on the validation images too"]);
     place.write(
         "s.toml",
         b"[base]\nconfig = \"runs/all/config.toml\"\n[space]\npolicy.std = { uniform = [0.1, 0.2] }\n",
     );
-    place.ram("search run s.toml").fails(2, &["data.train_on_validation is true, but a search compares"]);
+    place.ram("search run s.toml").fails(2, &["data.train_on_validation is not for a search"]);
+    place.write(
+        "t.toml",
+        b"[base]\npreset = \"demo\"\n[space]\ndata.train_on_validation = { choice = [false, true] }\n",
+    );
+    place.ram("search run t.toml").fails(2, &["data.train_on_validation is not for a search"]);
 }
 
 #[test]

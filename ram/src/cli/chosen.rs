@@ -32,7 +32,8 @@ pub struct Places {
 /// A checkpoint of a run.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Which {
-    /// The checkpoint of the lowest validation error; where glimpses have a price, of the lowest error and price together.
+    /// The checkpoint of the lowest validation error; where glimpses have a price, of the lowest error and price together. Where
+    /// the validation images were trained on too, the last one.
     Best,
     /// The newest checkpoint.
     Last,

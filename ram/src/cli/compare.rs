@@ -101,6 +101,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
             let planned = config.train.epochs;
             json!({
                 "run": path, "best_error": error, "best_epoch": epoch, "epochs": epochs, "planned_epochs": planned,
+                "trained_on_validation": config.data.train_on_validation,
             })
         });
         let rows: Vec<_> = rows.collect();
@@ -116,7 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<Ended> {
         let planned = config.train.epochs;
         // Where the validation images were trained on too, nothing is the best.
         let which =
-            if config.data.train_on_validation { "last error on its own images" } else { "best validation error" };
+            if config.data.train_on_validation { "last error, on images trained on," } else { "best validation error" };
         let line = format!("{name:<widest$}  {which} {error:>8} after epoch {epoch} of {planned}{so_far}");
         say(&wrapped(&line, width(), 4))?;
     }
@@ -153,9 +154,14 @@ fn draw(names: &[String], runs: &[&[EpochMetrics]], log: bool) -> Scene {
     let width = columns as f64 * WIDTH + (columns + 1) as f64 * MARGIN;
     let title = format!("Training curves of {}", names.join(", "));
     let mut scene = Scene::new(width, 0.0, &title);
-    let lowest = |lines: &[EpochMetrics]| lines.iter().map(|line| line.validation.error).fold(f64::INFINITY, f64::min);
-    let errors: Vec<_> =
-        names.iter().zip(runs).map(|(name, lines)| format!("{name}, lowest {}", percent(lowest(lines)))).collect();
+    let lowest = |lines: &[EpochMetrics]| match lines.last() {
+        Some(last) if last.validation.trained_on => format!("{} on images trained on", percent(last.validation.error)),
+        _ => {
+            let errors = lines.iter().map(|line| line.validation.error);
+            format!("lowest {}", percent(errors.fold(f64::INFINITY, f64::min)))
+        }
+    };
+    let errors: Vec<_> = names.iter().zip(runs).map(|(name, lines)| format!("{name}, {}", lowest(lines))).collect();
     let head = Type { size: 11.0, weight: Weight::Bold, colour: BLACK };
     let inside = width - 2.0 * MARGIN;
     let mut below = MARGIN - 10.0;

@@ -320,6 +320,9 @@ fn other_data(
             // Of another data set, all examples of the part are taken.
             (config.data.validation, config.data.test) = (0, 0);
         }
+        if is_foreign || named.source != config.data.source {
+            config.data.train_on_validation = false;
+        }
         if is_foreign || !named.source.is_user_pictures() {
             (config.data.source, config.data.path, config.data.labels) = (named.source, named.path, named.labels);
             if named.source == Source::Frames {

@@ -144,6 +144,7 @@ fn begin(args: &Args) -> anyhow::Result<(RunFolder, Trainer, Config)> {
                 (from, _) => Some(Chosen::open(from.as_deref(), &args.places, None)?),
             };
             let config = configuration(args, start.as_ref(), data_dir)?;
+            warn_of_known_images(&config, start.as_ref())?;
             warn_of_drawn_weights(args, start.is_some())?;
             // This comes before the folder is made, so that missing data cannot leave an empty run.
             let mut trainer = Trainer::new(config.clone(), data_dir, threads)?;
@@ -188,7 +189,8 @@ fn finished(args: &Args, path: &Path, config: &Config, best_error: f64, best_epo
     if args.json {
         say(&json!({
             "event": "finished", "run": path.display().to_string(), "best_error": best_error,
-            "best_epoch": best_epoch, "weights": weights, "report": report,
+            "best_epoch": best_epoch, "trained_on_validation": config.data.train_on_validation, "weights": weights,
+            "report": report,
         })
         .to_string())?;
     } else {
@@ -232,6 +234,18 @@ fn warn_of_drawn_weights(args: &Args, has_start: bool) -> Result<(), RamError> {
         complain(&format!(
             "warning: {name} begins with the best weights of {earlier} in its table, and now with drawn ones; --init-from names a run"
         ));
+    }
+    Ok(())
+}
+
+/// Warns where the weights that a run begins with were trained on images that are validated on now.
+fn warn_of_known_images(config: &Config, start: Option<&Chosen>) -> Result<(), RamError> {
+    let known = start.map(Chosen::config).transpose()?.is_some_and(|theirs| theirs.data.train_on_validation);
+    if known && !config.data.train_on_validation {
+        complain(
+            "warning: the weights that this run begins with were trained on the validation images too \
+             (data.train_on_validation), so the validation error says little of new images",
+        );
     }
     Ok(())
 }

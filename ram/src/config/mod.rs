@@ -102,8 +102,9 @@ impl Data {
     /// Number of images to train on; 0 where only the data tell.
     pub fn trained_on(&self) -> usize {
         match self.counts() {
-            [train, validation, _] if self.train_on_validation && train > 0 => train + validation,
-            [train, ..] => train,
+            [train, ..] if !self.train_on_validation => train,
+            [0, ..] | [_, 0, _] => 0,
+            [train, validation, _] => train + validation,
         }
     }
 
@@ -378,7 +379,13 @@ mod tests {
     fn counts_of_zero_are_the_sources_own() {
         let mut data = Data { train: 7, ..Data::default() };
         assert_eq!(data.counts(), [7, 10_000, 10_000]);
-        assert_eq!([data.trained_on(), Data { train_on_validation: true, ..data.clone() }.trained_on()], [7, 10_007]);
+        let all = Data { train_on_validation: true, ..data.clone() };
+        assert_eq!([data.trained_on(), all.trained_on()], [7, 10_007]);
+        assert_eq!(
+            Data { source: Source::Folder, ..all }.trained_on(),
+            0,
+            "how many are validated on is not known yet"
+        );
         data.source = Source::Digits;
         assert_eq!(data.counts(), [7, 2_000, 5_000]);
     }

@@ -304,6 +304,10 @@ mod tests {
             let text = message("mnist", &[set]);
             assert!(text.contains(part), "{text}");
         }
+        // 60 epochs of 469 steps in place of 391
+        let warmup = ["schedule.warmup=28139", "data.train_on_validation=true"].map(str::to_owned);
+        Config::load(Base::Preset("mnist"), &warmup).unwrap();
+        assert!(message("mnist", &["schedule.warmup=28139"]).contains("below 23460"));
         let text = message("mnist", &["data.train_on_validation=true", "train.patience=3"]);
         assert!(text.contains("train.patience is 3, but must be 0 with data.train_on_validation=true"), "{text}");
         let text = message("mnist", &["data.train_on_validation=true", "data.source=catch", "data.size=24"]);

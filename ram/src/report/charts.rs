@@ -197,14 +197,15 @@ pub fn training(report: &Report) -> String {
     let of = |name: &str, value: &dyn Fn(&EpochMetrics) -> f64| series(name, lines.iter().map(value));
     // A network without such a term has 0 throughout.
     let unless_zero = |one: Series| if one.1.iter().any(|&x| x != 0.0) { vec![one] } else { Vec::new() };
+    let validation = lines.first().map_or("validation", |line| line.validation.images());
     let mut class = vec![of("training", &|line| line.train.classification)];
     if !games {
-        class.push(of("validation", &|line| line.validation.loss));
+        class.push(of(validation, &|line| line.validation.loss));
     }
     let returns = vec![
         of("reward, training", &|line| line.train.reward),
-        of("1 − error, validation", &|line| 1.0 - line.validation.error),
-        of("mean baseline, validation", &|line| mean(&line.baselines)),
+        of(&format!("1 − error, {validation}"), &|line| 1.0 - line.validation.error),
+        of(&format!("mean baseline, {validation}"), &|line| mean(&line.baselines)),
     ];
     let mut charts = Vec::new();
     let mut add = |title, note, unit, mut series: Vec<Series>| {
@@ -213,7 +214,7 @@ pub fn training(report: &Report) -> String {
         charts.push(Chart { title, note, along: "epoch", x, unit, series });
     };
     let (number, percent) = (Unit::Number, Unit::Percent(2));
-    let errors = vec![of("training", &|line| line.train.error), of("validation", &|line| line.validation.error)];
+    let errors = vec![of("training", &|line| line.train.error), of(validation, &|line| line.validation.error)];
     add(if games { "Games lost" } else { "Error" }, "", percent, errors);
     let (title, unit) = if games { ("Action term of eq. (2)", "") } else { ("Classification loss", "nats") };
     add(title, unit, number, class);

@@ -29,7 +29,7 @@ pub struct Report {
     pub which: &'static str,
     /// The number of epochs after which the checkpoint was saved.
     pub epoch: usize,
-    /// The split of the data that the report is about: `validation` or `test`.
+    /// The split of the data that the report is about: `validation`, `test`, or `validation (trained on)` where training used it too.
     pub split: &'static str,
     /// The SHA-256 of the parameters.
     pub weights_hash: String,

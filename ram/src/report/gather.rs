@@ -111,6 +111,7 @@ fn evaluated(checkpoint: &Checkpoint, options: &Options) -> Result<(Report, Conf
         },
         epoch: checkpoint.state.epoch,
         split: match options.split {
+            SplitName::Validation if config.data.train_on_validation => "validation (trained on)",
             SplitName::Validation => "validation",
             SplitName::Test => "test",
         },

@@ -58,7 +58,8 @@ pub struct TrainState {
     pub step: usize,
     /// The number of optimiser steps since the start.
     pub optimiser_steps: u64,
-    /// The validation error of the best epoch so far, 0 to 1: the lowest one, if glimpses have no price.
+    /// The validation error of the best epoch so far, 0 to 1: the lowest one, if glimpses have no price and the
+    /// validation images are not trained on.
     pub best_error: Option<f64>,
     /// What the best epoch has least of, where that is not the validation error: see [`EpochMetrics::cost`](super::metrics::EpochMetrics::cost).
     #[serde(default, skip_serializing_if = "Option::is_none")]

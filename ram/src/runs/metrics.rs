@@ -22,6 +22,13 @@ pub struct Validation {
     pub trained_on: bool,
 }
 
+impl Validation {
+    /// What it is an error of, in words.
+    pub fn images(&self) -> &'static str {
+        if self.trained_on { "validation (trained on)" } else { "validation" }
+    }
+}
+
 fn is_false(flag: &bool) -> bool {
     !flag
 }

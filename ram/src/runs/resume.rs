@@ -132,10 +132,14 @@ impl RunFolder {
             notices.push(format!("{fault}\nthe last epoch was the best, so its checkpoint takes that place"));
         } else if state.epoch < config.train.epochs {
             (state.best_error, state.best_cost, state.best_epoch, state.epochs_since_best) = (None, None, None, 0);
-            notices.push(format!(
-                "{fault}\nthe weights of epoch {best_epoch}, the best one so far, are lost; the best of the epochs from {} on will be kept",
-                state.epoch + 1
-            ));
+            notices.push(if config.data.train_on_validation {
+                format!("{fault}\nnothing is lost: the weights after the last epoch will be kept")
+            } else {
+                format!(
+                    "{fault}\nthe weights of epoch {best_epoch}, the best one so far, are lost; the best of the epochs from {} on will be kept",
+                    state.epoch + 1
+                )
+            });
         } else {
             return Err(RamError::run(
                 &best,

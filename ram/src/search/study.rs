@@ -66,11 +66,11 @@ impl Study {
     /// [`RamError::Config`] where a trial would have a configuration that is not valid.
     pub fn check(&self) -> Result<(), RamError> {
         self.space.check(&self.base)?;
-        if self.base.data.train_on_validation {
-            return Err(RamError::Config(
-                "data.train_on_validation is true, but a search compares the errors on images that are not trained on; leave it out"
-                    .to_owned(),
-            ));
+        let held_out = "data.train_on_validation";
+        if self.base.data.train_on_validation || self.space.dimensions().iter().any(|d| d.key == held_out) {
+            return Err(RamError::Config(format!(
+                "{held_out} is not for a search, which compares the errors on images that no trial trains on; leave it out"
+            )));
         }
         if self.halving.is_some() && self.space.dimensions().iter().any(|d| d.key == "train.epochs") {
             return Err(RamError::Config(

@@ -50,6 +50,13 @@ impl Plan {
                 names.join(", ")
             )));
         }
+        if sets.iter().any(|set| set.trim_start().starts_with("data.train_on_validation")) {
+            return Err(RamError::Config(
+                "--set data.train_on_validation is not for all rows of a table: such trainings stand in a column of their own, as \
+                 mnist-fc-256-all does"
+                    .to_owned(),
+            ));
+        }
         Ok(Plan { tables, seeds, quick, sets })
     }
 
@@ -268,6 +275,8 @@ mod tests {
         );
         let sets: Vec<_> = planned.command.split(" --set ").skip(1).map(str::to_owned).collect();
         assert_eq!(Experiment::find("catch").unwrap().config(&sets).unwrap(), planned.config);
+        let on_all = Plan::new("table1a", 1, false, vec!["data.train_on_validation=true".to_owned()]);
+        assert!(on_all.unwrap_err().to_string().contains("a column of their own"));
         assert!(Plan::new("table9", 1, false, Vec::new()).unwrap_err().to_string().contains("table1a"));
     }
 }

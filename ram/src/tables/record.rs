@@ -43,7 +43,7 @@ pub struct Tested {
     pub error_of_passes: Option<f64>,
     /// The number of test images or games.
     pub count: usize,
-    /// The validation error of the best epoch.
+    /// The validation error of the best epoch; of the last one with `data.train_on_validation`, where it says nothing of new images.
     pub validation_error: f64,
     /// The mean training loss of the class in the first epoch; for games, minus the mean reward.
     pub first_loss: f64,

@@ -131,10 +131,14 @@ impl Task for Classify {
             1 => "images".to_owned(),
             frames => format!("clips of {frames} frames"),
         };
+        let counts = match [data.train.len(), data.validation.len()] {
+            [train, known] if config.data.train_on_validation => {
+                format!("{train} training {what}, among them the {known} of validation,")
+            }
+            [train, validation] => format!("{train} training and {validation} validation {what}"),
+        };
         let summary = format!(
-            "{} training and {} validation {what} {size}×{size}, {}, {classes} classes",
-            data.train.len(),
-            data.validation.len(),
+            "{counts} {size}×{size}, {}, {classes} classes",
             if channels == 3 { "in colour" } else { "grey" },
             size = config.data.size,
         );

@@ -172,6 +172,10 @@ impl Play {
         if !(best.is_finite() && best > 0.0) {
             faults.push(format!("the game's best return is {best}, but must be a number above 0"));
         }
+        if config.data.train_on_validation {
+            faults
+                .push("data.train_on_validation is true, but must be false for games, which never run out".to_owned());
+        }
         let counts = ["data.train", "data.validation", "data.test"].into_iter().zip(config.data.counts());
         let none = counts.filter(|(_, count)| *count == 0);
         faults.extend(none.map(|(key, _)| format!("{key} is 0, but must be the number of games")));

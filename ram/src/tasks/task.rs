@@ -21,7 +21,8 @@ pub trait Task: Send + Sync {
     /// When the network decides.
     fn decisions(&self) -> Decisions;
 
-    /// Opens what training may see. The test part stays closed. Files are looked for in `dir`, else where the configuration
+    /// Opens what training may see; with `data.train_on_validation`, the validation examples are among the training ones too. The
+    /// test part stays closed. Files are looked for in `dir`, else where the configuration
     /// or the environment says.
     ///
     /// # Errors

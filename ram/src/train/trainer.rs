@@ -67,9 +67,9 @@ impl Progress for () {
 pub enum Outcome {
     /// All requested epochs are done, or patience ran out.
     Finished {
-        /// The validation error of the best epoch.
+        /// The validation error of the best epoch; with `data.train_on_validation`, of the last one.
         best_error: f64,
-        /// The epoch that reached it, from 1.
+        /// That epoch, from 1.
         best_epoch: usize,
     },
     /// The training was stopped and saved.

@@ -179,7 +179,8 @@ impl<'a> Jobs<'a> {
         match &ran {
             Ran::Tested(tested) if !known => {
                 let [validation, test] = [tested.validation_error, tested.error].map(percent);
-                _ = say(&format!("{} is done: validation error {validation}, test error {test}", planned.name));
+                let known = if planned.config.data.train_on_validation { " (trained on)" } else { "" };
+                _ = say(&format!("{} is done: validation error {validation}{known}, test error {test}", planned.name));
             }
             Ran::Interrupted => _ = say(&format!("{} is interrupted and saved", planned.name)),
             Ran::Tested(_) | Ran::Locked | Ran::Waits => {}

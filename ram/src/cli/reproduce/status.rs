@@ -143,7 +143,8 @@ fn status(planned: &Planned, runs: &Path) -> Result<Status, RamError> {
     let newest = &timings[timings.len().saturating_sub(NEWEST)..];
     let seconds = newest.iter().map(|line| line.seconds).sum::<f64>() / newest.len() as f64;
     status.epoch = metrics.len();
-    status.validation_error = best(&metrics).map(|line| line.validation.error);
+    let held_out = best(&metrics).filter(|line| !line.validation.trained_on);
+    status.validation_error = held_out.map(|line| line.validation.error);
     status.seconds_per_epoch = (!newest.is_empty()).then_some(seconds);
     let tested = Tested::read(&path)?;
     status.test_error = tested.map(|tested| tested.error);
