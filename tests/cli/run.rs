@@ -343,7 +343,15 @@ fn a_network_is_trained_on_the_validation_images_too() {
     let lines = String::from_utf8(place.bytes("runs/all/metrics.jsonl")).unwrap();
     let line: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert_eq!((&line["step"], &line["validation"]["trained_on"]), (&5.into(), &true.into()));
-    place.ram("eval all").succeeds();
+    let noted = |ended: Ended| {
+        ended.succeeds();
+        ended.err.contains("validation images are trained on too")
+    };
+    assert!(!noted(place.ram("eval all")) && noted(place.ram("eval all --split validation")));
+    // Of another data set, it has seen nothing.
+    if let Some(folder) = mnist() {
+        assert!(!noted(place.ram_with("RAM_DATA_DIR", folder, "eval all --data mnist --split validation")));
+    }
     let known =
         place.ram("train --init-from all --set data.train_on_validation=false --set train.epochs=1 --name next");
     known.succeeds();

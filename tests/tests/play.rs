@@ -351,7 +351,7 @@ fn whatever_does_not_fit_a_game_is_told() {
         });
         task.training(&config, None).err().map_or_else(String::new, |error| error.to_string())
     };
-    let faults: [(&str, Change); 10] = [
+    let faults: [(&str, Change); 11] = [
         ("model.glimpses is 3, but must be 2", |config| config.model.glimpses = 3),
         ("model.kind is fc, but must be ram", |config| config.model.kind = ModelKind::Fc),
         ("loss.kind is hybrid, but must be reinforce", |config| config.loss.kind = LossKind::Hybrid),
@@ -361,6 +361,7 @@ fn whatever_does_not_fit_a_game_is_told() {
         ("policy.locations is oracle, which knows", |config| config.policy.locations = Locations::Oracle),
         ("data.train is 0, but must be the number of games", |config| config.data.train = 0),
         ("data.validation is 0, but must be", |config| config.data.validation = 0),
+        ("data.train_on_validation is true, but must be false", |config| config.data.train_on_validation = true),
         ("data.test is 0, but must be", |config| config.data.test = 0),
     ];
     for (text, change) in faults {
